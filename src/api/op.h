@@ -1,0 +1,66 @@
+/*
+ * Operations: one row a operation, one way to run them, whatever front the call came through.
+ *
+ * A front fills an op_call (operation name, body, caller) and hands it to op_start() on its loop. The call is read,
+ * checked and run there and then in the common case. When it would touch the disk it is run again from the start on the I/O
+ * pool; when its result is not yet durable it waits, without a thread, for the engine's sync. In every case done() is called exactly once, on
+ * the call's loop, with the reply in call->out.
+ */
+#ifndef STATOR_API_OP_H
+#define STATOR_API_OP_H
+
+#include "base/arena.h"
+#include "base/worker.h"
+#include "codec/json.h"
+#include "io/loop.h"
+#include "table/table.h"
+
+struct op_context; /* what all calls share: databases by region, I/O pool, options, figures */
+struct op;
+
+struct op_call {
+	/* in */
+	struct op_context *context;
+	struct loop       *loop;
+	struct arena      *arena;     /* lives until after done() */
+	struct slice       target;    /* "DynamoDB_20120810.PutItem" */
+	struct slice       body;
+	struct slice       region;    /* of the credential scope; empty: the first region served */
+	struct slice       access_key;
+	struct buf        *out;       /* the reply's JSON is appended here */
+	void             (*done)(struct op_call *call);
+	void              *owner;     /* the front's exchange */
+	/* out */
+	int                http_status;
+	enum status        status;
+	/* while running; private to api */
+	const struct op   *op;
+	struct table_db   *db;
+	int64_t            started_ns;
+	bool               may_block;
+	uint64_t           wait_seq;
+	struct op_call    *next;
+	struct work        work;
+	struct loop_task   task;
+	struct err         err;
+};
+
+struct op_options {
+	int         io_threads;    /* 4 */
+	int         io_queue_max;  /* 4096; beyond: ThrottlingException */
+	struct loop **loops;
+	int         loop_count;
+};
+/* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */
+enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count, struct op_context **ret, struct err *err);
+void op_context_free(struct op_context *c); /* after the loops ended */
+
+void op_start(struct op_call *call);
+/* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before op_start. */
+void op_fail(struct op_call *call, const struct err *err);
+
+/* stator_requests_total, stator_errors_total, stator_request_seconds (histogram), by operation. */
+void op_write_metrics(struct op_context *c, struct buf *out);
+int  op_in_progress(struct op_context *c);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * Expressions: condition, filter, key condition, projection and update.
+ *
+ * Text is parsed once into an immutable program and cached per thread by its text; #names and :values stay
+ * placeholders in it. A request binds the program to its ExpressionAttributeNames and -Values, which checks all that
+ * depends on them (missing, unused, operand types, overlapping paths, size), and then evaluates it on encoded items
+ * (model/av.h) without building a tree. Messages are DynamoDB's to the letter.
+ */
+#ifndef STATOR_EXPR_EXPR_H
+#define STATOR_EXPR_EXPR_H
+
+#include "model/av.h"
+#include "model/schema.h"
+
+#define EXPR_TEXT_MAX      4096    /* bytes of one expression's text */
+#define EXPR_OPERATORS_MAX 300
+#define EXPR_SUBSTITUTES_MAX_BYTES (2 * 1024 * 1024) /* of all names and values of a request */
+
+enum expr_kind { EXPR_CONDITION, EXPR_FILTER, EXPR_KEY_CONDITION, EXPR_PROJECTION, EXPR_UPDATE };
+
+/* The substitutes of one request, shared by all its expressions. Zeroed, then filled by the request's reader. */
+struct expr_name {
+	struct slice placeholder; /* "#n", with its # */
+	struct slice name;
+	bool         used;
+};
+struct expr_value {
+	struct slice placeholder; /* ":v", with its : */
+	struct av    value;
+	bool         used;
+};
+struct expr_params {
+	struct expr_name  *names;
+	size_t             name_count;
+	struct expr_value *values;
+	size_t             value_count;
+	bool               has_names;  /* the member was in the request, even when empty */
+	bool               has_values;
+};
+
+struct expr; /* a bound expression; lives in the request's arena */
+
+/*
+ * Check ExpressionAttributeNames and -Values themselves (syntax of the placeholders, empty maps, values) and that they
+ * are given only with an expression. `any_expression`: the request has at least one.
+ */
+enum status expr_params_check(const struct expr_params *params, bool any_expression, struct err *err);
+
+/* Parse (or take from the cache) and bind. `text` may be empty: that is DynamoDB's "The expression can not be empty". */
+enum status expr_bind(enum expr_kind kind, struct slice text, struct expr_params *params, struct arena *arena,
+                      struct expr **ret, struct err *err);
+
+/* After all of a request's expressions are bound: "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x}". */
+enum status expr_params_check_unused(const struct expr_params *params, struct err *err);
+
+/* Condition and filter. item AV_NONE: no such item (attribute_not_exists holds). Evaluation itself never fails. */
+bool expr_test(const struct expr *e, struct av item);
+/* Does a condition or filter (top-level attribute of any path) or projection use this attribute? For "Filter Expression
+ * can only contain non-primary key attributes". */
+bool expr_uses_attr(const struct expr *e, struct slice name);
+
+/* Projection: the item reduced to the paths, in the arena. */
+struct av expr_project(const struct expr *e, struct av item, struct arena *arena);
+/* Top-level attribute names of a projection, for index planning; count in *ret_count. */
+const struct slice *expr_projected_attrs(const struct expr *e, size_t *ret_count);
+
+/*
+ * Key condition, checked against the schema of the table or index ("Query key condition not supported",
+ * "Query condition missed key schema element: pk", type mismatches, ...). Result: equality values for all
+ * partition attributes, equalities on leading sort attributes, and at most one range on the next.
+ */
+enum key_op { KEY_ALL, KEY_EQ, KEY_LT, KEY_LE, KEY_GT, KEY_GE, KEY_BETWEEN, KEY_BEGINS_WITH };
+struct key_range {
+	struct av   partition[KEY_ATTRS_MAX];
+	uint8_t     sort_equal_count;         /* leading sort attributes tied by '=' */
+	struct av   sort_equal[KEY_ATTRS_MAX];
+	enum key_op op;                       /* on the sort attribute behind those; KEY_ALL when none */
+	struct av   low;                      /* the operand of the one-operand operators, or BETWEEN's first */
+	struct av   high;                     /* BETWEEN's second */
+};
+enum status expr_key_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret, struct err *err);
+
+/*
+ * Update: the new item from the old one. `old` may be AV_NONE (an upsert: starts from `key`, the map of key attributes).
+ * Fails with S_VALIDATION (bad path, wrong operand type, number overflow). Changed attributes for UPDATED_OLD and
+ * UPDATED_NEW: two maps holding just the touched paths as DynamoDB returns them. The results lie in the arena.
+ */
+struct expr_updated {
+	struct av new_item;
+	struct av updated_old; /* map; may be empty */
+	struct av updated_new;
+};
+enum status expr_update(const struct expr *e, struct av key, struct av old, struct arena *arena, struct expr_updated *ret,
+                        struct err *err);
+/* "Cannot update attribute pk. This attribute is part of the key": does the update touch a key attribute? */
+enum status expr_update_check_keys(const struct expr *e, const struct key_schema *schema, struct err *err);
+
+bool expr_is_reserved_word(struct slice word); /* case-insensitive; DynamoDB's 573 words */
+void expr_cache_done(void);                    /* frees the calling thread's cache */
+
+#endif
