@@ -27,6 +27,7 @@
 
 enum av_type { AV_NULL, AV_BOOL, AV_N, AV_S, AV_B, AV_SS, AV_NS, AV_BS, AV_L, AV_M, AV_TYPE_COUNT };
 
+/* On the disk. The inline readers rely on the order: scalars first, then sets, then L and M. */
 enum av_tag {
 	TAG_NULL = 1, TAG_FALSE, TAG_TRUE, TAG_N, TAG_S, TAG_B, TAG_SS, TAG_NS, TAG_BS, TAG_L, TAG_M
 };
@@ -48,13 +49,91 @@ av_exists(struct av v)
 	return v.data != NULL;
 }
 
-enum av_type av_type(struct av v);
-const char  *av_type_name(enum av_type type); /* "S", "NULL", ... as on the wire */
-bool         av_is_true(struct av v);         /* of a BOOL */
+/* Raw reading, for the inline functions below. The bytes are trusted: made here or passed by av_check(). */
+static inline uint32_t
+av_raw_u32(const uint8_t *at)
+{
+	uint32_t v;
+
+	memcpy(&v, at, sizeof v);
+	return v;
+}
+
+static inline const uint8_t *
+av_raw_varint(const uint8_t *at, uint32_t *ret)
+{
+	uint32_t v = *at++;
+
+	if (v >= 0x80) {
+		unsigned shift = 7;
+
+		v &= 0x7f;
+		while (*at >= 0x80 && shift < 28) {
+			v |= (uint32_t)(*at++ & 0x7f) << shift;
+			shift += 7;
+		}
+		v |= (uint32_t)*at++ << shift;
+	}
+	*ret = v;
+	return at;
+}
+
+#define AV_HEAD_BYTES 9u /* of a container: tag, body bytes, count */
+
+/* Bytes of the whole value that starts here. */
+static inline uint32_t
+av_raw_span(const uint8_t *at)
+{
+	uint32_t len;
+
+	switch (*at) {
+	case TAG_NULL:
+	case TAG_FALSE:
+	case TAG_TRUE:
+		return 1;
+	case TAG_N:
+		return 2u + at[1];
+	case TAG_S:
+	case TAG_B:
+		return (uint32_t)(av_raw_varint(at + 1, &len) - at) + len;
+	default:
+		return AV_HEAD_BYTES + av_raw_u32(at + 1);
+	}
+}
+
+static inline enum av_type
+av_type(struct av v)
+{
+	return (enum av_type)(v.data[0] < TAG_TRUE ? v.data[0] - 1 : v.data[0] - 2);
+}
+
+const char *av_type_name(enum av_type type); /* "S", "NULL", ... as on the wire */
+
+/* Of a BOOL. */
+static inline bool
+av_is_true(struct av v)
+{
+	return v.data[0] == TAG_TRUE;
+}
+
 /* The bytes of an S or B, or the number encoding of an N. */
-struct slice av_bytes(struct av v);
+static inline struct slice
+av_bytes(struct av v)
+{
+	const uint8_t *at = v.data + 2;
+	uint32_t len = v.data[1];
+
+	if (v.data[0] != TAG_N)
+		at = av_raw_varint(v.data + 1, &len);
+	return (struct slice){(const char *)at, len};
+}
+
 /* Elements of a set or list, entries of a map; 0 for others. */
-uint32_t     av_count(struct av v);
+static inline uint32_t
+av_count(struct av v)
+{
+	return v.data[0] >= TAG_SS ? av_raw_u32(v.data + 5) : 0;
+}
 
 static inline bool
 av_equal(struct av a, struct av b)
@@ -84,8 +163,43 @@ struct av_iter {
 	struct slice   element;
 	struct av      value;
 };
-struct av_iter av_iter(struct av container);
-bool           av_next(struct av_iter *it);
+/* Of a scalar or AV_NONE: an iteration that ends at once. */
+static inline struct av_iter
+av_iter(struct av container)
+{
+	struct av_iter it = {0};
+
+	if (container.data != NULL && container.data[0] >= TAG_SS) {
+		it.at = container.data + AV_HEAD_BYTES;
+		it.end = container.data + container.len;
+		it.tag = container.data[0];
+	}
+	return it;
+}
+
+static inline bool
+av_next(struct av_iter *it)
+{
+	const uint8_t *at = it->at;
+	uint32_t len;
+
+	if (at == it->end)
+		return false;
+	if (it->tag == TAG_M) {
+		at = av_raw_varint(at, &len);
+		it->name = (struct slice){(const char *)at, len};
+		at += len;
+	} else if (it->tag != TAG_L) {
+		at = av_raw_varint(at, &len);
+		it->element = (struct slice){(const char *)at, len};
+		it->at = at + len;
+		return true;
+	}
+	len = av_raw_span(at);
+	it->value = (struct av){at, len};
+	it->at = at + len;
+	return true;
+}
 
 /* Bytes by DynamoDB's item size rule. av_size of an item (an M) is the sum over its attributes of name
  * and value, without the 3 + 1-per-entry bytes that a nested map costs. */
@@ -93,7 +207,10 @@ uint64_t av_size(struct av value);   /* one attribute value */
 uint64_t item_size(struct av item);  /* a whole item */
 int      av_depth(struct av value);  /* 0 for scalars and sets, 1 + deepest for L and M */
 
-/* Check bytes that come from outside this process (import, replication, a corrupt disk) before trusting them. */
+/*
+ * Check bytes that come from outside this process (import, replication, a corrupt disk) before trusting them: exactly
+ * one value in canonical form, at most AV_DEPTH_MAX levels below an outermost map (an item). S_CORRUPT otherwise.
+ */
 enum status av_check(struct slice bytes, struct err *err);
 
 /*
@@ -104,7 +221,8 @@ enum status av_check(struct slice bytes, struct err *err);
  *     s = av_close_map(out, map, &duplicate);    sorts the entries in place
  *
  * av_close_map and av_close_set fail with S_VALIDATION when two names or elements are equal; the caller
- * words the error. Use av_close_map_sorted when entries are known to ascend.
+ * words the error. *ret_duplicate (which may be NULL) then points into the buf, until its next change; the container
+ * is not usable. Use av_close_map_sorted when entries are known to ascend.
  */
 void   av_put_null(struct buf *out);
 void   av_put_bool(struct buf *out, bool value);

@@ -39,6 +39,9 @@ enum status number_decode(struct slice encoded, struct number *ret);
 size_t number_format_encoded(struct slice encoded, char ret[NUMBER_TEXT_MAX]);
 /* Significant digits, for the item size rule; from the encoding. */
 int    number_encoded_digits(struct slice encoded);
+/* Bytes by DynamoDB's item size rule: one, one for each pair of digits (pairs counted from the decimal point), one more
+ * when negative; zero is one byte. From the encoding. */
+int    number_encoded_size(struct slice encoded);
 
 int number_cmp(const struct number *a, const struct number *b);
 /* Exact, or rounded half even to 38 digits as DynamoDB does; overflow and underflow fail with S_VALIDATION. */
