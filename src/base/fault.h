@@ -13,7 +13,12 @@
 
 extern atomic_bool fault_armed;
 bool fault_hit_slow(const char *name);
-void fault_setup(const char *specification); /* NULL or "" disarms; see above; commas separate several */
+/*
+ * Arm what the specification names and nothing else; NULL or "" disarms. Commas separate several:
+ * name:kind or name:kind:n for the n-th passage only (counted from 1, from now). Kinds: kill (SIGKILL to
+ * this process), io (fault_hit() says true), sleep:MS. False when it is malformed; the faults are then as they were.
+ */
+bool fault_setup(const char *specification);
 
 /* True when the named place shall fail now. */
 static inline bool

@@ -1,0 +1,161 @@
+#include "base/fault.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAULTS_MAX     16
+#define NAME_MAX_BYTES 64
+#define SLEEP_MAX_MS   600000 /* ten minutes; longer is a typing error */
+
+enum fault_kind { FAULT_KILL, FAULT_IO, FAULT_SLEEP };
+
+struct fault {
+	char name[NAME_MAX_BYTES];
+	enum fault_kind kind;
+	uint64_t sleep_ms;
+	uint64_t only;   /* the passage that is hit, counted from 1; 0: each */
+	uint64_t passed; /* so far */
+};
+
+atomic_bool fault_armed;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* guarded by lock */
+static struct fault faults[FAULTS_MAX];
+static int fault_count;
+
+/* The next field of a specification, up to ':' or ','; the rest starts with what ended it. */
+static size_t
+field_take(const char **at, const char **ret_field)
+{
+	size_t length = strcspn(*at, ":,");
+
+	*ret_field = *at;
+	*at += length;
+	return length;
+}
+
+static bool
+number_take(const char **at, uint64_t max, uint64_t *ret)
+{
+	const char *field;
+	size_t length = field_take(at, &field);
+	uint64_t value = 0;
+
+	if (length == 0 || length > 18)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (field[i] < '0' || field[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(field[i] - '0');
+	}
+	*ret = value;
+	return value <= max;
+}
+
+static bool
+fault_parse(const char **at, struct fault *ret)
+{
+	static const struct {
+		const char *name;
+		enum fault_kind kind;
+	} kinds[] = {{"kill", FAULT_KILL}, {"io", FAULT_IO}, {"sleep", FAULT_SLEEP}};
+	const char *field;
+	size_t length = field_take(at, &field);
+	size_t i;
+
+	memset(ret, 0, sizeof *ret);
+	if (length == 0 || length >= sizeof ret->name || **at != ':')
+		return false;
+	memcpy(ret->name, field, length);
+	++*at;
+	length = field_take(at, &field);
+	for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (length == strlen(kinds[i].name) && memcmp(field, kinds[i].name, length) == 0)
+			break;
+	if (i == sizeof kinds / sizeof kinds[0])
+		return false;
+	ret->kind = kinds[i].kind;
+	if (ret->kind == FAULT_SLEEP) {
+		if (**at != ':')
+			return false;
+		++*at;
+		if (!number_take(at, SLEEP_MAX_MS, &ret->sleep_ms))
+			return false;
+	}
+	if (**at == ':') {
+		++*at;
+		if (!number_take(at, UINT64_MAX, &ret->only) || ret->only == 0)
+			return false;
+	}
+	return **at == ',' || **at == '\0';
+}
+
+bool
+fault_setup(const char *specification)
+{
+	struct fault parsed[FAULTS_MAX];
+	int count = 0;
+
+	for (const char *at = specification; at != NULL && *at != '\0';) {
+		if (count == FAULTS_MAX || !fault_parse(&at, &parsed[count]))
+			return false;
+		count++;
+		if (*at == ',' && *++at == '\0')
+			return false;
+	}
+	pthread_mutex_lock(&lock);
+	if (count > 0)
+		memcpy(faults, parsed, sizeof faults[0] * (size_t)count);
+	fault_count = count;
+	atomic_store(&fault_armed, count > 0);
+	pthread_mutex_unlock(&lock);
+	return true;
+}
+
+static void
+sleep_ms(uint64_t ms)
+{
+	struct timespec left = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+	while (nanosleep(&left, &left) != 0)
+		;
+}
+
+bool
+fault_hit_slow(const char *name)
+{
+	uint64_t wait_ms = 0;
+	bool fail = false;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < fault_count; i++) {
+		struct fault *f = &faults[i];
+
+		if (strcmp(f->name, name) != 0)
+			continue;
+		f->passed++;
+		if (f->only != 0 && f->passed != f->only)
+			continue;
+		switch (f->kind) {
+		case FAULT_KILL:
+			kill(getpid(), SIGKILL);
+			break;
+		case FAULT_IO:
+			fail = true;
+			break;
+		case FAULT_SLEEP:
+			wait_ms += f->sleep_ms;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	if (wait_ms > 0)
+		sleep_ms(wait_ms); /* outside the lock: other places must not wait with this one */
+	return fail;
+}
