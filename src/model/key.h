@@ -3,15 +3,15 @@
  *
  *   row key = space id (u32 BE), hash (u64 BE) of the partition key, partition key parts, sort key parts[, base table key parts]
  *
- * A part is self-delimiting: S and B bytes with 0x00 written as 0x00 0xFF, ended by 0x00 0x00... no part is the
- * beginning of another; numbers are their encoding. docs/formats/key.md.
+ * A part is self-delimiting: S and B bytes with 0x00 written as 0x00 0xFF, ended by 0x00 0x00; numbers are
+ * their encoding. So no part is the beginning of another, and a string sorts before those it begins. docs/formats/key.md.
  */
 #ifndef STATOR_MODEL_KEY_H
 #define STATOR_MODEL_KEY_H
 
 #include "model/schema.h"
 
-/* Append one key attribute's value (S, N or B). */
+/* Append one key attribute's value (S, N or B, and not empty: it passed a check of model/schema.h). */
 void key_put_part(struct buf *out, struct av value);
 /* Read one part back: appends the av (of the given type) to out, moves *bytes behind it. S_CORRUPT when malformed. */
 enum status key_read_part(struct slice *bytes, enum av_type type, struct buf *ret_value);
@@ -20,7 +20,7 @@ enum status key_read_part(struct slice *bytes, enum av_type type, struct buf *re
 uint64_t key_hash(struct slice encoded_partition_parts);
 
 /* space id, hash and partition parts: the prefix that all items of one item collection share. values: one a
- * partition attribute, in schema order. */
+ * partition attribute, in schema order. ret_hash may be NULL, here and below. */
 void key_put_collection(struct buf *out, uint32_t space_id, const struct av *values, size_t count, uint64_t *ret_hash);
 /* The whole row key of an item (or of a map that holds just the key attributes). */
 void key_put_row(struct buf *out, uint32_t space_id, const struct key_schema *schema, struct av item, uint64_t *ret_hash);

@@ -24,14 +24,16 @@ struct number {
 };
 
 /*
- * Read decimal text ("-12.50", "1e5"; DynamoDB trims leading and trailing zeros, not blanks).
- * Fails with S_VALIDATION and DynamoDB's four messages: not a number, overflow, underflow,
- * more than 38 digits.
+ * Read decimal text as DynamoDB does: optional sign ('+' too), digits with an optional point ("1.", ".5"), optional
+ * exponent; no blanks. Fails with S_VALIDATION and DynamoDB's four messages: not a number, overflow, underflow, more than
+ * 38 digits. Linear in the text, whatever it says.
  */
 enum status number_parse(struct slice text, struct number *ret, struct err *err);
 /* As DynamoDB prints it: plain digits, no exponent, no trailing zeros. Returns the length; no NUL. */
 size_t number_format(const struct number *n, char ret[NUMBER_TEXT_MAX]);
 
+/* Text to encoding in one step, for requests. Returns the length, 0 when number_parse() would fail (err is then filled). */
+size_t number_encode_text(struct slice text, uint8_t ret[NUMBER_ENCODED_MAX], struct err *err);
 size_t number_encode(const struct number *n, uint8_t ret[NUMBER_ENCODED_MAX]);
 /* S_CORRUPT when the bytes are no encoding. */
 enum status number_decode(struct slice encoded, struct number *ret);
@@ -43,8 +45,14 @@ int    number_encoded_digits(struct slice encoded);
  * when negative; zero is one byte. From the encoding. */
 int    number_encoded_size(struct slice encoded);
 
+/* Length of the encoding at the start of bytes; 0 when there is none. It is not checked beyond that. */
+size_t number_encoded_length(struct slice bytes);
+
 int number_cmp(const struct number *a, const struct number *b);
-/* Exact, or rounded half even to 38 digits as DynamoDB does; overflow and underflow fail with S_VALIDATION. */
+/*
+ * Exact, never rounded. A result that needs more than 38 digits (1E50 + 1) fails like one that is too large, with DynamoDB's
+ * overflow message; one that is too small with its underflow message (S_VALIDATION). ret may be a or b.
+ */
 enum status number_add(const struct number *a, const struct number *b, struct number *ret, struct err *err);
 enum status number_sub(const struct number *a, const struct number *b, struct number *ret, struct err *err);
 /* True and the value when it is an integer that fits. */
