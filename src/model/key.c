@@ -13,14 +13,19 @@ put_escaped(struct buf *out, struct slice bytes)
 {
 	const char *at = bytes.data, *end = bytes.data + bytes.len, *zero;
 
-	buf_reserve(out, bytes.len + 2);
 	while (at < end && (zero = memchr(at, 0, (size_t)(end - at))) != NULL) {
 		buf_put(out, at, (size_t)(zero - at) + 1);
 		buf_put_byte(out, ESCAPED_ZERO);
 		at = zero + 1;
 	}
 	buf_put(out, at, (size_t)(end - at));
-	buf_put(out, "\0", 2);
+}
+
+void
+key_put_prefix(struct buf *out, struct slice bytes)
+{
+	buf_reserve(out, bytes.len + 2);
+	put_escaped(out, bytes);
 }
 
 void
@@ -28,30 +33,52 @@ key_put_part(struct buf *out, struct av value)
 {
 	struct slice bytes = av_bytes(value);
 
-	if (av_type(value) == AV_N)
+	if (av_type(value) == AV_N) {
 		buf_put_slice(out, bytes);
-	else
-		put_escaped(out, bytes);
+		return;
+	}
+	key_put_prefix(out, bytes);
+	buf_put(out, "\0", 2);
 }
 
-/* Appends what was escaped to out; false when the end of the part is missing or a 00 is followed by anything else. */
+/* Where the content of a part ends and how many escapes are in it; false when the end is missing or a 00 is followed by
+ * anything else. */
 static bool
-read_escaped(struct slice *bytes, struct buf *out)
+find_end(struct slice bytes, size_t *ret_len, size_t *ret_escapes)
 {
-	const char *at = bytes->data, *end = bytes->data + bytes->len, *zero;
+	const char *at = bytes.data, *end = bytes.data + bytes.len, *zero;
 
-	while (at < end && (zero = memchr(at, 0, (size_t)(end - at))) != NULL && end - zero >= 2) {
-		buf_put(out, at, (size_t)(zero - at));
-		at = zero + 2;
-		if (zero[1] == 0) {
-			*bytes = slice_of(at, (size_t)(end - at));
-			return true;
-		}
+	for (*ret_escapes = 0;; at = zero + 2, ++*ret_escapes) {
+		if (at == end || (zero = memchr(at, 0, (size_t)(end - at))) == NULL || end - zero < 2)
+			return false;
+		if (zero[1] == 0)
+			break;
 		if ((uint8_t)zero[1] != ESCAPED_ZERO)
 			return false;
-		buf_put_byte(out, 0);
 	}
-	return false;
+	*ret_len = (size_t)(zero - bytes.data);
+	return true;
+}
+
+static void
+put_unescaped(struct buf *out, struct slice bytes)
+{
+	const char *at = bytes.data, *end = bytes.data + bytes.len, *zero;
+
+	while (at < end && (zero = memchr(at, 0, (size_t)(end - at))) != NULL) {
+		buf_put(out, at, (size_t)(zero - at) + 1);
+		at = zero + 2;
+	}
+	buf_put(out, at, (size_t)(end - at));
+}
+
+static void
+put_text(struct buf *out, enum av_type type, struct slice content)
+{
+	if (type == AV_S)
+		av_put_string(out, content);
+	else
+		av_put_binary(out, content);
 }
 
 static enum status
@@ -71,17 +98,21 @@ enum status
 key_read_part(struct slice *bytes, enum av_type type, struct buf *ret_value)
 {
 	struct buf content = {0};
-	bool ok;
+	size_t len, escapes;
 
 	if (type == AV_N)
 		return read_number(bytes, ret_value);
-	ok = read_escaped(bytes, &content);
-	if (ok && type == AV_S)
-		av_put_string(ret_value, buf_slice(&content));
-	else if (ok)
-		av_put_binary(ret_value, buf_slice(&content));
-	buf_done(&content);
-	return ok ? S_OK : S_CORRUPT;
+	if (!find_end(*bytes, &len, &escapes))
+		return S_CORRUPT;
+	if (escapes == 0) {
+		put_text(ret_value, type, slice_of(bytes->data, len));
+	} else {
+		put_unescaped(&content, slice_of(bytes->data, len));
+		put_text(ret_value, type, buf_slice(&content));
+		buf_done(&content);
+	}
+	*bytes = slice_of(bytes->data + len + 2, bytes->len - len - 2);
+	return S_OK;
 }
 
 /* XXH3 with no seed; its results are fixed since version 0.8.0. */

@@ -13,6 +13,8 @@
 
 /* Append one key attribute's value (S, N or B, and not empty: it passed a check of model/schema.h). */
 void key_put_part(struct buf *out, struct av value);
+/* Append the beginning that the parts of all strings (or binaries) starting with these bytes share: for begins_with. */
+void key_put_prefix(struct buf *out, struct slice bytes);
 /* Read one part back: appends the av (of the given type) to out, moves *bytes behind it. S_CORRUPT when malformed. */
 enum status key_read_part(struct slice *bytes, enum av_type type, struct buf *ret_value);
 
