@@ -1,0 +1,60 @@
+/*
+ * An HTTP/1.1 client for load: one thread, one epoll, many keep-alive connections with one request in flight on each.
+ *
+ * What to send and what to do with an answer is the user's (struct client_hooks). Everything runs in client_run() on
+ * the calling thread.
+ */
+#ifndef STATOR_BENCH_CLIENT_H
+#define STATOR_BENCH_CLIENT_H
+
+#include <netdb.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct endpoint {
+	char url[512];
+	char host[256]; /* as in the Host header, with the port unless it is the scheme's own */
+	char name[256]; /* without port, for TLS */
+	struct sockaddr_storage address;
+	socklen_t address_bytes;
+	SSL_CTX *tls; /* NULL: cleartext */
+};
+enum status endpoint_init(struct endpoint *e, const char *url, bool insecure, struct err *err);
+void endpoint_done(struct endpoint *e);
+
+/* A request, ready to be sent again and again. */
+struct request {
+	struct buf bytes;
+	int kind;
+	int64_t signed_s;
+};
+
+struct client;
+struct client_answer {
+	int status;        /* HTTP; 0: the connection was lost before an answer */
+	struct slice body; /* all of it with keep_body, else at least its beginning when that came with the header */
+	int64_t latency_ns;
+	int slot; /* which connection */
+	struct request *request;
+};
+struct client_hooks {
+	/* The next request for that connection; NULL: it has nothing more to do. Stays untouched until its answer. */
+	struct request *(*next)(void *context, int slot);
+	void (*answered)(void *context, const struct client_answer *answer);
+	void *context;
+};
+struct client_options {
+	const struct endpoint *endpoint;
+	struct client_hooks hooks;
+	int connections;
+	double rate; /* requests a second of this client; 0: closed loop */
+	bool keep_body;
+	atomic_bool *stop; /* checked at least every 100 ms */
+};
+/* Until *stop, or until no connection has anything to do. S_IO: the endpoint cannot be reached. */
+enum status client_run(const struct client_options *options, uint64_t *ret_unsent, struct err *err);
+
+#endif

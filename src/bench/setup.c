@@ -1,0 +1,302 @@
+#include "bench/setup.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "codec/json.h"
+
+#define ACTIVE_WAIT_MS    (5 * 60 * 1000)
+#define ACTIVE_STEP_MS    20
+#define FILL_CONNECTIONS  64
+#define FILL_REFUSALS_MAX 1000 /* in a row */
+
+/* ---- one request at a time ---- */
+
+struct call {
+	struct request request;
+	bool sent;
+	int status;
+	struct buf body;
+};
+
+static struct request *
+call_next(void *context, int slot)
+{
+	struct call *call = context;
+
+	(void)slot;
+	if (call->sent)
+		return NULL;
+	call->sent = true;
+	return &call->request;
+}
+
+static void
+call_answered(void *context, const struct client_answer *answer)
+{
+	struct call *call = context;
+
+	call->status = answer->status;
+	buf_put_slice(&call->body, answer->body);
+}
+
+static enum status
+call_run(const struct workload *w, const char *operation, struct slice body, struct call *call, struct err *err)
+{
+	atomic_bool stop = false;
+	struct client_options options = {
+	    .endpoint = w->endpoint,
+	    .hooks = {call_next, call_answered, call},
+	    .connections = 1,
+	    .keep_body = true,
+	    .stop = &stop,
+	};
+	enum status s;
+
+	call->sent = false;
+	call->body.len = 0;
+	workload_sign(w, operation, body, &call->request);
+	s = client_run(&options, NULL, err);
+	if (s == S_OK && call->status == 0)
+		s = err_set(err, S_IO, "%s: the connection was closed during the answer to %s", w->endpoint->url,
+			    operation);
+	return s;
+}
+
+static void
+call_done(struct call *call)
+{
+	buf_done(&call->request.bytes);
+	buf_done(&call->body);
+}
+
+static enum status
+refused(const struct call *call, const char *operation, struct err *err)
+{
+	return err_set(err, S_IO, "%s was refused (HTTP %d): %.*s", operation, call->status,
+		       (int)(call->body.len < 1000 ? call->body.len : 1000), call->body.data);
+}
+
+/* ---- tables ---- */
+
+static bool
+is_active(struct slice reply)
+{
+	struct arena arena = {0};
+	struct json_reader r;
+	struct slice name;
+	bool active = false;
+
+	json_init(&r, reply, &arena);
+	if (json_enter_object(&r))
+		while (json_next_member(&r, &name)) {
+			if (!slice_eq(name, SLICE("Table"))) {
+				json_skip(&r);
+			} else if (json_enter_object(&r)) {
+				while (json_next_member(&r, &name)) {
+					if (slice_eq(name, SLICE("TableStatus")))
+						active = slice_eq(json_string(&r), SLICE("ACTIVE"));
+					else
+						json_skip(&r);
+				}
+			}
+		}
+	arena_done(&arena);
+	return active;
+}
+
+static enum status
+wait_active(const struct workload *w, struct slice body, struct call *call, struct err *err)
+{
+	for (int waited_ms = 0; waited_ms < ACTIVE_WAIT_MS; waited_ms += ACTIVE_STEP_MS) {
+		enum status s = call_run(w, "DescribeTable", body, call, err);
+
+		if (s != S_OK)
+			return s;
+		if (call->status != 200)
+			return refused(call, "DescribeTable", err);
+		if (is_active(buf_slice(&call->body)))
+			return S_OK;
+		usleep(ACTIVE_STEP_MS * 1000);
+	}
+	return err_set(err, S_IO, "the table does not become ACTIVE");
+}
+
+static void
+put_create(const struct workload *w, bool queries, struct buf *out)
+{
+	buf_put_lit(out, "{\"TableName\":\"");
+	workload_put_table(w, queries, out);
+	buf_put_lit(out, "\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":\"pk\","
+			 "\"AttributeType\":\"S\"}");
+	if (queries)
+		buf_put_lit(out, ",{\"AttributeName\":\"sk\",\"AttributeType\":\"S\"}");
+	buf_put_lit(out, "],\"KeySchema\":[{\"AttributeName\":\"pk\",\"KeyType\":\"HASH\"}");
+	if (queries)
+		buf_put_lit(out, ",{\"AttributeName\":\"sk\",\"KeyType\":\"RANGE\"}");
+	buf_put_lit(out, "]}");
+}
+
+static enum status
+make_table(const struct workload *w, bool queries, bool *ret_made, struct err *err)
+{
+	struct call call = {0};
+	struct buf body = {0};
+	enum status s;
+
+	put_create(w, queries, &body);
+	s = call_run(w, "CreateTable", buf_slice(&body), &call, err);
+	if (s == S_OK) {
+		*ret_made = call.status == 200;
+		if (!*ret_made && memmem(call.body.data, call.body.len, "ResourceInUseException", 22) == NULL)
+			s = refused(&call, "CreateTable", err);
+	}
+	if (s == S_OK) {
+		body.len = 0;
+		buf_put_lit(&body, "{\"TableName\":\"");
+		workload_put_table(w, queries, &body);
+		buf_put_lit(&body, "\"}");
+		s = wait_active(w, buf_slice(&body), &call, err);
+	}
+	buf_done(&body);
+	call_done(&call);
+	return s;
+}
+
+/* ---- filling ---- */
+
+struct fill_slot {
+	struct request request;
+	bool again; /* the last batch was not taken whole */
+};
+
+struct filling {
+	const struct workload *w;
+	bool queries;
+	int64_t next, all;
+	int refusals; /* in a row */
+	int64_t told_ns;
+	struct fill_slot slots[FILL_CONNECTIONS];
+	atomic_bool stop;
+	enum status failed;
+	struct err *err;
+};
+
+static struct request *
+fill_next(void *context, int slot)
+{
+	struct filling *f = context;
+	struct fill_slot *s = &f->slots[slot];
+	struct fill fill = {f->queries, f->next, 25};
+
+	if (s->again) {
+		s->again = false;
+		return &s->request;
+	}
+	if (f->next >= f->all)
+		return NULL;
+	/* a batch is at most 16 MB */
+	if (f->w->options->item_bytes > 64 * 1024)
+		fill.count = 10;
+	if (fill.count > f->all - f->next)
+		fill.count = f->all - f->next;
+	f->next += fill.count;
+	workload_make_fill(f->w, &fill, &s->request);
+	return &s->request;
+}
+
+static void
+fill_answered(void *context, const struct client_answer *a)
+{
+	struct filling *f = context;
+	bool throttled = a->status == 200 && memmem(a->body.data, a->body.len, "\"PutRequest\"", 12) != NULL;
+	int64_t now_ns = clock_mono_ns();
+
+	if (a->status == 200 && !throttled) {
+		f->refusals = 0;
+	} else {
+		f->slots[a->slot].again = true;
+		if ((a->status >= 400 && a->status < 500 && memmem(a->body.data, a->body.len, "Throttl", 7) == NULL &&
+		     memmem(a->body.data, a->body.len, "Exceeded", 8) == NULL) ||
+		    ++f->refusals > FILL_REFUSALS_MAX) {
+			f->failed = err_set(f->err, S_IO, "filling: BatchWriteItem was refused (HTTP %d): %.*s",
+					    a->status, (int)(a->body.len < 1000 ? a->body.len : 1000), a->body.data);
+			atomic_store(&f->stop, true);
+		}
+	}
+	if (now_ns - f->told_ns > 1000000000) {
+		f->told_ns = now_ns;
+		fprintf(stderr, "  filling  %lld of %lld items\n", (long long)f->next, (long long)f->all);
+	}
+}
+
+static enum status
+fill_table(const struct workload *w, bool queries, struct err *err)
+{
+	struct filling *f = calloc(1, sizeof *f);
+	struct client_options options = {
+	    .endpoint = w->endpoint,
+	    .connections = FILL_CONNECTIONS,
+	    .keep_body = true,
+	};
+	enum status s;
+
+	if (f == NULL)
+		return err_set(err, S_INTERNAL, "out of memory");
+	*f = (struct filling){.w = w, .queries = queries, .all = workload_item_count(w, queries), .err = err};
+	f->told_ns = clock_mono_ns();
+	options.hooks = (struct client_hooks){fill_next, fill_answered, f};
+	options.stop = &f->stop;
+	s = client_run(&options, NULL, err);
+	if (s == S_OK)
+		s = f->failed;
+	for (int i = 0; i < FILL_CONNECTIONS; i++)
+		buf_done(&f->slots[i].request.bytes);
+	free(f);
+	return s;
+}
+
+enum status
+setup_tables(const struct workload *w, struct setup *ret, struct err *err)
+{
+	*ret = (struct setup){0};
+	if (w->options->raw_get != NULL || w->options->no_fill)
+		return S_OK;
+	for (int queries = 0; queries < 2; queries++) {
+		enum status s;
+
+		if (!workload_needs(w, queries))
+			continue;
+		s = make_table(w, queries, &ret->made[queries], err);
+		if (s == S_OK)
+			s = fill_table(w, queries, err);
+		if (s != S_OK)
+			return s;
+	}
+	return S_OK;
+}
+
+enum status
+setup_undo(const struct workload *w, const struct setup *setup, struct err *err)
+{
+	enum status s = S_OK;
+
+	for (int queries = 0; queries < 2; queries++) {
+		struct call call = {0};
+		struct buf body = {0};
+
+		if (!setup->made[queries] || s != S_OK)
+			continue;
+		buf_put_lit(&body, "{\"TableName\":\"");
+		workload_put_table(w, queries, &body);
+		buf_put_lit(&body, "\"}");
+		s = call_run(w, "DeleteTable", buf_slice(&body), &call, err);
+		if (s == S_OK && call.status != 200)
+			s = refused(&call, "DeleteTable", err);
+		buf_done(&body);
+		call_done(&call);
+	}
+	return s;
+}

@@ -1,0 +1,38 @@
+/* The requests of each workload: bodies, signatures, and the pool they wait in. */
+#ifndef STATOR_BENCH_WORKLOAD_H
+#define STATOR_BENCH_WORKLOAD_H
+
+#include "bench/bench.h"
+#include "bench/client.h"
+
+/* Besides enum bench_workload, what a request can be. */
+#define KIND_RAW     BENCH_WORKLOADS
+#define KIND_CONTROL (BENCH_WORKLOADS + 1)
+#define KIND_COUNT   (BENCH_WORKLOADS + 2)
+
+struct workload {
+	const struct bench_options *options;
+	const struct endpoint *endpoint;
+};
+
+/* Write a signed request. body: JSON. */
+void workload_sign(const struct workload *w, const char *operation, struct slice body, struct request *ret);
+/* A request of that kind about a random item (kind: get, put, update, query, batchwrite, raw). */
+void workload_make(const struct workload *w, int kind, uint64_t random, struct request *ret);
+/* The kind of the next request: the workload's own, or one of a mix. */
+int workload_kind(const struct workload *w, uint64_t random);
+
+/* Filling: BatchWriteItem of items [from, from + count) into one of the tables. */
+struct fill {
+	bool queries; /* NAME-query rather than NAME */
+	int64_t from;
+	int64_t count;
+};
+void workload_make_fill(const struct workload *w, const struct fill *fill, struct request *ret);
+/* How many items the table holds when full. */
+int64_t workload_item_count(const struct workload *w, bool queries);
+bool workload_needs(const struct workload *w, bool queries);
+/* "stator-bench" or "stator-bench-query"; JSON needs no escapes in it. */
+void workload_put_table(const struct workload *w, bool queries, struct buf *out);
+
+#endif

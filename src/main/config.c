@@ -1,0 +1,287 @@
+#include "main/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CREDENTIALS_BYTES_MAX (1024 * 1024)
+
+static const char *const auth_choices[] = {[AUTH_ANY] = "any", [AUTH_SIGV4] = "sigv4", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};                  /* as enum log_format */
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}; /* as enum log_level */
+
+#define G_DATA    "Data"
+#define G_NETWORK "Network"
+#define G_ACCESS  "Access"
+#define G_BEHAVE  "Behaviour"
+#define G_SIZE    "Resources"
+#define G_LOG     "Log"
+
+#define FIELD(member) offsetof(struct config, member)
+#define KIB           (INT64_C(1) << 10)
+#define MIB           (INT64_C(1) << 20)
+#define TIB           (INT64_C(1) << 40)
+#define HOUR_MS       (INT64_C(3600) * 1000)
+
+/* clang-format off */
+static const struct cli_option serve_options[] = {
+	{G_DATA, "data", CLI_TEXT, FIELD(data), "DIR", NULL, 0, 0, NULL,
+	 "Where everything is kept; created when missing. Without it, and without --ephemeral: ./stator-data."},
+	{G_DATA, "ephemeral", CLI_FLAG, FIELD(ephemeral), NULL, NULL, 0, 0, NULL,
+	 "For tests: data in a temporary folder that is removed at exit, writes not synced to the disk."},
+	{G_DATA, "min-free", CLI_SIZE, FIELD(min_free_bytes), "SIZE", "64M", 0, TIB, NULL,
+	 "Writes are refused with InternalServerError while the disk has less room than this; reads go on."},
+
+	{G_NETWORK, "listen", CLI_TEXT, FIELD(listen), "ADDR:PORT", "127.0.0.1:8000", 0, 0, NULL,
+	 "Address of the HTTP front. Port 0 takes a free one (see /health). Any address but loopback needs --auth sigv4."},
+	{G_NETWORK, "tls-cert", CLI_TEXT, FIELD(tls_cert), "FILE", NULL, 0, 0, NULL,
+	 "Certificate chain (PEM): the front then speaks TLS 1.2 and 1.3 only. SIGHUP reads certificate and key again."},
+	{G_NETWORK, "tls-key", CLI_TEXT, FIELD(tls_key), "FILE", NULL, 0, 0, NULL,
+	 "Private key (PEM) of --tls-cert."},
+	{G_NETWORK, "max-connections", CLI_NUMBER, FIELD(max_connections), "N", "10000", 1, 1000000, NULL,
+	 "Connections open at once; beyond it new ones are closed."},
+	{G_NETWORK, "idle-timeout", CLI_NUMBER, FIELD(idle_timeout_ms), "MS", "75000", 100, HOUR_MS, NULL,
+	 "A connection without a request is closed after this."},
+	{G_NETWORK, "request-timeout", CLI_NUMBER, FIELD(request_timeout_ms), "MS", "30000", 100, HOUR_MS, NULL,
+	 "Longest time from the first to the last byte of a request."},
+	{G_NETWORK, "write-timeout", CLI_NUMBER, FIELD(write_timeout_ms), "MS", "30000", 100, HOUR_MS, NULL,
+	 "A client that takes nothing of its answer for this long is disconnected."},
+	{G_NETWORK, "drain-timeout", CLI_NUMBER, FIELD(drain_timeout_ms), "MS", "10000", 0, HOUR_MS, NULL,
+	 "After SIGTERM or SIGINT: longest wait for requests in progress. What was acknowledged is safe in any case."},
+
+	{G_ACCESS, "auth", CLI_CHOICE, FIELD(auth), NULL, "any", 0, 0, auth_choices,
+	 "sigv4 verifies every signature against --credentials. any accepts every well-formed one, as developers "
+	 "expect on their own machine."},
+	{G_ACCESS, "credentials", CLI_TEXT, FIELD(credentials), "FILE", NULL, 0, 0, NULL,
+	 "For --auth sigv4: one `access-key secret-key` a line, # begins a comment; readable by the owner only."},
+	{G_ACCESS, "region", CLI_LIST, FIELD(regions), "NAME", "us-east-1", 0, 0, NULL,
+	 "A region to serve, each with data of its own; repeatable or separated by commas. A request's signature names "
+	 "its region; the first one is the default."},
+	{G_ACCESS, "account", CLI_TEXT, FIELD(account), "ID", "000000000000", 0, 0, NULL,
+	 "The 12 digits of an account in ARNs."},
+
+	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "100", 0, HOUR_MS, NULL,
+	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING."},
+	{G_BEHAVE, "partitions", CLI_NUMBER, FIELD(partitions), "N", "4", 1, 256, NULL,
+	 "Partitions of a new table: writes to different partitions do not wait for each other."},
+
+	{G_SIZE, "threads", CLI_NUMBER, FIELD(threads), "N", "0", 0, 256, NULL,
+	 "Network threads; each runs its requests to the end. 0: one for each core."},
+	{G_SIZE, "io-threads", CLI_NUMBER, FIELD(io_threads), "N", "4", 1, 256, NULL,
+	 "Threads for what has to wait for the disk."},
+	{G_SIZE, "cache-bytes", CLI_SIZE, FIELD(cache_bytes), "SIZE", "256M", MIB, TIB, NULL,
+	 "Memory for data read from the disk, shared out over the regions."},
+	{G_SIZE, "write-buffer-bytes", CLI_SIZE, FIELD(write_buffer_bytes), "SIZE", "64M", 64 * KIB, TIB, NULL,
+	 "Memory for recent writes before they are sorted into files; for each region."},
+
+	{G_LOG, "log-format", CLI_CHOICE, FIELD(log_format), NULL, "text", 0, 0, log_formats,
+	 "Lines for people or for machines; on standard error."},
+	{G_LOG, "log-level", CLI_CHOICE, FIELD(log_level), NULL, "info", 0, 0, log_levels,
+	 "The least serious lines to write."},
+};
+
+const struct cli_command serve_command = {
+	"serve",
+	"answer the DynamoDB API",
+	"Answers the DynamoDB API over HTTP/1.1 and HTTP/2. Every acknowledged write is on the disk. SIGTERM or SIGINT "
+	"finishes what is in progress, syncs and exits 0; a second one exits at once.",
+	"  stator serve\n"
+	"  stator serve --ephemeral --listen 127.0.0.1:0\n"
+	"  stator serve --data /var/lib/stator --listen 0.0.0.0:8000 --auth sigv4 --credentials /etc/stator/keys\n",
+	"STATOR_",
+	serve_options,
+	sizeof serve_options / sizeof *serve_options,
+};
+/* clang-format on */
+
+_Static_assert(sizeof serve_options / sizeof *serve_options <= CLI_OPTIONS_MAX,
+	       "cli_parse's flags must hold all options");
+
+static bool
+is_loopback(const char *listen)
+{
+	return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 ||
+	       strncmp(listen, "localhost:", 10) == 0;
+}
+
+/* Region names become folder names. */
+static enum status
+check_regions(const struct cli_list *regions, struct err *err)
+{
+	for (size_t i = 0; i < regions->count; i++) {
+		const char *name = regions->items[i];
+
+		if (strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name) ||
+		    name[0] == '-')
+			return err_set(
+			    err, S_VALIDATION,
+			    "--region: \"%s\" is no region name; lower-case letters, digits and hyphens, at most 32",
+			    name);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(name, regions->items[j]) == 0)
+				return err_set(err, S_VALIDATION, "--region: %s is given twice", name);
+	}
+	return S_OK;
+}
+
+static enum status
+check_access(const struct config *c, struct err *err)
+{
+	if ((c->tls_cert == NULL) != (c->tls_key == NULL))
+		return err_set(err, S_VALIDATION,
+			       "--tls-cert and --tls-key belong together; only one of them is given");
+	if (c->auth == AUTH_SIGV4 && c->credentials == NULL)
+		return err_set(err, S_VALIDATION, "--auth sigv4 needs --credentials FILE");
+	if (c->auth != AUTH_SIGV4 && c->credentials != NULL)
+		return err_set(err, S_VALIDATION,
+			       "--credentials is only read with --auth sigv4; add that, or leave it out");
+	if (c->auth != AUTH_SIGV4 && !is_loopback(c->listen))
+		return err_set(
+		    err, S_VALIDATION,
+		    "--listen %s can be reached from other machines, so signatures must be verified: add --auth sigv4 "
+		    "--credentials FILE, or listen on 127.0.0.1",
+		    c->listen);
+	return S_OK;
+}
+
+static enum status
+check(struct config *c, struct err *err)
+{
+	enum status s = check_access(c, err);
+
+	if (s == S_OK)
+		s = check_regions(&c->regions, err);
+	if (s != S_OK)
+		return s;
+	if (strlen(c->account) != 12 || strspn(c->account, "0123456789") != 12)
+		return err_set(err, S_VALIDATION, "--account: \"%s\" is not 12 digits", c->account);
+	if (c->ephemeral && c->data != NULL)
+		return err_set(err, S_VALIDATION, "--ephemeral keeps nothing, so it cannot have --data %s; choose one",
+			       c->data);
+	if (!c->ephemeral && c->data == NULL)
+		c->data = "./stator-data";
+	return S_OK;
+}
+
+/* ---- the credentials file ---- */
+
+static enum status
+read_file(const char *path, char **ret, size_t *ret_bytes, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum status s = S_OK;
+	struct stat st;
+	char *text = NULL;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		s = err_set(err, S_IO, "--credentials: %s: %s", path, strerror(errno));
+	} else if ((st.st_mode & 077) != 0) {
+		s = err_set(err, S_IO, "--credentials: %s can be read by others (mode %o); chmod 600 it", path,
+			    (unsigned)st.st_mode & 0777);
+	} else if (!S_ISREG(st.st_mode) || st.st_size > CREDENTIALS_BYTES_MAX) {
+		s = err_set(err, S_IO, "--credentials: %s is not a file of at most 1 MB", path);
+	} else {
+		text = calloc(1, (size_t)st.st_size + 1);
+		n = text == NULL ? -1 : read(fd, text, (size_t)st.st_size);
+		if (n != st.st_size)
+			s = err_set(err, S_IO, "--credentials: %s cannot be read", path);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (s != S_OK) {
+		free(text);
+		text = NULL;
+	}
+	*ret = text;
+	*ret_bytes = text != NULL ? (size_t)st.st_size : 0;
+	return s;
+}
+
+/* The next word of a line, or an empty slice. */
+static struct slice
+next_word(char **at)
+{
+	char *start = *at + strspn(*at, " \t\r"), *end = start + strcspn(start, " \t\r\n");
+
+	*at = end;
+	return slice_of(start, (size_t)(end - start));
+}
+
+static enum status
+read_line(struct config *c, char *line, int number, struct err *err)
+{
+	struct slice access_key = next_word(&line), secret = next_word(&line), more = next_word(&line);
+
+	if (access_key.len == 0 || access_key.data[0] == '#')
+		return S_OK;
+	if (secret.len == 0 || more.len > 0)
+		return err_set(err, S_VALIDATION, "--credentials: %s:%d is not `access-key secret-key`", c->credentials,
+			       number);
+	for (size_t i = 0; i < c->key_count; i++)
+		if (slice_eq(c->keys[i].access_key, access_key))
+			return err_set(err, S_VALIDATION,
+				       "--credentials: %s:%d has an access key that an earlier line has",
+				       c->credentials, number);
+	c->keys[c->key_count++] = (struct front_credential){access_key, secret};
+	return S_OK;
+}
+
+static enum status
+read_credentials(struct config *c, struct err *err)
+{
+	enum status s = read_file(c->credentials, &c->key_text, &c->key_text_bytes, err);
+	size_t lines = 1;
+	char *line;
+	int number = 1;
+
+	if (s != S_OK)
+		return s;
+	for (const char *p = c->key_text; *p != '\0'; p++)
+		lines += *p == '\n';
+	c->keys = calloc(lines, sizeof *c->keys);
+	if (c->keys == NULL)
+		return err_set(err, S_INTERNAL, "out of memory");
+	for (line = c->key_text; s == S_OK && line != NULL; number++) {
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end++ = '\0';
+		s = read_line(c, line, number, err);
+		line = end;
+	}
+	if (s == S_OK && c->key_count == 0)
+		s = err_set(err, S_VALIDATION, "--credentials: %s has no credentials in it", c->credentials);
+	return s;
+}
+
+enum cli_result
+config_read(struct config *ret, int argc, char **argv, struct err *err)
+{
+	bool given[CLI_OPTIONS_MAX];
+	enum cli_result result;
+
+	memset(ret, 0, sizeof *ret);
+	result = cli_parse(&serve_command, argc, argv, ret, given, err);
+	if (result != CLI_RUN)
+		return result;
+	if (check(ret, err) != S_OK)
+		return CLI_WRONG;
+	if (ret->auth == AUTH_SIGV4 && read_credentials(ret, err) != S_OK)
+		return CLI_WRONG;
+	return CLI_RUN;
+}
+
+void
+config_done(struct config *c)
+{
+	if (c->key_text != NULL)
+		explicit_bzero(c->key_text, c->key_text_bytes);
+	free(c->key_text);
+	free(c->keys);
+	cli_done(&serve_command, c);
+	memset(c, 0, sizeof *c);
+}

@@ -1,0 +1,44 @@
+/*
+ * The options of `stator serve`, checked against each other.
+ */
+#ifndef STATOR_MAIN_CONFIG_H
+#define STATOR_MAIN_CONFIG_H
+
+#include "front/http.h"
+#include "main/cli.h"
+
+#define REGIONS_MAX CLI_LIST_MAX
+
+enum config_auth { AUTH_ANY, AUTH_SIGV4 };
+
+struct config {
+	const char *data; /* NULL: --ephemeral */
+	bool ephemeral;
+	const char *listen;
+	const char *tls_cert, *tls_key;
+	int auth; /* enum config_auth */
+	const char *credentials;
+	struct cli_list regions;
+	const char *account;
+	int log_format, log_level;
+	int64_t threads; /* 0: one a core */
+	int64_t io_threads;
+	int64_t cache_bytes, write_buffer_bytes, min_free_bytes;
+	int64_t partitions;
+	int64_t control_plane_delay_ms;
+	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
+
+	/* from the credentials file; owned */
+	struct front_credential *keys;
+	size_t key_count;
+	char *key_text;
+	size_t key_text_bytes;
+};
+
+extern const struct cli_command serve_command;
+
+/* Parse, cross-check and read the credentials file. Pair with config_done, also after a failure. */
+enum cli_result config_read(struct config *ret, int argc, char **argv, struct err *err);
+void config_done(struct config *c);
+
+#endif
