@@ -3,9 +3,12 @@
  *
  * The reader walks text once, without a tree: the caller asks for what it expects. It latches its first error
  * (json_failed), after which every call returns nothing quickly, so callers check once at the end. Strict: RFC 8259,
- * valid UTF-8, no duplicate member names where the caller asks for the check, depth at most JSON_DEPTH_MAX, nothing
- * behind the value. Strings without escapes are slices of the text; others are unescaped into the arena. Numbers are
- * given as their text. SSE2 scans strings 16 bytes a step.
+ * valid UTF-8, lone surrogates refused, depth at most JSON_DEPTH_MAX, nothing behind the value. Duplicate member names
+ * are the caller's to find: it knows its names. Strings without escapes are slices of the text; others are unescaped
+ * into the arena. Numbers are given as their text. SSE2 scans strings 16 bytes a step.
+ *
+ * A failure is either malformed text (what stands there is no JSON) or a value of another type than the caller asked
+ * for (wrong_type). For the latter the texts are those of the AWS services' own reader, which clients know.
  */
 #ifndef STATOR_CODEC_JSON_H
 #define STATOR_CODEC_JSON_H
@@ -24,12 +27,13 @@ struct json_reader {
 	struct arena *arena;
 	int           depth;
 	bool          need_comma; /* inside the current container */
-	const char   *failure;    /* NULL while all is well; else what is wrong, static text */
+	bool          wrong_type; /* the failure is a well-formed value of another type than asked for */
+	const char   *failure;    /* NULL while all is well; else what is wrong: static text or in the arena */
 };
 
 void json_init(struct json_reader *r, struct slice text, struct arena *arena);
 
-/* What comes next, without taking it; JSON_NONE after a failure or at the end. */
+/* What comes next, without taking it; JSON_NONE after a failure, at the end, or (then it latches) when no value does. */
 enum json_type json_peek(struct json_reader *r);
 
 /*
@@ -46,9 +50,10 @@ bool json_next_member(struct json_reader *r, struct slice *ret_name);
 bool json_enter_array(struct json_reader *r);
 bool json_next_element(struct json_reader *r);
 
-/* Each takes one value of its type, or latches a failure and returns nothing. */
+/* Each takes one value of its type, or latches a failure and returns nothing. A null is of none of these types. */
 struct slice json_string(struct json_reader *r);
-struct slice json_number(struct json_reader *r); /* its text */
+struct slice json_number(struct json_reader *r); /* its text; see json_want for exact words about other types */
+/* true and false; and as AWS reads them, the strings "true", "1", "yes", "false", "0" and "no" in any case. */
 bool         json_bool(struct json_reader *r);
 void         json_null(struct json_reader *r);
 void         json_skip(struct json_reader *r);   /* any value, checked all the same; not recursive */
@@ -56,7 +61,29 @@ struct slice json_raw(struct json_reader *r);    /* any value, checked, as its t
 
 /* After the value: only blanks may follow. Latches when something does. */
 void json_end(struct json_reader *r);
-void json_fail(struct json_reader *r, const char *what);
+void json_fail(struct json_reader *r, const char *what); /* the first one stays; static text or in the arena */
+
+/*
+ * What a caller expected, for the words about a value that is something else. json_string() and json_bool() use
+ * them by themselves; json_number() says "Integer". Lists, maps and structures need the caller:
+ *
+ *     if (json_peek(r) != JSON_OBJECT) json_mismatch(r, JSON_WANT_STRUCT, "com.amazonaws.dynamodb.v20120810.Tag");
+ */
+enum json_want {
+	JSON_WANT_BOOLEAN,
+	JSON_WANT_STRING,
+	JSON_WANT_INTEGER,
+	JSON_WANT_LONG,
+	JSON_WANT_DOUBLE,
+	JSON_WANT_BLOB,
+	JSON_WANT_LIST,
+	JSON_WANT_MAP,        /* a map; java_class: of its values */
+	JSON_WANT_STRUCT,     /* a structure as a member of a structure */
+	JSON_WANT_STRUCT_ITEM /* a structure as an element of a list or a value of a map */
+};
+/* Latch that what comes next is not what was wanted. java_class: full name for MAP and STRUCT kinds, else unused. */
+void json_mismatch(struct json_reader *r, enum json_want want, const char *java_class);
+
 static inline bool
 json_failed(const struct json_reader *r)
 {
@@ -66,6 +93,6 @@ json_failed(const struct json_reader *r)
 /* The writer: bytes appended to a buf. Commas are the caller's. */
 void json_put_string(struct buf *out, struct slice text); /* quoted; escapes what JSON requires */
 void json_put_int(struct buf *out, int64_t value);
-void json_put_double(struct buf *out, double value);      /* shortest text that reads back the same; 5.0 as 5.0 */
+void json_put_double(struct buf *out, double value);      /* reads back the same; 5.0 as 5.0; null when not finite */
 
 #endif

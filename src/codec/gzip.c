@@ -1,0 +1,128 @@
+#include "codec/gzip.h"
+
+#include <assert.h>
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEP_MAX (1u << 30) /* ISA-L counts in 32 bits */
+
+/* ISA-L's states are some 100 KB: too much for the stack of a small thread. */
+static void *
+state_new(size_t size)
+{
+	void *state = malloc(size);
+
+	if (state == NULL) {
+		fprintf(stderr, "out of memory: gzip asked for %zu bytes\n", size);
+		abort();
+	}
+	return state;
+}
+
+uint32_t
+crc32_of(struct slice bytes)
+{
+	return crc32_gzip_refl(0, (const unsigned char *)bytes.data, bytes.len);
+}
+
+static uint32_t
+step(size_t left)
+{
+	return left < STEP_MAX ? (uint32_t)left : STEP_MAX;
+}
+
+static void
+deflate_all(struct isal_zstream *z, struct slice bytes, struct buf *out)
+{
+	const char *at = bytes.data;
+	size_t left = bytes.len;
+
+	do {
+		uint32_t taken = step(left), room;
+		int done;
+
+		buf_reserve(out, left / 4 + 256);
+		room = step(out->cap - out->len);
+		z->next_in = (uint8_t *)at;
+		z->avail_in = taken;
+		z->end_of_stream = taken == left;
+		z->next_out = (uint8_t *)out->data + out->len;
+		z->avail_out = room;
+		done = isal_deflate(z);
+		assert(done == COMP_OK); /* it fails for wrong parameters only, and those are ours */
+		out->len += room - z->avail_out;
+		at += taken - z->avail_in;
+		left -= taken - z->avail_in;
+	} while (z->internal_state.state != ZSTATE_END);
+}
+
+void
+gzip_put(struct buf *out, struct slice bytes, int level)
+{
+	size_t level_bytes = level > 0 ? ISAL_DEF_LVL1_DEFAULT : 0;
+	struct isal_zstream *z = state_new(sizeof *z + level_bytes);
+
+	isal_deflate_init(z);
+	z->gzip_flag = IGZIP_GZIP;
+	if (level > 0) {
+		z->level = 1;
+		z->level_buf = (uint8_t *)(z + 1);
+		z->level_buf_size = (uint32_t)level_bytes;
+	}
+	deflate_all(z, bytes, out);
+	free(z);
+}
+
+static enum status
+inflate_all(struct inflate_state *z, struct slice packed, size_t max, struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+	const char *at = packed.data;
+	size_t left = packed.len;
+
+	while (z->block_state != ISAL_BLOCK_FINISH) {
+		/* one byte more than allowed, to see whether it would be written */
+		size_t allowed = max - (out->len - start) + (max < SIZE_MAX);
+		size_t wanted = 4 * left + 1024, before = out->len;
+		uint32_t taken = step(left), room;
+		int done;
+
+		buf_reserve(out, wanted < allowed ? wanted : allowed);
+		room = step(out->cap - out->len < allowed ? out->cap - out->len : allowed);
+		z->next_in = (uint8_t *)at;
+		z->avail_in = taken;
+		z->next_out = (uint8_t *)out->data + out->len;
+		z->avail_out = room;
+		done = isal_inflate(z);
+		if (done < 0)
+			return err_set(err, S_SERIALIZATION, "The gzip data is damaged");
+		out->len += room - z->avail_out;
+		at += taken - z->avail_in;
+		if (out->len - start > max)
+			return err_set(err, S_SERIALIZATION, "The unpacked data is larger than %zu bytes", max);
+		if (z->block_state != ISAL_BLOCK_FINISH && z->avail_in == taken && out->len == before)
+			return err_set(err, S_SERIALIZATION, "The gzip data is cut off");
+		left -= taken - z->avail_in;
+	}
+	if (left > 0)
+		return err_set(err, S_SERIALIZATION, "Something follows the gzip data");
+	return S_OK;
+}
+
+enum status
+gzip_unpack(struct slice packed, size_t max, struct buf *out, struct err *err)
+{
+	struct inflate_state *z = state_new(sizeof *z);
+	size_t start = out->len;
+	enum status s;
+
+	isal_inflate_init(z);
+	z->crc_flag = ISAL_GZIP;
+	s = inflate_all(z, packed, max, out, err);
+	if (s != S_OK)
+		out->len = start;
+	free(z);
+	return s;
+}
