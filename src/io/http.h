@@ -22,6 +22,7 @@ struct http_limits {
 	int    h2_streams;            /* concurrent; 100 */
 	int    h2_resets_per_s;       /* then GOAWAY; 200 */
 	size_t body_bytes_total;      /* request bodies in memory over all connections; then 503 and close; 512 MiB */
+	size_t unsent_bytes_total;    /* answers in memory; beyond it, whoever does not read his is cut off; 512 MiB */
 };
 extern const struct http_limits http_limits_default;
 
@@ -50,6 +51,10 @@ struct http_exchange {
 };
 /* Value of a header by lower-case name; SLICE_NONE when absent. */
 struct slice http_header_get(const struct http_exchange *x, struct slice name);
+
+/* What will be sent for the body written to x->out: itself or, when the client accepts it and it is worth it, its gzip form.
+ * For headers that cover the sent bytes (x-amz-crc32). Call it once the body is complete, before http_reply(). */
+struct slice http_encode(struct http_exchange *x);
 
 /* `headers` is ready-made text "Name: value\r\n..." for HTTP/1.1, converted for HTTP/2; Content-Length, Date, Connection and, when
  * the client accepts gzip and the body is larger than 1 KiB, Content-Encoding are added here. The body is x->out. */
