@@ -19,7 +19,7 @@ static const uint8_t value_plus_1[256] = {
 char *
 base64_write(char *to, struct slice bytes)
 {
-	const uint8_t *at = (const uint8_t *)bytes.data, *end = at + bytes.len;
+	const uint8_t *at = (const uint8_t *)(bytes.data != NULL ? bytes.data : ""), *end = at + bytes.len;
 	uint32_t three;
 
 	for (; end - at >= 3; at += 3) {

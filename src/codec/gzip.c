@@ -36,7 +36,7 @@ step(size_t left)
 static void
 deflate_all(struct isal_zstream *z, struct slice bytes, struct buf *out)
 {
-	const char *at = bytes.data;
+	const char *at = bytes.data != NULL ? bytes.data : "";
 	size_t left = bytes.len;
 
 	do {
@@ -79,7 +79,7 @@ static enum status
 inflate_all(struct inflate_state *z, struct slice packed, size_t max, struct buf *out, struct err *err)
 {
 	size_t start = out->len;
-	const char *at = packed.data;
+	const char *at = packed.data != NULL ? packed.data : "";
 	size_t left = packed.len;
 
 	while (z->block_state != ISAL_BLOCK_FINISH) {

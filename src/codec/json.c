@@ -9,6 +9,8 @@ static const char *const ended_early = "the text ends within a value";
 void
 json_init(struct json_reader *r, struct slice text, struct arena *arena)
 {
+	if (text.data == NULL)
+		text = SLICE("");
 	*r = (struct json_reader){.at = text.data, .end = text.data + text.len, .start = text.data, .arena = arena};
 }
 

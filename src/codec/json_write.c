@@ -49,7 +49,7 @@ put_escape(char *to, uint8_t c)
 void
 json_put_string(struct buf *out, struct slice text)
 {
-	const char *at = text.data, *end = text.data + text.len;
+	const char *at = text.data != NULL ? text.data : "", *end = at + text.len;
 	char *to;
 
 	buf_reserve(out, text.len + 2);
