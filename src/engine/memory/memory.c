@@ -173,24 +173,6 @@ insert(struct memory *m, enum kind kind, enum engine_space space, struct slice k
 	}
 }
 
-/* The first of node and its followers that is the newest visible version of its key and no deletion. */
-static struct node *
-visible_forward(struct node *node, uint64_t version)
-{
-	while (node != NULL) {
-		struct slice key = node->key;
-		struct node *found = NULL;
-
-		for (; node != NULL && slice_eq(node->key, key); node = node_next(node, 0)) {
-			if (found == NULL && node->version <= version && !atomic_load(&node->lost))
-				found = node;
-		}
-		if (found != NULL && found->kind == KIND_PUT)
-			return found;
-	}
-	return NULL;
-}
-
 /* The newest visible version of this very key; may be a deletion. */
 static struct node *
 version_of(struct node *head, struct slice key, uint64_t version)
@@ -200,6 +182,21 @@ version_of(struct node *head, struct slice key, uint64_t version)
 	while (node != NULL && slice_eq(node->key, key) && atomic_load(&node->lost))
 		node = node_next(node, 0);
 	return node != NULL && slice_eq(node->key, key) ? node : NULL;
+}
+
+/* The first of node and its followers that is the newest visible version of its key and no deletion. Searches instead
+ * of walking: a key written often has many versions. */
+static struct node *
+visible_forward(struct node *head, struct node *node, uint64_t version)
+{
+	while (node != NULL) {
+		struct node *found = version_of(head, node->key, version);
+
+		if (found != NULL && found->kind == KIND_PUT)
+			return found;
+		node = find_from(head, node->key, 0);
+	}
+	return NULL;
 }
 
 /* The last visible key < key; with `inclusive` <= key; with `key` NULL data the last of all. */
@@ -297,11 +294,11 @@ static void
 delete_range(struct memory *m, enum engine_space space, struct slice from, struct slice to, uint64_t place)
 {
 	struct node *head = m->heads[space];
-	struct node *node = visible_forward(find_from(head, from, UINT64_MAX), UINT64_MAX);
+	struct node *node = visible_forward(head, find_from(head, from, UINT64_MAX), UINT64_MAX);
 
 	while (node != NULL && (to.len == 0 || slice_cmp(node->key, to) < 0)) {
 		insert(m, KIND_DELETE, space, node->key, SLICE_NONE, place);
-		node = visible_forward(find_from(head, node->key, 0), UINT64_MAX);
+		node = visible_forward(head, find_from(head, node->key, 0), UINT64_MAX);
 	}
 }
 
@@ -437,7 +434,7 @@ iter_seek(struct engine_iter *iter, struct slice key)
 
 	if (slice_cmp(key, it->from) < 0)
 		key = it->from;
-	iter_show(it, visible_forward(find_from(it->head, key, UINT64_MAX), it->version));
+	iter_show(it, visible_forward(it->head, find_from(it->head, key, UINT64_MAX), it->version));
 }
 
 static void
@@ -471,7 +468,7 @@ iter_next(struct engine_iter *iter)
 {
 	struct memory_iter *it = (struct memory_iter *)iter;
 
-	iter_show(it, visible_forward(find_from(it->head, iter->key, 0), it->version));
+	iter_show(it, visible_forward(it->head, find_from(it->head, iter->key, 0), it->version));
 }
 
 static void
