@@ -103,8 +103,9 @@ _Static_assert(sizeof serve_options / sizeof *serve_options <= CLI_OPTIONS_MAX,
 static bool
 is_loopback(const char *listen)
 {
-	return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 ||
-	       strncmp(listen, "localhost:", 10) == 0;
+	/* digits and dots only: 127.example.com may be any machine */
+	return (strncmp(listen, "127.", 4) == 0 && listen[strspn(listen, "0123456789.")] == ':') ||
+	       strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0;
 }
 
 /* Region names become folder names. */

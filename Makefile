@@ -1,0 +1,47 @@
+# The door. Each target does its own set-up and is quick when nothing is missing. CMake does the building; see CONTRIBUTING.md.
+
+JOBS ?= $(shell nproc)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench format format-check install clean setup-build
+
+help:
+	@echo 'make run           install what is missing, build, start the server (ARGS="--data DIR ..." are its options)'
+	@echo 'make build         build/stator, optimised'
+	@echo 'make test          everything: unit tests in three builds, integration tests in two, fuzz corpora, the example'
+	@echo 'make bench         compare with nginx and redis on this machine; writes docs/PERFORMANCE.md'
+	@echo 'make install       into PREFIX (/usr/local); DESTDIR is honoured'
+	@echo 'make format        clang-format every C file; format-check only looks'
+	@echo 'make clean         remove build/'
+
+setup-build:
+	@scripts/setup build
+
+build: setup-build
+	@[ -f build/release/build.ninja ] || cmake --preset release -DSTATOR_TESTS=OFF >build/configure-release.log || { cat build/configure-release.log; exit 1; }
+	@cmake --build build/release --target stator -- -j $(JOBS) --quiet
+
+run: build
+	@exec build/stator serve $(ARGS)
+
+test:
+	@scripts/test
+
+bench: build
+	@scripts/setup bench
+	@tests/bench/compare --write docs/PERFORMANCE.md $(ARGS)
+
+PREFIX ?= /usr/local
+install: build
+	@cmake --install build/release --prefix $(PREFIX)
+
+C_FILES = $(shell git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tests/*.h')
+format:
+	@clang-format -i $(C_FILES)
+
+format-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+clean:
+	rm -rf build
