@@ -39,7 +39,7 @@ av_get(struct av map, struct slice name)
 				return it.value;
 			if (order > 0)
 				break; /* names ascend: it will not come any more */
-		} else if (name.len > 0 && (uint8_t)it.name.data[0] > (uint8_t)name.data[0]) {
+		} else if (it.name.len > 0 && name.len > 0 && (uint8_t)it.name.data[0] > (uint8_t)name.data[0]) {
 			break;
 		}
 	}

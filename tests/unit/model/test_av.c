@@ -113,6 +113,7 @@ what_was_built_is_read_back(void **state)
 	assert_false(av_exists(av_get(item, SLICE("c"))));
 	assert_false(av_exists(av_get(list, SLICE("a"))));
 	assert_false(av_exists(av_get(AV_NONE, SLICE("a"))));
+	assert_true(av_exists(av_get(item, SLICE(""))));
 
 	set = av_get(item, SLICE("n"));
 	assert_true(av_set_has(set, av_number(&a, encoded("2.0"))));
@@ -129,6 +130,20 @@ what_was_built_is_read_back(void **state)
 	assert_false(av_next(&it));
 	assert_string_equal(av_type_name(av_type(set)), "NS");
 	arena_done(&a);
+	buf_done(&b);
+}
+
+static void
+an_entry_behind_the_empty_name_is_found(void **state) /* the empty name has no first byte to compare */
+{
+	struct buf b = {0};
+	size_t map = av_open(&b, TAG_M);
+
+	(void)state;
+	put_pair(&b, "", "long enough to look like a name");
+	put_pair(&b, "\1", "wanted");
+	assert_int_equal(av_close_map(&b, map, 2, NULL), S_OK);
+	assert_true(slice_eq(av_bytes(av_get(whole(&b), SLICE("\1"))), SLICE("wanted")));
 	buf_done(&b);
 }
 
@@ -465,6 +480,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_was_built_is_read_back),
+	    cmocka_unit_test(an_entry_behind_the_empty_name_is_found),
 	    cmocka_unit_test(long_strings_keep_their_length),
 	    cmocka_unit_test(values_are_ordered_as_the_service_orders_them),
 	    cmocka_unit_test(names_in_any_order_give_the_same_bytes),
