@@ -82,51 +82,71 @@ av_set_has(struct av set, struct av element)
 	return false;
 }
 
-/* An element of a set or the whole of a scalar, by the size rule. */
+/*
+ * Measures the value at *at and moves behind it. Recursion is bounded: a value nests at most about twice AV_DEPTH_MAX
+ * deep (an update may put one into another).
+ */
 static uint64_t
-scalar_size(uint8_t tag, struct slice bytes)
+size_of_next(const uint8_t **at)
 {
-	return tag == TAG_N || tag == TAG_NS ? (uint64_t)number_encoded_size(bytes) : bytes.len;
-}
+	const uint8_t *value = *at, *end;
+	uint64_t size = 3;
+	uint32_t len;
 
-/* Recursion is bounded: a value nests at most about twice AV_DEPTH_MAX deep (an update may put one into another). */
-uint64_t
-av_size(struct av value)
-{
-	struct av_iter it;
-	uint64_t size = 0;
-
-	switch (value.data[0]) {
+	switch (*value) {
 	case TAG_NULL:
 	case TAG_FALSE:
 	case TAG_TRUE:
+		*at = value + 1;
 		return 1;
 	case TAG_N:
+		*at = value + 2 + value[1];
+		return (uint64_t)number_encoded_size(slice_of(value + 2, value[1]));
 	case TAG_S:
 	case TAG_B:
-		return scalar_size(value.data[0], av_bytes(value));
+		*at = av_raw_varint(value + 1, &len) + len;
+		return len;
 	case TAG_L:
-		size = 3;
-		for (it = av_iter(value); av_next(&it);)
-			size += 1 + av_size(it.value);
-		return size;
 	case TAG_M:
-		return 3 + (uint64_t)av_count(value) + item_size(value);
-	default:
-		for (it = av_iter(value); av_next(&it);)
-			size += scalar_size(it.tag, it.element);
+		end = value + AV_HEAD_BYTES + av_raw_u32(value + 1);
+		for (*at = value + AV_HEAD_BYTES; *at < end; size++) {
+			if (*value == TAG_M) {
+				*at = av_raw_varint(*at, &len) + len;
+				size += len;
+			}
+			size += size_of_next(at);
+		}
+		return size;
+	default: /* sets */
+		size = 0;
+		end = value + AV_HEAD_BYTES + av_raw_u32(value + 1);
+		for (*at = value + AV_HEAD_BYTES; *at < end; *at += len) {
+			*at = av_raw_varint(*at, &len);
+			size += *value == TAG_NS ? (uint64_t)number_encoded_size(slice_of(*at, len)) : len;
+		}
 		return size;
 	}
 }
 
 uint64_t
+av_size(struct av value)
+{
+	const uint8_t *at = value.data;
+
+	return size_of_next(&at);
+}
+
+uint64_t
 item_size(struct av item)
 {
-	struct av_iter it;
+	const uint8_t *at = item.data + AV_HEAD_BYTES, *end = item.data + item.len;
 	uint64_t size = 0;
+	uint32_t len;
 
-	for (it = av_iter(item); av_next(&it);)
-		size += it.name.len + av_size(it.value);
+	while (at < end) {
+		at = av_raw_varint(at, &len) + len;
+		size += len + size_of_next(&at);
+	}
 	return size;
 }
 

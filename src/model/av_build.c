@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static uint8_t *
+static inline uint8_t *
 write_varint(uint8_t *to, uint32_t v)
 {
 	while (v >= 0x80) {
@@ -14,7 +14,7 @@ write_varint(uint8_t *to, uint32_t v)
 	return to;
 }
 
-static void
+static inline void
 put_varint_bytes(struct buf *out, struct slice bytes)
 {
 	uint8_t *to;
@@ -38,18 +38,24 @@ av_put_bool(struct buf *out, bool value)
 	buf_put_byte(out, value ? TAG_TRUE : TAG_FALSE);
 }
 
+static void
+put_text(struct buf *out, enum av_tag tag, struct slice bytes)
+{
+	buf_reserve(out, bytes.len + 6);
+	out->data[out->len++] = (char)tag;
+	put_varint_bytes(out, bytes);
+}
+
 void
 av_put_string(struct buf *out, struct slice bytes)
 {
-	buf_put_byte(out, TAG_S);
-	put_varint_bytes(out, bytes);
+	put_text(out, TAG_S, bytes);
 }
 
 void
 av_put_binary(struct buf *out, struct slice bytes)
 {
-	buf_put_byte(out, TAG_B);
-	put_varint_bytes(out, bytes);
+	put_text(out, TAG_B, bytes);
 }
 
 void
@@ -123,18 +129,18 @@ struct entry {
 #define ENTRIES_ON_STACK 64
 #define RUN_LENGTH       12 /* sorted by insertion, then merged */
 
+/* Reads eight bytes also of a shorter name: what stands behind it is in the buf, and close_sorting() keeps room at its
+ * end. */
 static uint64_t
 first_bytes(struct slice name)
 {
-	uint64_t first = 0;
+	uint64_t first;
 
-	if (name.len >= 8) {
-		memcpy(&first, name.data, 8);
-		return __builtin_bswap64(first);
-	}
-	for (size_t i = 0; i < name.len; i++)
-		first |= (uint64_t)(uint8_t)name.data[i] << (56 - 8 * i);
-	return first;
+	if (name.len == 0)
+		return 0;
+	memcpy(&first, name.data, sizeof first);
+	first = __builtin_bswap64(first);
+	return name.len >= sizeof first ? first : first & ~(uint64_t)0 << (64 - 8 * name.len);
 }
 
 static struct slice
@@ -270,6 +276,7 @@ close_sorting(struct buf *out, size_t mark, uint32_t count, bool map, struct sli
 	av_close_list(out, mark, count);
 	if (count < 2)
 		return S_OK;
+	buf_reserve(out, sizeof entries->first);
 	if (count > ENTRIES_ON_STACK && (entries = malloc(2 * sizeof *entries * count)) == NULL) {
 		fprintf(stderr, "out of memory: sorting %u attributes\n", count);
 		abort(); /* as the arena does, and for the same reason */

@@ -200,11 +200,11 @@ check_range(int64_t first_exponent, struct err *err)
 	return S_OK;
 }
 
-/* Most numbers: at most 18 digits and a sign. False when it is anything else. */
+/* Most numbers: at most 18 digits, a sign, a point. False when it is anything else. */
 static bool
 parse_short(struct slice text, struct number *ret)
 {
-	const char *at = text.data, *end = at + text.len;
+	const char *at = text.data, *end = at + text.len, *point = NULL;
 	bool negative = text.len > 0 && *at == '-';
 	int64_t exponent = 0;
 	uint64_t value = 0;
@@ -216,14 +216,22 @@ parse_short(struct slice text, struct number *ret)
 	for (; at < end; at++) {
 		uint8_t digit = (uint8_t)(*at - '0');
 
-		if (digit > 9)
+		if (digit <= 9)
+			value = value * 10 + digit;
+		else if (*at == '.' && point == NULL)
+			point = at;
+		else
 			return false;
-		value = value * 10 + digit;
 	}
+	if (value == 0) { /* also "." and "-.", which are no numbers */
+		*ret = (struct number){0, 0, false};
+		return point == NULL;
+	}
+	if (point != NULL)
+		exponent = -(int64_t)(end - point - 1);
 	digits = value;
-	if (value != 0)
-		strip_zeros(&digits, &exponent);
-	*ret = (struct number){digits, (int16_t)exponent, negative && value != 0};
+	strip_zeros(&digits, &exponent);
+	*ret = (struct number){digits, (int16_t)exponent, negative};
 	return true;
 }
 
