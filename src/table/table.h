@@ -43,6 +43,7 @@ enum projection_type { PROJECT_KEYS_ONLY, PROJECT_INCLUDE, PROJECT_ALL };
 enum billing_mode { BILLING_PROVISIONED, BILLING_ON_DEMAND };
 enum table_class { CLASS_STANDARD, CLASS_INFREQUENT_ACCESS };
 
+/* In a table_spec and a table_update 0 means: not given (an update leaves it as it is). */
 struct table_throughput {
 	int64_t read_units;      /* provisioned; 0 on demand */
 	int64_t write_units;
@@ -156,6 +157,8 @@ struct slice table_name(const struct table *t);
 const struct key_schema *table_schema(const struct table *t);
 struct table_index; /* valid while the table is held */
 const struct table_index *table_index_find(const struct table *t, struct slice name); /* NULL when there is none that can be read */
+/* The same, with DynamoDB's words (S_VALIDATION) for a missing index and for one that is still being filled. */
+enum status table_index_for_read(const struct table *t, struct slice name, const struct table_index **ret, struct err *err);
 size_t table_index_count(const struct table *t);
 const struct table_index *table_index_at(const struct table *t, size_t i);
 const struct key_schema *table_index_schema(const struct table_index *x);

@@ -1,0 +1,377 @@
+/*
+ * The catalog on the disk: opening, changing one table's record, telling what is in it.
+ */
+#include "table/table_int.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CATALOG_VERSION    '1'
+#define FIRST_NUMBER       1u
+#define MILLISECONDS_A_DAY (24 * 60 * 60 * 1000LL)
+
+enum { /* first bytes of the keys */
+       KEY_COUNTS = 'c',
+       KEY_NEXT_NUMBER = 'n',
+       KEY_PROGRESS = 'p',
+       KEY_TABLE = 't',
+       KEY_VERSION = 'v',
+};
+
+void
+catalog_key_table(struct buf *out, struct slice name)
+{
+	buf_put_byte(out, KEY_TABLE);
+	buf_put_slice(out, name);
+}
+
+void
+catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition)
+{
+	buf_put_byte(out, KEY_COUNTS);
+	buf_put_be32(out, table_number);
+	buf_put_be32(out, partition);
+}
+
+void
+catalog_key_progress(struct buf *out, uint32_t index_number)
+{
+	buf_put_byte(out, KEY_PROGRESS);
+	buf_put_be32(out, index_number);
+}
+
+void
+catalog_key_next_number(struct buf *out)
+{
+	buf_put_byte(out, KEY_NEXT_NUMBER);
+}
+
+void
+space_range(uint32_t number, struct buf *from, struct buf *to)
+{
+	from->len = to->len = 0;
+	buf_put_be32(from, number);
+	buf_put_be32(to, number + 1); /* numbers end before 2^32 - 1, see next_numbers() */
+}
+
+enum status
+catalog_commit(struct table_db *db, struct engine_batch *batch, struct err *err)
+{
+	uint64_t seq;
+	enum status s = engine_apply(db->engine, batch, &seq, err);
+
+	return s == S_OK ? engine_sync_to(db->engine, seq, err) : s;
+}
+
+enum status
+catalog_change(struct table_db *db, const struct table *before, const struct record *record, struct engine_batch *also,
+	       struct table **ret, struct err *err)
+{
+	struct engine_batch *batch = also != NULL ? also : engine_batch_new(db->engine);
+	struct buf key = {0}, value = {0};
+	struct table *t = NULL;
+	enum status s;
+
+	catalog_key_table(&key, record->spec.name);
+	record_encode(record, &value);
+	s = version_new(db, before, record->spec.name, buf_slice(&value), &t, err);
+	if (s != S_OK)
+		goto out;
+	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
+	s = catalog_commit(db, batch, err);
+	if (s != S_OK) {
+		/* Not durable, yet perhaps not gone either: the row is written again from what is in memory. */
+		jobs_add(db, JOB_REWRITE, record->spec.name, record->number, 0, 0);
+		table_release(t);
+		t = NULL;
+		goto out;
+	}
+	if (ret != NULL)
+		*ret = table_hold(t);
+	if (before != NULL)
+		directory_publish(t);
+	else
+		directory_add(db, t);
+out:
+	if (also == NULL)
+		engine_batch_free(batch);
+	buf_done(&key);
+	buf_done(&value);
+	return s;
+}
+
+/* ---- telling ---- */
+
+static void
+sum_counts(const struct count *counts, size_t stride, uint32_t partitions, uint64_t *ret_items, uint64_t *ret_bytes)
+{
+	int64_t items = 0, bytes = 0;
+
+	for (uint32_t i = 0; i < partitions; i++) {
+		const struct count *count = (const struct count *)((const char *)counts + i * stride);
+
+		items += atomic_load_explicit(&count->items, memory_order_relaxed);
+		bytes += atomic_load_explicit(&count->bytes, memory_order_relaxed);
+	}
+	*ret_items = items > 0 ? (uint64_t)items : 0;
+	*ret_bytes = bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Decreases are counted a UTC day. */
+static void
+only_todays_decreases(struct table_throughput *t)
+{
+	if (t->last_decrease_ms / MILLISECONDS_A_DAY != clock_wall_ms() / MILLISECONDS_A_DAY)
+		t->decreases_today = 0;
+}
+
+void
+catalog_describe(const struct table *t, struct arena *a, struct table_description *ret)
+{
+	const struct table_core *core = t->core;
+	struct record r;
+
+	/* decoding a copy of the bytes is a deep copy of the record */
+	if (record_decode(arena_dup(a, core->name), arena_dup(a, t->encoded), arena_allocator(a), &r, NULL) != S_OK)
+		abort(); /* they were decoded before */
+	*ret = (struct table_description){.spec = r.spec,
+					  .status = r.status,
+					  .created_ms = r.created_ms,
+					  .billing_changed_ms = r.billing_changed_ms,
+					  .class_changed_ms = r.class_changed_ms,
+					  .number = r.number};
+	memcpy(ret->id, r.id, sizeof ret->id);
+	only_todays_decreases(&ret->spec.throughput);
+	ret->spec.tags = NULL;
+	ret->spec.tag_count = 0;
+	sum_counts(&core->partitions[0].count, sizeof *core->partitions, core->partition_count, &ret->item_count,
+		   &ret->size_bytes);
+	ret->indexes = ARENA_ARRAY(a, struct table_index_description, r.spec.index_count);
+	for (size_t i = 0; i < r.spec.index_count; i++) {
+		struct table_index_description *x = &ret->indexes[i];
+
+		only_todays_decreases(&r.spec.indexes[i].throughput);
+		x->spec = r.spec.indexes[i];
+		x->status = r.indexes[i].status;
+		x->backfilling = r.indexes[i].backfilling;
+		sum_counts(t->indexes[i].core->counts, sizeof(struct count), core->partition_count, &x->item_count,
+			   &x->size_bytes);
+	}
+}
+
+enum status
+table_describe(struct table_db *db, struct slice name, struct arena *a, struct table_description *ret, struct err *err)
+{
+	struct table *t = directory_find(db, name);
+
+	if (t == NULL)
+		return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found: Table: %.*s not found",
+			       SLICE_ARG(name));
+	catalog_describe(t, a, ret);
+	table_release(t);
+	return S_OK;
+}
+
+struct slice
+table_arn(struct table_db *db, struct slice table_name_, struct slice index_name, struct arena *a)
+{
+	if (index_name.len == 0)
+		return arena_printf(a, "arn:aws:dynamodb:%s:%s:table/%.*s", db->region, db->account,
+				    SLICE_ARG(table_name_));
+	return arena_printf(a, "arn:aws:dynamodb:%s:%s:table/%.*s/index/%.*s", db->region, db->account,
+			    SLICE_ARG(table_name_), SLICE_ARG(index_name));
+}
+
+struct engine *
+table_db_engine(struct table_db *db)
+{
+	return db->engine;
+}
+
+const char *
+table_db_region(const struct table_db *db)
+{
+	return db->region;
+}
+
+void
+table_db_write_metrics(struct table_db *db, struct buf *out)
+{
+	struct arena a = {0};
+	struct slice *names;
+	size_t count;
+	bool more;
+
+	table_list(db, SLICE_NONE, TABLES_MAX, &a, &names, &count, &more);
+	buf_printf(out, "# TYPE stator_tables gauge\nstator_tables{region=\"%s\"} %zu\n", db->region, count);
+	buf_put_lit(out, "# TYPE stator_table_items gauge\n# TYPE stator_table_bytes gauge\n");
+	for (size_t i = 0; i < count; i++) {
+		struct table *t = directory_find(db, names[i]);
+		uint64_t items, bytes;
+
+		if (t == NULL)
+			continue; /* dropped meanwhile */
+		sum_counts(&t->core->partitions[0].count, sizeof *t->core->partitions, t->core->partition_count, &items,
+			   &bytes);
+		buf_printf(out, "stator_table_items{region=\"%s\",table=\"%.*s\"} %llu\n", db->region,
+			   SLICE_ARG(names[i]), (unsigned long long)items);
+		buf_printf(out, "stator_table_bytes{region=\"%s\",table=\"%.*s\"} %llu\n", db->region,
+			   SLICE_ARG(names[i]), (unsigned long long)bytes);
+		table_release(t);
+	}
+	arena_done(&a);
+}
+
+/* ---- opening ---- */
+
+/* What a crash or a stop cut short goes on. */
+static void
+resume(struct table_db *db, const struct table *t)
+{
+	struct slice name = t->core->name;
+
+	if (t->record.status == TABLE_DELETING) {
+		jobs_add(db, JOB_DROP_TABLE, name, t->core->number, 0, 0);
+		return;
+	}
+	if (t->record.status != TABLE_ACTIVE)
+		jobs_add(db, JOB_SETTLE, name, t->core->number, 0, db->control_delay_ns);
+	for (size_t i = 0; i < t->index_count; i++) {
+		const struct index_record *x = t->indexes[i].record;
+
+		if (x->status == INDEX_DELETING)
+			jobs_add(db, JOB_DROP_INDEX, name, t->core->number, x->number, db->control_delay_ns);
+		else if (x->building && t->record.status == TABLE_ACTIVE)
+			jobs_add(db, JOB_BACKFILL, name, t->core->number, x->number, 0);
+	}
+}
+
+static enum status
+load_table(struct table_db *db, struct slice name, struct slice bytes, struct err *err)
+{
+	struct table *t;
+	enum status s = version_new(db, NULL, name, bytes, &t, err);
+
+	if (s != S_OK)
+		return s;
+	for (uint32_t i = 0; s == S_OK && i < t->core->partition_count; i++)
+		s = counts_load(t, i, ENGINE_MAY_BLOCK, err);
+	if (s != S_OK) {
+		table_release(t);
+		return s;
+	}
+	atomic_store(&t->core->dropped, t->record.status == TABLE_DELETING);
+	for (size_t i = 0; i < t->index_count; i++)
+		atomic_store(&t->indexes[i].core->dropped, !t->indexes[i].maintained);
+	directory_add(db, t);
+	resume(db, t);
+	return S_OK;
+}
+
+static enum status
+load_tables(struct table_db *db, struct err *err)
+{
+	static const char first = KEY_TABLE, after = KEY_TABLE + 1;
+	struct engine_iter *it;
+	enum status s = S_OK;
+
+	it = engine_iter_new(db->engine, NULL, SPACE_CATALOG, slice_of(&first, 1), slice_of(&after, 1),
+			     ENGINE_MAY_BLOCK);
+	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
+		struct slice key = engine_iter_key(it);
+
+		s = load_table(db, slice_of(key.data + 1, key.len - 1), engine_iter_value(it), err);
+	}
+	if (s == S_OK)
+		s = engine_iter_status(it, err);
+	engine_iter_free(it);
+	return s;
+}
+
+/* The form of the whole catalog, and the next free number. A new database gets both rows. */
+static enum status
+load_head(struct table_db *db, struct err *err)
+{
+	static const char version = CATALOG_VERSION;
+	struct engine_value value = {0};
+	struct engine_batch *batch;
+	enum status s;
+
+	s = engine_get(db->engine, NULL, SPACE_CATALOG, SLICE("v"), ENGINE_MAY_BLOCK, &value, err);
+	if (s == S_OK && !slice_eq(value.data, slice_of(&version, 1)))
+		s = err_set(err, S_CORRUPT,
+			    "the catalog was written by a newer version (form %.*s, this program knows %c)",
+			    SLICE_ARG(value.data), version);
+	engine_value_done(&value);
+	if (s == S_NOT_FOUND) {
+		batch = engine_batch_new(db->engine);
+		engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), slice_of(&version, 1));
+		s = catalog_commit(db, batch, err);
+		engine_batch_free(batch);
+	}
+	db->next_number = FIRST_NUMBER;
+	if (s != S_OK)
+		return s;
+	value = (struct engine_value){0};
+	s = engine_get(db->engine, NULL, SPACE_CATALOG, SLICE("n"), ENGINE_MAY_BLOCK, &value, err);
+	if (s == S_OK && value.data.len == 4) {
+		memcpy(&db->next_number, value.data.data, 4);
+		db->next_number = __builtin_bswap32(db->next_number);
+	}
+	engine_value_done(&value);
+	return s == S_NOT_FOUND ? S_OK : s;
+}
+
+enum status
+table_db_open(struct engine *e, const struct table_db_options *options, struct table_db **ret, struct err *err)
+{
+	struct table_db *db = alloc_zeroed(sizeof *db);
+	pthread_condattr_t attributes;
+	enum status s;
+
+	db->engine = e;
+	snprintf(db->region, sizeof db->region, "%s", options->region ? options->region : "us-east-1");
+	snprintf(db->account, sizeof db->account, "%s", options->account ? options->account : "000000000000");
+	db->control_delay_ns = options->control_delay_ms > 0 ? options->control_delay_ms * 1000000LL : 0;
+	db->partitions = options->partitions < 1                ? 4
+			 : options->partitions > PARTITIONS_MAX ? PARTITIONS_MAX
+								: (uint32_t)options->partitions;
+	pthread_mutex_init(&db->control, NULL);
+	pthread_mutex_init(&db->list_lock, NULL);
+	pthread_mutex_init(&db->jobs_lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&db->jobs_wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
+		pthread_mutex_init(&db->buckets[i].lock, NULL);
+	s = load_head(db, err);
+	if (s == S_OK)
+		s = load_tables(db, err);
+	if (s == S_OK)
+		s = jobs_start(db, err);
+	if (s != S_OK) {
+		table_db_close(db);
+		return s;
+	}
+	*ret = db;
+	return S_OK;
+}
+
+void
+table_db_close(struct table_db *db)
+{
+	if (db == NULL)
+		return;
+	jobs_stop(db);
+	directory_done(db);
+	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
+		pthread_mutex_destroy(&db->buckets[i].lock);
+	pthread_cond_destroy(&db->jobs_wake);
+	pthread_mutex_destroy(&db->jobs_lock);
+	pthread_mutex_destroy(&db->list_lock);
+	pthread_mutex_destroy(&db->control);
+	free(db);
+}

@@ -1,0 +1,543 @@
+/*
+ * The write path. One call: lock the partitions in order, read the old items, decide, put items, index rows and counts
+ * into one batch, mark the recent-writes slots, apply, unlock.
+ *
+ * No disk read happens under a lock: reads there are from the cache only. When one would block, the locks are dropped,
+ * the rows are read where blocking is allowed (which brings them into the cache), and all is decided afresh.
+ */
+#include "model/key.h"
+#include "table/recent.h"
+
+#include <stdlib.h>
+
+#define WARM_ROUNDS 4 /* then the cache is too small to keep a row for a moment: read under the lock after all */
+
+/* One write's place. */
+struct place {
+	size_t key_at, key_len; /* in scratch->keys */
+	uint64_t hash;
+	uint32_t partition;
+	struct locked *locked;
+};
+
+/* One partition of the call, locked once however many writes are in it. */
+struct locked {
+	struct table_core *core;
+	uint32_t partition;
+	/* decided under the lock */
+	const struct table *version;
+	uint64_t failures;
+	struct delta delta;
+	struct delta *index_deltas; /* one a version->indexes; NULL: none yet */
+};
+
+/* A slot of recent.h and what it was. */
+struct marked {
+	_Atomic uint64_t *slot;
+	uint64_t before;
+};
+
+struct commit {
+	struct table_db *db;
+	struct table_io *io;
+	struct scratch *scratch;
+	struct table_write *writes;
+	size_t count;
+	struct place *places;  /* one a write */
+	struct locked *locked; /* ascending by (table number, partition) */
+	size_t locked_count;
+	struct marked *marked;
+	size_t marked_count, marked_cap;
+	uint64_t durable_before;
+	bool any_change; /* is there something in the batch? */
+};
+
+/* ---- places and locks ---- */
+
+static int
+locked_order(const struct locked *a, const struct locked *b)
+{
+	if (a->core != b->core)
+		return a->core->number < b->core->number ? -1 : 1;
+	return a->partition < b->partition ? -1 : a->partition > b->partition;
+}
+
+/* Where the partition is among the locked ones; it is put in when it is not there. */
+static void
+add_locked(struct commit *c, struct table_core *core, uint32_t partition)
+{
+	struct locked new = {.core = core, .partition = partition};
+	size_t at = c->locked_count;
+
+	while (at > 0 && locked_order(&c->locked[at - 1], &new) > 0)
+		at--;
+	if (at > 0 && locked_order(&c->locked[at - 1], &new) == 0)
+		return;
+	memmove(c->locked + at + 1, c->locked + at, (c->locked_count - at) * sizeof new);
+	c->locked[at] = new;
+	c->locked_count++;
+}
+
+static struct locked *
+find_locked(struct commit *c, const struct table_core *core, uint32_t partition)
+{
+	for (size_t i = 0; i < c->locked_count; i++)
+		if (c->locked[i].core == core && c->locked[i].partition == partition)
+			return &c->locked[i];
+	return NULL;
+}
+
+static void
+find_places(struct commit *c)
+{
+	c->places = ARENA_ARRAY(c->io->arena, struct place, c->count);
+	c->locked = ARENA_ARRAY(c->io->arena, struct locked, c->count);
+	for (size_t i = 0; i < c->count; i++) {
+		struct table_write *w = &c->writes[i];
+		struct table_core *core = w->table->core;
+		struct place *place = &c->places[i];
+
+		place->key_at = c->scratch->keys.len;
+		key_put_row(&c->scratch->keys, core->number, table_schema(w->table),
+			    w->kind == WRITE_PUT ? w->item : w->key, &place->hash);
+		place->key_len = c->scratch->keys.len - place->key_at;
+		place->partition = partition_of(core, place->hash);
+		add_locked(c, core, place->partition);
+	}
+	for (size_t i = 0; i < c->count; i++)
+		c->places[i].locked = find_locked(c, c->writes[i].table->core, c->places[i].partition);
+}
+
+static void
+lock_all(struct commit *c)
+{
+	for (size_t i = 0; i < c->locked_count; i++)
+		pthread_mutex_lock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
+}
+
+static void
+unlock_all(struct commit *c)
+{
+	for (size_t i = c->locked_count; i-- > 0;)
+		pthread_mutex_unlock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
+}
+
+static struct partition *
+partition_at(const struct locked *l)
+{
+	return &l->core->partitions[l->partition];
+}
+
+/* ---- reading what is there ---- */
+
+static enum status
+read_old(struct commit *c, const struct place *place, unsigned flags, struct av *ret, struct err *err)
+{
+	struct engine_value value = {0};
+	enum status s;
+
+	*ret = AV_NONE;
+	s = engine_get(c->db->engine, NULL, SPACE_ITEMS, buf_part(&c->scratch->keys, place->key_at, place->key_len),
+		       flags, &value, err);
+	if (s == S_OK)
+		*ret = av_stored(arena_dup(c->io->arena, value.data));
+	engine_value_done(&value);
+	return s == S_NOT_FOUND ? S_OK : s;
+}
+
+/* While an index is being filled a row may not be there yet, and then must not be counted as taken away. */
+static enum status
+row_exists(struct commit *c, size_t key_at, size_t key_len, unsigned flags, bool *ret, struct err *err)
+{
+	struct engine_value value = {0};
+	enum status s;
+
+	s = engine_get(c->db->engine, NULL, SPACE_INDEXES, buf_part(&c->scratch->keys, key_at, key_len), flags, &value,
+		       err);
+	engine_value_done(&value);
+	*ret = s == S_OK;
+	return s == S_NOT_FOUND ? S_OK : s;
+}
+
+/* Bring into the cache what the decision reads. No lock is held. */
+static enum status
+warm(struct commit *c, struct err *err)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		const struct table_write *w = &c->writes[i];
+		struct buf *keys = &c->scratch->keys;
+		size_t keys_len = keys->len;
+		struct av old;
+		enum status s = read_old(c, &c->places[i], ENGINE_MAY_BLOCK, &old, err);
+
+		for (size_t n = 0; s == S_OK && av_exists(old) && n < w->table->index_count; n++) {
+			const struct table_index *x = &w->table->indexes[n];
+			struct index_change change;
+			bool exists;
+
+			if (!x->record->building ||
+			    index_compare(w->table, x, old, AV_NONE, KEY_FROM_ITEM, keys, c->io->arena, &change, err) !=
+				S_OK ||
+			    !change.had)
+				continue;
+			s = row_exists(c, change.old_key_at, change.old_key_len, ENGINE_MAY_BLOCK, &exists, err);
+		}
+		keys->len = keys_len;
+		if (s != S_OK)
+			return s;
+	}
+	return S_OK;
+}
+
+/* ---- deciding one write ---- */
+
+static enum status
+too_big(const struct table_write *w, struct err *err)
+{
+	return err_set(err, S_VALIDATION,
+		       w->kind == WRITE_UPDATE ? "Item size to update has exceeded the maximum allowed size"
+					       : "Item size has exceeded the maximum allowed size");
+}
+
+static void
+mark(struct commit *c, _Atomic uint64_t *slot)
+{
+	if (c->marked_count == c->marked_cap) {
+		struct marked *more = ARENA_ARRAY(c->io->arena, struct marked, 2 * c->marked_cap + 16);
+
+		if (c->marked_count > 0)
+			memcpy(more, c->marked, c->marked_count * sizeof *more);
+		c->marked = more;
+		c->marked_cap = 2 * c->marked_cap + 16;
+	}
+	c->marked[c->marked_count++].slot = slot;
+}
+
+static uint32_t
+larger_half_writes(uint64_t a, uint64_t b)
+{
+	return capacity_half_writes(a > b ? a : b);
+}
+
+/* Put one index's rows and add up what that costs. */
+static void
+put_index_rows(struct commit *c, struct table_write *w, const struct place *place, const struct index_change *change,
+	       bool old_exists, size_t i)
+{
+	struct engine_batch *batch = c->scratch->batch;
+	const struct buf *keys = &c->scratch->keys;
+	struct locked *l = place->locked;
+	uint64_t old_size = change->had ? item_size(change->old_row) : 0;
+	uint64_t new_size = change->has ? item_size(change->new_row) : 0;
+	struct table_units *units = &w->units[w->unit_count++];
+
+	*units = (struct table_units){.index = change->index};
+	if (change->had && old_exists && !change->same_key)
+		engine_batch_delete(batch, SPACE_INDEXES, buf_part(keys, change->old_key_at, change->old_key_len));
+	if (change->has)
+		engine_batch_put(batch, SPACE_INDEXES, buf_part(keys, change->new_key_at, change->new_key_len),
+				 av_slice(change->new_row));
+	if (change->same_key) {
+		units->half_write = larger_half_writes(old_size, new_size);
+	} else {
+		if (change->had)
+			units->half_write += capacity_half_writes(old_size);
+		if (change->has)
+			units->half_write += capacity_half_writes(new_size);
+	}
+	if (l->index_deltas == NULL)
+		l->index_deltas = ARENA_ARRAY(c->io->arena, struct delta, l->version->index_count);
+	if (change->had && old_exists) {
+		l->index_deltas[i].items--;
+		l->index_deltas[i].bytes -= (int64_t)old_size;
+	}
+	if (change->has) {
+		l->index_deltas[i].items++;
+		l->index_deltas[i].bytes += (int64_t)new_size;
+	}
+	if (change->index->spec->global) {
+		if (change->had)
+			mark(c, recent_index_slot(change->index->core, place->partition, change->old_hash));
+		if (change->has)
+			mark(c, recent_index_slot(change->index->core, place->partition, change->new_hash));
+	}
+}
+
+static enum status
+decide_indexes(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
+{
+	const struct table *t = place->locked->version;
+	enum key_cause cause = w->kind == WRITE_UPDATE ? KEY_FROM_UPDATE : KEY_FROM_ITEM;
+	struct buf *keys = &c->scratch->keys;
+	size_t keys_len = keys->len;
+	enum status s = S_OK;
+
+	for (size_t n = 0; s == S_OK && n < t->index_count; n++) {
+		size_t i = t->by_name[n];
+		const struct table_index *x = &t->indexes[i];
+		struct index_change change;
+		bool old_exists = true;
+
+		if (!x->maintained)
+			continue;
+		s = index_compare(t, x, w->old_item, w->new_item, cause, keys, c->io->arena, &change, err);
+		if (s == S_OK && x->record->building && change.had) {
+			s = row_exists(c, change.old_key_at, change.old_key_len, flags, &old_exists, err);
+			change.changed |= change.has && !old_exists;
+		}
+		if (s == S_OK && change.changed)
+			put_index_rows(c, w, place, &change, old_exists, i);
+		keys->len = keys_len;
+	}
+	return s;
+}
+
+/* The old item is read and the condition holds: what shall the item be? */
+static enum status
+make_new_item(struct commit *c, struct table_write *w, struct err *err)
+{
+	struct expr_updated updated;
+	enum status s;
+
+	switch (w->kind) {
+	case WRITE_PUT:
+		w->new_item = w->item;
+		return S_OK;
+	case WRITE_UPDATE:
+		if (w->update == NULL) { /* an update without expression makes sure that the item exists */
+			w->new_item = av_exists(w->old_item) ? w->old_item : w->key;
+			return S_OK;
+		}
+		s = expr_update(w->update, w->key, w->old_item, c->io->arena, &updated, err);
+		if (s == S_OK) {
+			w->new_item = updated.new_item;
+			w->updated_old = updated.updated_old;
+			w->updated_new = updated.updated_new;
+		}
+		return s;
+	default:
+		return S_OK;
+	}
+}
+
+static enum status
+decide(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
+{
+	struct locked *l = place->locked;
+	struct engine_batch *batch = c->scratch->batch;
+	struct slice key = buf_part(&c->scratch->keys, place->key_at, place->key_len);
+	uint64_t old_size, new_size;
+	enum status s;
+
+	w->old_item = w->new_item = w->updated_old = w->updated_new = AV_NONE;
+	w->unit_count = 0;
+	w->units = ARENA_ARRAY(c->io->arena, struct table_units, 1 + l->version->index_count);
+	s = read_old(c, place, flags, &w->old_item, err);
+	if (s != S_OK)
+		return s;
+	old_size = av_exists(w->old_item) ? item_size(w->old_item) : 0;
+	w->unit_count = 1; /* a refused write also costs, by what it looked at */
+	w->units[0].half_write = capacity_half_writes(old_size);
+	if (w->condition != NULL && !expr_test(w->condition, w->old_item))
+		return err_set(err, S_COND_FAILED, "The conditional request failed");
+	if (w->kind == WRITE_CHECK)
+		return S_OK;
+	s = make_new_item(c, w, err);
+	if (s != S_OK)
+		return s;
+	new_size = av_exists(w->new_item) ? item_size(w->new_item) : 0;
+	if (new_size > ITEM_SIZE_MAX)
+		return too_big(w, err);
+	w->units[0].half_write = larger_half_writes(old_size, new_size);
+	if (!av_exists(w->old_item) && !av_exists(w->new_item))
+		return S_OK; /* a delete of nothing */
+	s = decide_indexes(c, w, place, flags, err);
+	if (s != S_OK)
+		return s;
+	if (av_exists(w->new_item))
+		engine_batch_put(batch, SPACE_ITEMS, key, av_slice(w->new_item));
+	else
+		engine_batch_delete(batch, SPACE_ITEMS, key);
+	l->delta.items += (int64_t)av_exists(w->new_item) - (int64_t)av_exists(w->old_item);
+	l->delta.bytes += (int64_t)new_size - (int64_t)old_size;
+	mark(c, recent_slot(partition_at(l), place->hash));
+	c->any_change = true;
+	return S_OK;
+}
+
+/* ---- deciding all ---- */
+
+/* The newest version decides, whatever version the caller found; it cannot change while the lock is held. */
+static enum status
+prepare_partition(struct locked *l, unsigned flags, struct err *err)
+{
+	if (atomic_load_explicit(&l->core->dropped, memory_order_relaxed))
+		return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
+	l->version = l->core->current;
+	l->delta = (struct delta){0, 0};
+	l->index_deltas = NULL;
+	return counts_begin(l->version, l->partition, flags, &l->failures, err);
+}
+
+static bool
+counts_change(const struct locked *l)
+{
+	bool change = l->delta.items != 0 || l->delta.bytes != 0;
+
+	for (size_t i = 0; !change && l->index_deltas != NULL && i < l->version->index_count; i++)
+		change = l->index_deltas[i].items != 0 || l->index_deltas[i].bytes != 0;
+	return change;
+}
+
+/*
+ * Everything up to the apply. The first failing write's status is returned, but the others are decided too, so that
+ * each can tell its own. An engine trouble ends it at once.
+ */
+static enum status
+decide_all(struct commit *c, unsigned flags, struct err *err)
+{
+	enum status first = S_OK, s;
+
+	/* Before the first read: the engine refuses a batch begun before it had to reopen itself. */
+	engine_batch_clear(c->scratch->batch);
+	c->durable_before = engine_durable(c->db->engine);
+	c->marked_count = c->marked_cap = 0;
+	c->any_change = false;
+	for (size_t i = 0; i < c->locked_count; i++) {
+		s = prepare_partition(&c->locked[i], flags, err);
+		if (s != S_OK)
+			return s;
+	}
+	for (size_t i = 0; i < c->count; i++) {
+		struct table_write *w = &c->writes[i];
+
+		w->status = decide(c, w, &c->places[i], flags, first == S_OK ? err : NULL);
+		switch (w->status) {
+		case S_OK:
+			break;
+		case S_WOULD_BLOCK:
+		case S_IO:
+		case S_CORRUPT:
+			return w->status;
+		default:
+			if (first == S_OK)
+				first = w->status;
+		}
+	}
+	for (size_t i = 0; first == S_OK && i < c->locked_count; i++) {
+		struct locked *l = &c->locked[i];
+
+		if (counts_change(l))
+			counts_put_row(l->version, l->partition, l->delta, l->index_deltas, c->scratch->batch,
+				       &c->scratch->value);
+	}
+	return first;
+}
+
+/* ---- doing it ---- */
+
+/* See recent.h. A slot may be in the list twice: its oldest value is then the first one's. */
+static void
+slots_busy(struct commit *c)
+{
+	for (size_t i = 0; i < c->locked_count; i++)
+		mark(c, &partition_at(&c->locked[i])->last);
+	for (size_t i = 0; i < c->marked_count; i++) {
+		struct marked *m = &c->marked[i];
+
+		m->before = atomic_load_explicit(m->slot, memory_order_relaxed);
+		atomic_store_explicit(m->slot, RECENT_BUSY, memory_order_release);
+	}
+}
+
+static void
+slots_set(struct commit *c, uint64_t seq)
+{
+	for (size_t i = 0; i < c->marked_count; i++)
+		atomic_store_explicit(c->marked[i].slot, seq, memory_order_release);
+}
+
+static void
+slots_restore(struct commit *c)
+{
+	for (size_t i = c->marked_count; i-- > 0;)
+		if (c->marked[i].before != RECENT_BUSY)
+			atomic_store_explicit(c->marked[i].slot, c->marked[i].before, memory_order_release);
+}
+
+/* Nothing was written, but the answer tells what is there (or not): that must be durable all the same. */
+static void
+wait_for_what_was_read(struct commit *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		const struct place *place = &c->places[i];
+		_Atomic uint64_t *slot = recent_slot(partition_at(place->locked), place->hash);
+
+		recent_raise(&c->io->wait_seq, atomic_load_explicit(slot, memory_order_relaxed), c->durable_before);
+	}
+}
+
+static enum status
+apply(struct commit *c, struct err *err)
+{
+	uint64_t seq;
+	enum status s;
+
+	slots_busy(c);
+	s = engine_apply(c->db->engine, c->scratch->batch, &seq, err);
+	if (s != S_OK) {
+		slots_restore(c);
+		return s;
+	}
+	slots_set(c, seq);
+	for (size_t i = 0; i < c->locked_count; i++) {
+		struct locked *l = &c->locked[i];
+
+		counts_end(l->version, l->partition, l->failures, l->delta, l->index_deltas);
+	}
+	if (seq > c->io->wait_seq)
+		c->io->wait_seq = seq;
+	return S_OK;
+}
+
+static enum status
+commit_locked(struct commit *c, unsigned flags, struct err *err)
+{
+	enum status s = decide_all(c, flags, err);
+
+	if (s == S_OK && c->any_change)
+		return apply(c, err);
+	if (s != S_WOULD_BLOCK)
+		wait_for_what_was_read(c);
+	return s;
+}
+
+enum status
+table_commit(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
+{
+	struct commit c = {.io = io, .writes = writes, .count = count};
+	enum status s;
+
+	if (count == 0)
+		return S_OK;
+	c.db = writes[0].table->core->db;
+	c.scratch = scratch_take(c.db);
+	find_places(&c);
+	for (int round = 0;; round++) {
+		struct arena_mark start = arena_mark(io->arena);
+
+		lock_all(&c);
+		s = commit_locked(&c, io->may_block && round >= WARM_ROUNDS ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY,
+				  err);
+		unlock_all(&c);
+		if (s != S_WOULD_BLOCK || !io->may_block)
+			break;
+		arena_rewind(io->arena, start);
+		s = warm(&c, err);
+		if (s != S_OK)
+			break;
+		arena_rewind(io->arena, start);
+	}
+	scratch_give(c.db, c.scratch);
+	return s;
+}

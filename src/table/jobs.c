@@ -1,0 +1,445 @@
+/*
+ * What happens later: statuses that end, rows that are dropped, indexes that are filled. One thread, a queue by due
+ * time. A job names its table and finds it afresh when it runs, so one that has become pointless does nothing.
+ * A job that fails (the disk) is tried again every second; nothing is lost by that, because what it is to do follows
+ * from the catalog, and after a restart the catalog queues it again.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "table/table_int.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define RETRY_NS             1000000000LL
+#define BACKFILL_REST_MAX_NS 2000000LL /* a step takes as long a rest as it took, at most this */
+
+struct job {
+	struct job *next;
+	int64_t due_ns;
+	enum job_kind kind;
+	uint32_t table_number;
+	uint32_t index_number;
+	struct slice name;
+	char name_text[];
+};
+
+void
+jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name_, uint32_t table_number,
+	 uint32_t index_number, int64_t delay_ns)
+{
+	struct job *job = alloc_zeroed(sizeof *job + table_name_.len);
+	struct job **at;
+
+	job->due_ns = clock_mono_ns() + delay_ns;
+	job->kind = kind;
+	job->table_number = table_number;
+	job->index_number = index_number;
+	memcpy(job->name_text, table_name_.data, table_name_.len);
+	job->name = slice_of(job->name_text, table_name_.len);
+	pthread_mutex_lock(&db->jobs_lock);
+	for (at = &db->jobs; *at != NULL && (*at)->due_ns <= job->due_ns; at = &(*at)->next)
+		;
+	job->next = *at;
+	*at = job;
+	pthread_cond_signal(&db->jobs_wake);
+	pthread_mutex_unlock(&db->jobs_lock);
+}
+
+static void
+job_again(struct table_db *db, const struct job *job, int64_t delay_ns)
+{
+	jobs_add(db, job->kind, job->name, job->table_number, job->index_number, delay_ns);
+}
+
+/* The job's table, if it is still the same one; counted. */
+static struct table *
+job_table(struct table_db *db, const struct job *job)
+{
+	struct table *t = directory_find(db, job->name);
+
+	if (t != NULL && t->core->number == job->table_number)
+		return t;
+	table_release(t);
+	return NULL;
+}
+
+static const struct table_index *
+job_index(const struct table *t, const struct job *job)
+{
+	for (size_t i = 0; i < t->index_count; i++)
+		if (t->indexes[i].core->number == job->index_number)
+			return &t->indexes[i];
+	return NULL;
+}
+
+/* ---- statuses that end ---- */
+
+static void
+settle_throughput(struct table_throughput *now, bool *has_pending, const struct table_throughput *pending)
+{
+	int64_t now_ms = clock_wall_ms();
+
+	if (!*has_pending)
+		return;
+	*has_pending = false;
+	if (pending->read_units > now->read_units || pending->write_units > now->write_units) {
+		now->last_increase_ms = now_ms;
+	} else if (pending->read_units < now->read_units || pending->write_units < now->write_units) {
+		now->last_decrease_ms = now_ms;
+		now->decreases_today++;
+	}
+	now->read_units = pending->read_units;
+	now->write_units = pending->write_units;
+}
+
+static void
+settle_record(struct record *r)
+{
+	settle_throughput(&r->spec.throughput, &r->has_pending, &r->pending);
+	if (r->status == TABLE_CREATING && r->spec.billing == BILLING_ON_DEMAND)
+		r->billing_changed_ms = r->created_ms;
+	r->status = TABLE_ACTIVE;
+	for (size_t i = 0; i < r->spec.index_count; i++) {
+		struct index_record *x = &r->indexes[i];
+
+		settle_throughput(&r->spec.indexes[i].throughput, &x->has_pending, &x->pending);
+		if (x->building)
+			x->backfilling = true;
+		else if (x->status != INDEX_DELETING)
+			x->status = INDEX_ACTIVE;
+	}
+}
+
+static enum status
+settle(struct table_db *db, struct table *t, struct arena *a, struct err *err)
+{
+	struct record r;
+	enum status s;
+
+	if (t->record.status != TABLE_CREATING && t->record.status != TABLE_UPDATING)
+		return S_OK;
+	s = record_decode(t->core->name, t->encoded, arena_allocator(a), &r, err);
+	if (s != S_OK)
+		return s;
+	settle_record(&r);
+	s = catalog_change(db, t, &r, NULL, NULL, err);
+	for (size_t i = 0; s == S_OK && i < r.spec.index_count; i++)
+		if (r.indexes[i].building)
+			jobs_add(db, JOB_BACKFILL, t->core->name, t->core->number, r.indexes[i].number, 0);
+	return s;
+}
+
+/* ---- rows that go ---- */
+
+static enum status
+drop_space(struct table_db *db, enum engine_space space, uint32_t number, struct err *err)
+{
+	struct buf from = {0}, to = {0};
+	enum status s;
+
+	space_range(number, &from, &to);
+	s = engine_drop(db->engine, space, buf_slice(&from), buf_slice(&to), err);
+	buf_done(&from);
+	buf_done(&to);
+	return s;
+}
+
+static enum status
+forget_table(struct table_db *db, struct table *t, struct err *err)
+{
+	struct engine_batch *batch = engine_batch_new(db->engine);
+	struct buf key = {0};
+	enum status s;
+
+	catalog_key_table(&key, t->core->name);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	for (uint32_t i = 0; i < t->core->partition_count; i++) {
+		key.len = 0;
+		catalog_key_counts(&key, t->core->number, i);
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
+	for (size_t i = 0; i < t->index_count; i++) {
+		key.len = 0;
+		catalog_key_progress(&key, t->indexes[i].core->number);
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
+	s = catalog_commit(db, batch, err);
+	engine_batch_free(batch);
+	buf_done(&key);
+	if (s == S_OK)
+		directory_remove(t->core);
+	return s;
+}
+
+/* The record goes last: until then a restart finds it DELETING and goes on here. */
+static enum status
+drop_table(struct table_db *db, struct table *t, struct err *err)
+{
+	enum status s;
+
+	if (t->record.status != TABLE_DELETING)
+		return S_OK;
+	s = drop_space(db, SPACE_ITEMS, t->core->number, err);
+	for (size_t i = 0; s == S_OK && i < t->index_count; i++)
+		s = drop_space(db, SPACE_INDEXES, t->indexes[i].core->number, err);
+	return s == S_OK ? forget_table(db, t, err) : s;
+}
+
+static bool
+schema_uses(const struct key_schema *schema, struct slice name)
+{
+	for (unsigned i = 0; i < schema->partition_count; i++)
+		if (slice_eq(schema->partition[i].name, name))
+			return true;
+	for (unsigned i = 0; i < schema->sort_count; i++)
+		if (slice_eq(schema->sort[i].name, name))
+			return true;
+	return false;
+}
+
+static void
+remove_index(struct record *r, uint32_t number)
+{
+	struct table_spec *spec = &r->spec;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < spec->index_count; i++)
+		if (r->indexes[i].number != number) {
+			r->indexes[kept] = r->indexes[i];
+			spec->indexes[kept++] = spec->indexes[i];
+		}
+	spec->index_count = kept;
+	/* definitions that no key uses any more go with it */
+	kept = 0;
+	for (size_t i = 0; i < spec->definition_count; i++) {
+		bool used = schema_uses(&spec->schema, spec->definitions[i].name);
+
+		for (size_t n = 0; n < spec->index_count; n++)
+			used |= schema_uses(&spec->indexes[n].schema, spec->definitions[i].name);
+		if (used)
+			spec->definitions[kept++] = spec->definitions[i];
+	}
+	spec->definition_count = kept;
+}
+
+static enum status
+drop_index(struct table_db *db, struct table *t, const struct table_index *x, struct arena *a, struct err *err)
+{
+	struct engine_batch *batch;
+	struct buf key = {0};
+	struct record r;
+	enum status s;
+
+	if (x == NULL || x->record->status != INDEX_DELETING || t->record.status == TABLE_DELETING)
+		return S_OK;
+	s = drop_space(db, SPACE_INDEXES, x->core->number, err);
+	if (s == S_OK)
+		s = record_decode(t->core->name, t->encoded, arena_allocator(a), &r, err);
+	if (s != S_OK)
+		return s;
+	remove_index(&r, x->core->number);
+	batch = engine_batch_new(db->engine);
+	catalog_key_progress(&key, x->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	s = catalog_change(db, t, &r, batch, NULL, err);
+	engine_batch_free(batch);
+	buf_done(&key);
+	return s;
+}
+
+/* ---- indexes that are filled ---- */
+
+static enum status
+finish_backfill(struct table_db *db, const struct job *job, struct arena *a, struct err *err)
+{
+	struct table *t = job_table(db, job);
+	const struct table_index *x = t != NULL ? job_index(t, job) : NULL;
+	struct engine_batch *batch;
+	struct buf key = {0};
+	struct record r;
+	enum status s = S_OK;
+
+	if (x == NULL || !x->record->building || t->record.status == TABLE_DELETING)
+		goto out;
+	s = record_decode(t->core->name, t->encoded, arena_allocator(a), &r, err);
+	if (s != S_OK)
+		goto out;
+	for (size_t i = 0; i < r.spec.index_count; i++)
+		if (r.indexes[i].number == x->core->number) {
+			r.indexes[i].building = r.indexes[i].backfilling = false;
+			r.indexes[i].status = INDEX_ACTIVE;
+		}
+	batch = engine_batch_new(db->engine);
+	catalog_key_progress(&key, x->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	s = catalog_change(db, t, &r, batch, NULL, err);
+	engine_batch_free(batch);
+	buf_done(&key);
+out:
+	table_release(t);
+	return s;
+}
+
+/* One step without db->control, so that the control plane does not wait for it; only the end is a change of the
+ * catalog. */
+static enum status
+backfill(struct table_db *db, const struct job *job, struct table *t, struct arena *a, struct err *err)
+{
+	const struct table_index *x = job_index(t, job);
+	int64_t started = clock_mono_ns(), took;
+	bool done;
+	enum status s;
+
+	if (x == NULL || !x->record->building || t->record.status == TABLE_DELETING)
+		return S_OK;
+	s = backfill_step(t, x, &done, err);
+	if (s != S_OK)
+		return s;
+	if (!done) {
+		took = clock_mono_ns() - started;
+		job_again(db, job, took < BACKFILL_REST_MAX_NS ? took : BACKFILL_REST_MAX_NS);
+		return S_OK;
+	}
+	pthread_mutex_lock(&db->control);
+	s = finish_backfill(db, job, a, err);
+	pthread_mutex_unlock(&db->control);
+	return s;
+}
+
+/* ---- catalog rows whose sync failed ---- */
+
+/* Whether a change whose sync failed is on the disk is not known. It was refused, so memory decides: write that. */
+static enum status
+rewrite(struct table_db *db, const struct job *job, struct err *err)
+{
+	struct table *t = directory_find(db, job->name);
+	struct engine_batch *batch = engine_batch_new(db->engine);
+	struct buf key = {0};
+	enum status s;
+
+	catalog_key_table(&key, job->name);
+	if (t != NULL)
+		engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), t->encoded);
+	else
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	s = catalog_commit(db, batch, err);
+	engine_batch_free(batch);
+	buf_done(&key);
+	table_release(t);
+	return s;
+}
+
+/* ---- the thread ---- */
+
+static enum status
+run_locked(struct table_db *db, const struct job *job, struct arena *a, struct err *err)
+{
+	struct table *t;
+	enum status s = S_OK;
+
+	if (job->kind == JOB_REWRITE)
+		return rewrite(db, job, err);
+	t = job_table(db, job);
+	if (t == NULL)
+		return S_OK;
+	if (job->kind == JOB_SETTLE)
+		s = settle(db, t, a, err);
+	else if (job->kind == JOB_DROP_TABLE)
+		s = drop_table(db, t, err);
+	else if (job->kind == JOB_DROP_INDEX)
+		s = drop_index(db, t, job_index(t, job), a, err);
+	table_release(t);
+	return s;
+}
+
+static void
+run(struct table_db *db, const struct job *job)
+{
+	struct arena a = {0};
+	struct err err;
+	enum status s = S_OK;
+
+	err.message[0] = '\0';
+	if (job->kind == JOB_BACKFILL) {
+		struct table *t = job_table(db, job);
+
+		if (t != NULL)
+			s = backfill(db, job, t, &a, &err);
+		table_release(t);
+	} else {
+		pthread_mutex_lock(&db->control);
+		s = run_locked(db, job, &a, &err);
+		pthread_mutex_unlock(&db->control);
+	}
+	if (s != S_OK) {
+		log_warn("table", "%.*s: background work failed and is tried again: %s", SLICE_ARG(job->name),
+			 err.message);
+		job_again(db, job, RETRY_NS);
+	}
+	arena_done(&a);
+}
+
+/* The next job when it is due; waits. NULL: the thread shall end. */
+static struct job *
+next_job(struct table_db *db)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&db->jobs_lock);
+	while (!db->stopping && (db->jobs == NULL || db->jobs->due_ns > clock_mono_ns())) {
+		if (db->jobs == NULL) {
+			pthread_cond_wait(&db->jobs_wake, &db->jobs_lock);
+		} else {
+			struct timespec due = {db->jobs->due_ns / 1000000000, db->jobs->due_ns % 1000000000};
+
+			pthread_cond_timedwait(&db->jobs_wake, &db->jobs_lock, &due);
+		}
+	}
+	job = db->stopping ? NULL : db->jobs;
+	if (job != NULL)
+		db->jobs = job->next;
+	pthread_mutex_unlock(&db->jobs_lock);
+	return job;
+}
+
+static void *
+jobs_thread(void *context)
+{
+	struct table_db *db = context;
+	struct job *job;
+
+	pthread_setname_np(pthread_self(), "tables");
+	while ((job = next_job(db)) != NULL) {
+		run(db, job);
+		free(job);
+	}
+	expr_cache_done();
+	return NULL;
+}
+
+enum status
+jobs_start(struct table_db *db, struct err *err)
+{
+	if (pthread_create(&db->thread, NULL, jobs_thread, db) != 0)
+		return err_set(err, S_INTERNAL, "cannot start the thread for background work on tables");
+	db->thread_started = true;
+	return S_OK;
+}
+
+void
+jobs_stop(struct table_db *db)
+{
+	pthread_mutex_lock(&db->jobs_lock);
+	db->stopping = true;
+	pthread_cond_signal(&db->jobs_wake);
+	pthread_mutex_unlock(&db->jobs_lock);
+	if (db->thread_started)
+		pthread_join(db->thread, NULL);
+	while (db->jobs != NULL) {
+		struct job *next = db->jobs->next;
+
+		free(db->jobs);
+		db->jobs = next;
+	}
+}

@@ -1,0 +1,300 @@
+/*
+ * Inside the table room.
+ *
+ * What lives how long:
+ *   table_core   the table itself: its partitions, locks, counts. From CreateTable until the last user lets go.
+ *   table        one version of its description, immutable, counted. Each control-plane change makes a new one; an
+ *                old one holds the next newer one, so whoever holds a version also keeps every later one alive
+ *                (a commit works with the newest version and may hand out pointers to its indexes).
+ *   index_core   the part of an index that versions share: its number, counts, recent writes.
+ *
+ * Lock order: db->control, then partitions by (table number, partition), then a directory bucket or db->list_lock.
+ * core->current changes only while control, all partitions of the table and its bucket are held, so holding any one
+ * of them is enough to read it.
+ */
+#ifndef STATOR_TABLE_INT_H
+#define STATOR_TABLE_INT_H
+
+#include "table/table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define DIRECTORY_BUCKETS  1024
+#define SCRATCH_SLOTS      64
+#define PARTITIONS_MAX     256
+#define RECENT_SLOTS       1024 /* of one partition, for its items and local index rows */
+#define RECENT_INDEX_SLOTS 512  /* of one global index in one base partition */
+#define RECENT_BUSY        UINT64_MAX
+
+/* ---- catalog records (record.c) ---- */
+
+struct index_record {
+	uint32_t number; /* space id of its row keys */
+	enum index_status status;
+	bool backfilling;
+	bool building; /* added to a table with items: rows may still be missing */
+	bool has_pending;
+	struct table_throughput pending; /* takes effect when UPDATING ends */
+};
+
+/* All that the catalog keeps about a table, under its name. */
+struct record {
+	struct table_spec spec;       /* with tags */
+	struct index_record *indexes; /* beside spec.indexes */
+	uint32_t number;
+	uint32_t partitions;
+	enum table_status status;
+	int64_t created_ms;
+	int64_t billing_changed_ms;
+	int64_t class_changed_ms;
+	bool has_pending;
+	struct table_throughput pending;
+	char id[37];
+};
+
+/* Memory that goes at once, in pieces of just the size asked for (an arena's block is too much for each of 2,500
+ * tables). */
+struct pool {
+	struct pool_piece *pieces;
+};
+struct allocator {
+	void *(*alloc)(void *context, size_t size);
+	void *context;
+};
+struct allocator arena_allocator(struct arena *a);
+struct allocator pool_allocator(struct pool *p);
+void pool_done(struct pool *p);
+void *alloc_zeroed(size_t size); /* never NULL, see base/arena.h */
+
+void record_encode(const struct record *r, struct buf *out);
+/* Strings of the record lie in `bytes`; arrays come from the allocator. */
+enum status record_decode(struct slice name, struct slice bytes, struct allocator a, struct record *ret,
+			  struct err *err);
+
+/* ---- tables ---- */
+
+/* Written under the partition's lock, read by anyone. */
+struct count {
+	_Atomic int64_t items;
+	_Atomic int64_t bytes;
+};
+
+struct partition {
+	_Alignas(64) pthread_mutex_t lock;
+	_Atomic uint64_t last;    /* recent.h: as `recent`, for all writes of the partition */
+	uint64_t failures;        /* engine_failed_through() that the counts belong to */
+	struct count count;       /* of the table; of the indexes: index_core.counts */
+	_Atomic uint64_t *recent; /* RECENT_SLOTS */
+};
+
+struct index_core {
+	atomic_uint refs;
+	uint32_t number;
+	atomic_bool dropped;
+	struct count *counts;     /* one a partition of the table */
+	_Atomic uint64_t *recent; /* [partition][RECENT_INDEX_SLOTS]; NULL for local indexes: they use the table's */
+};
+
+struct table_core {
+	struct table_db *db;
+	atomic_uint refs; /* each version holds one */
+	uint32_t number;
+	uint32_t partition_count;
+	atomic_bool dropped;     /* DELETING: set under all partition locks; nothing is written any more */
+	struct table *current;   /* counted; see above */
+	struct table_core *next; /* in its bucket */
+	struct partition *partitions;
+	_Atomic uint64_t *recent; /* of all partitions */
+	struct slice name;
+};
+
+struct table_index {
+	const struct table_index_spec *spec;
+	const struct index_record *record;
+	struct index_core *core;
+	const struct slice *key_names; /* index and table key attributes, distinct */
+	size_t key_name_count;
+	const struct slice *row_names; /* what a row holds; unused when it holds all */
+	size_t row_name_count;
+	bool whole;      /* PROJECT_ALL */
+	bool maintained; /* not DELETING */
+};
+
+struct table {
+	atomic_uint refs;
+	struct table_core *core;
+	struct table *newer; /* counted, NULL in the newest; set under the bucket's lock */
+	struct pool pool;
+	struct slice encoded; /* the record's bytes */
+	struct record record;
+	struct table_index *indexes;
+	size_t index_count;
+	const uint16_t
+	    *by_name; /* places in `indexes`, names ascending: the order in which DynamoDB checks their keys */
+	bool has_local;
+};
+
+/* Work space of one call, kept for the next. */
+struct scratch {
+	struct engine_batch *batch;
+	struct buf keys;
+	struct buf value;
+	struct buf from, to;
+};
+
+struct bucket {
+	pthread_mutex_t lock;
+	struct table_core *first;
+};
+
+struct job;
+
+struct table_db {
+	/* set at open, then constant */
+	struct engine *engine;
+	char region[64];
+	char account[16];
+	int64_t control_delay_ns;
+	uint32_t partitions;
+	/* guarded by control */
+	pthread_mutex_t control; /* one control-plane change at a time; held across its sync */
+	uint32_t next_number;
+	/* guarded by list_lock: names in byte order */
+	pthread_mutex_t list_lock;
+	struct table_core **list; /* borrowed from the buckets */
+	size_t list_count;
+	size_t list_cap;
+	/* guarded by jobs_lock */
+	pthread_mutex_t jobs_lock;
+	pthread_cond_t jobs_wake;
+	struct job *jobs; /* by due time */
+	bool stopping;
+	pthread_t thread;
+	bool thread_started;
+
+	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
+	struct bucket buckets[DIRECTORY_BUCKETS];
+};
+
+/* ---- directory.c ---- */
+
+struct table *directory_find(struct table_db *db, struct slice name); /* any status; counted; NULL */
+void directory_add(struct table_db *db, struct table *first_version); /* takes the caller's count */
+/* Make the version current. With new_index the caller's change becomes visible to writers all at once: takes all locks.
+ */
+void directory_publish(struct table *version);
+void directory_remove(struct table_core *core);
+/* A version from the record's bytes. `before`: the version it follows, or NULL. Counted once. */
+enum status version_new(struct table_db *db, const struct table *before, struct slice name, struct slice encoded,
+			struct table **ret, struct err *err);
+struct table *table_hold(struct table *t);
+void core_lock_all(struct table_core *core);
+void core_unlock_all(struct table_core *core);
+size_t directory_count(struct table_db *db);
+void directory_done(struct table_db *db); /* for table_db_close() */
+
+struct scratch *scratch_take(struct table_db *db);
+void scratch_give(struct table_db *db, struct scratch *s);
+
+/* ---- catalog.c ---- */
+
+/* Keys of SPACE_CATALOG: a letter, then what it is about. docs/formats/catalog.md */
+void catalog_key_table(struct buf *out, struct slice name);
+void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition);
+void catalog_key_progress(struct buf *out, uint32_t index_number);
+void catalog_key_next_number(struct buf *out);
+void space_range(uint32_t number, struct buf *from, struct buf *to);
+/* Apply and wait until it is durable. */
+enum status catalog_commit(struct table_db *db, struct engine_batch *batch, struct err *err);
+/*
+ * One change of one table: `record` (changed copy) becomes durable, then current. `also`: NULL or further rows in the
+ * same batch. On failure nothing has changed. The caller holds db->control.
+ */
+enum status catalog_change(struct table_db *db, const struct table *before, const struct record *record,
+			   struct engine_batch *also, struct table **ret, struct err *err);
+void catalog_describe(const struct table *t, struct arena *a, struct table_description *ret);
+
+/* ---- jobs.c: what happens later ---- */
+
+enum job_kind { JOB_SETTLE, JOB_BACKFILL, JOB_DROP_INDEX, JOB_DROP_TABLE, JOB_REWRITE };
+void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
+	      uint32_t index_number, int64_t delay_ns);
+enum status jobs_start(struct table_db *db, struct err *err);
+void jobs_stop(struct table_db *db);
+
+/* ---- backfill.c ---- */
+
+/* One step of filling an index; *ret_done when the last item has been looked at. */
+enum status backfill_step(struct table *t, const struct table_index *x, bool *ret_done, struct err *err);
+
+/* ---- counts.c ---- */
+
+struct delta {
+	int64_t items;
+	int64_t bytes;
+};
+/*
+ * A write that changes counts, under the partition's lock and with a batch cleared before: begin, put the row, apply,
+ * end. A failed sync took writes away that are counted in memory; the row tells what is left. It is read again by every
+ * write until one has gone through, because only then is it certain that the engine was back when it was read.
+ */
+enum status counts_begin(const struct table *t, uint32_t partition, unsigned flags, uint64_t *ret_failures,
+			 struct err *err);
+/* The row after `table` and `indexes` (one a t->indexes; NULL: none) are added. */
+void counts_put_row(const struct table *t, uint32_t partition, struct delta table, const struct delta *indexes,
+		    struct engine_batch *batch, struct buf *scratch);
+void counts_end(const struct table *t, uint32_t partition, uint64_t failures, struct delta table,
+		const struct delta *indexes);
+/* Set the counts in memory from the stored row. The caller holds the partition's lock (or is alone). */
+enum status counts_load(const struct table *t, uint32_t partition, unsigned flags, struct err *err);
+
+/* ---- index.c ---- */
+
+/* What a write does to one index. Keys lie in `keys` (offsets, because it moves). */
+struct index_change {
+	const struct table_index *index;
+	bool had, has; /* was and is the item in the index */
+	bool same_key;
+	bool changed;
+	struct av old_row, new_row; /* the projected items */
+	uint64_t old_hash, new_hash;
+	size_t old_key_at, old_key_len, new_key_at, new_key_len;
+};
+/*
+ * Compare an item before and after (AV_NONE: none) for one index. S_VALIDATION when the new item's index key has a
+ * wrong type or length; what was already so in the old item and is not touched is just not indexed.
+ */
+enum status index_compare(const struct table *t, const struct table_index *x, struct av old_item, struct av new_item,
+			  enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret,
+			  struct err *err);
+/* The item as the index holds it. */
+struct av index_project(const struct table_index *x, struct av item, struct arena *a);
+
+static inline struct slice
+buf_part(const struct buf *b, size_t at, size_t len)
+{
+	return (struct slice){b->data + at, len};
+}
+
+static inline uint32_t
+partition_of(const struct table_core *core, uint64_t hash)
+{
+	return (uint32_t)(((unsigned __int128)hash * core->partition_count) >> 64);
+}
+
+static inline struct slice
+av_slice(struct av v)
+{
+	return (struct slice){(const char *)v.data, v.len};
+}
+
+/* A stored item or index row: the value itself. Its first byte, TAG_M, also tells the format; others are left for later
+ * ones. */
+static inline struct av
+av_stored(struct slice bytes)
+{
+	return (struct av){(const uint8_t *)bytes.data, (uint32_t)bytes.len};
+}
+
+#endif
