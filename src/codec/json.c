@@ -31,6 +31,12 @@ json_fail(struct json_reader *r, const char *what)
 	fail(r, what, false);
 }
 
+void
+json_fail_type(struct json_reader *r, const char *what)
+{
+	fail(r, what, true);
+}
+
 static inline bool
 is_blank(char c)
 {

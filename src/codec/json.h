@@ -16,7 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define JSON_DEPTH_MAX 128
+#define JSON_DEPTH_MAX 512 /* costs a bit each; an attribute value costs two levels a level */
 
 enum json_type { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -62,6 +62,8 @@ struct slice json_raw(struct json_reader *r);    /* any value, checked, as its t
 /* After the value: only blanks may follow. Latches when something does. */
 void json_end(struct json_reader *r);
 void json_fail(struct json_reader *r, const char *what); /* the first one stays; static text or in the arena */
+/* The same for a well-formed value that does not fit (wrong_type): its words are meant for the client. */
+void json_fail_type(struct json_reader *r, const char *what);
 
 /*
  * What a caller expected, for the words about a value that is something else. json_string() and json_bool() use
@@ -92,6 +94,12 @@ json_failed(const struct json_reader *r)
 
 /* The writer: bytes appended to a buf. Commas are the caller's. */
 void json_put_string(struct buf *out, struct slice text); /* quoted; escapes what JSON requires */
+/*
+ * For writers that reserve once for many values: the same at `to`, where the caller has made room for the text and its
+ * two quotes. Returns the place behind it, or NULL when something needs an escape (what stands at `to` is then
+ * rubbish): use json_put_string().
+ */
+char *json_write_plain(char *to, struct slice text);
 void json_put_int(struct buf *out, int64_t value);
 void json_put_double(struct buf *out, double value);      /* reads back the same; 5.0 as 5.0; null when not finite */
 
