@@ -2,9 +2,9 @@
  * Operations: one row a operation, one way to run them, whatever front the call came through.
  *
  * A front fills an op_call (operation name, body, caller) and hands it to op_start() on its loop. The call is read,
- * checked and run there and then in the common case. When it would touch the disk it is run again from the start on the I/O
- * pool; when its result is not yet durable it waits, without a thread, for the engine's sync. In every case done() is called exactly once, on
- * the call's loop, with the reply in call->out.
+ * checked and run there and then in the common case. When it would touch the disk it is run again from the start on the
+ * I/O pool; when its result is not yet durable it waits, without a thread, for the engine's sync. In every case done()
+ * is called exactly once, on the call's loop, with the reply in call->out.
  */
 #ifndef STATOR_API_OP_H
 #define STATOR_API_OP_H
@@ -21,46 +21,51 @@ struct op;
 struct op_call {
 	/* in */
 	struct op_context *context;
-	struct loop       *loop;
-	struct arena      *arena;     /* lives until after done() */
-	struct slice       target;    /* "DynamoDB_20120810.PutItem" */
-	struct slice       body;
-	struct slice       region;    /* of the credential scope; empty: the first region served */
-	struct slice       access_key;
-	struct buf        *out;       /* the reply's JSON is appended here */
-	void             (*done)(struct op_call *call);
-	void              *owner;     /* the front's exchange */
+	struct loop *loop;   /* NULL: run at once, blocking, on the calling thread (tests, embedded callers) */
+	struct arena *arena; /* lives until after done() */
+	struct slice target; /* "DynamoDB_20120810.PutItem" */
+	struct slice body;
+	struct slice region; /* of the credential scope; empty: the first region served */
+	struct slice access_key;
+	struct slice host; /* of the Host header, for DescribeEndpoints; may be empty */
+	struct buf *out;   /* the reply's JSON is appended here */
+	void (*done)(struct op_call *call);
+	void *owner; /* the front's exchange */
 	/* out */
-	int                http_status;
-	enum status        status;
+	int http_status;
+	enum status status;
 	/* while running; private to api */
-	const struct op   *op;
-	struct table_db   *db;
-	int64_t            started_ns;
-	bool               may_block;
-	uint64_t           wait_seq;
-	struct op_call    *next;
-	struct work        work;
-	struct loop_task   task;
-	struct err         err;
+	const struct op *op;
+	struct table_db *db;
+	int64_t started_ns;
+	bool may_block;
+	uint64_t wait_seq;
+	size_t out_start;    /* where this call's reply begins in out */
+	struct av fail_item; /* the old item of a failed condition, when the caller asked for it */
+	struct op_call *next;
+	struct work work;
+	struct loop_task task;
+	struct err err;
 };
 
 struct op_options {
-	int         io_threads;    /* 4 */
-	int         io_queue_max;  /* 4096; beyond: ThrottlingException */
+	int io_threads;   /* 4 */
+	int io_queue_max; /* 4096; beyond: ThrottlingException */
 	struct loop **loops;
-	int         loop_count;
+	int loop_count;
 };
 /* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */
-enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count, struct op_context **ret, struct err *err);
+enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count,
+			   struct op_context **ret, struct err *err);
 void op_context_free(struct op_context *c); /* after the loops ended */
 
 void op_start(struct op_call *call);
-/* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before op_start. */
+/* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before
+ * op_start. */
 void op_fail(struct op_call *call, const struct err *err);
 
 /* stator_requests_total, stator_errors_total, stator_request_seconds (histogram), by operation. */
 void op_write_metrics(struct op_context *c, struct buf *out);
-int  op_in_progress(struct op_context *c);
+int op_in_progress(struct op_context *c);
 
 #endif

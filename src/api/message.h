@@ -1,0 +1,177 @@
+/*
+ * DynamoDB's words, all in one place. Formats take what their arguments say; statuses are those of base/status.h.
+ * Expressions, numbers, items and keys word their own errors in their rooms.
+ */
+#ifndef STATOR_API_MESSAGE_H
+#define STATOR_API_MESSAGE_H
+
+/* ---- constraints of the model ---- */
+#define MSG_DETECTED        "%d validation error%s detected: %s"
+#define MSG_CONSTRAINT      "Value %s at '%s' failed to satisfy constraint: "
+#define MSG_NULL            "Member must not be null"
+#define MSG_AT_LEAST_LENGTH "Member must have length greater than or equal to %lld"
+#define MSG_AT_MOST_LENGTH  "Member must have length less than or equal to %lld"
+#define MSG_AT_LEAST        "Member must have value greater than or equal to %lld"
+#define MSG_AT_MOST         "Member must have value less than or equal to %lld"
+#define MSG_NAME_PATTERN    "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+#define MSG_ENUM            "Member must satisfy enum value set: ["
+#define MSG_MAP_KEYS                                                                                                   \
+	"Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have "      \
+	"length greater "                                                                                              \
+	"than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]"
+#define MSG_MAP_VALUES                                                                                                 \
+	"Map value must satisfy constraint: [Member must have length less than or equal to %lld, Member must have "    \
+	"length "                                                                                                      \
+	"greater than or equal to 1]"
+#define MSG_PARAMETER_REQUIRED "The parameter '%s' is required but was not present in the request"
+#define MSG_QUERY_LIMIT                                                                                                \
+	"1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater "  \
+	"than or equal to 1"
+#define MSG_BATCH_EMPTY "The requestItems parameter is required for %s"
+#define MSG_BATCH_KEYS                                                                                                 \
+	"1 validation error detected: Value at 'RequestItems.%.*s.member.Keys' failed to satisfy constraint: Member "  \
+	"must have "                                                                                                   \
+	"length less than or equal to 100"
+
+/* ---- JSON of the wrong type ---- */
+#define MSG_CANNOT_CONVERT    "%s cannot be converted to %s"
+#define MSG_UNEXPECTED_TOKEN  "Unexpected token received from parser"
+#define MSG_COLLECTION        "Unrecognized collection type class java.lang.%s"
+#define MSG_COLLECTION_STRUCT "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.%s"
+#define MSG_COLLECTION_MAP    "Unrecognized collection type java.util.Map<java.lang.String, %s%s>"
+#define MSG_STRUCTURE         "Start of structure or map found where not expected"
+#define MSG_FIELD_TYPE        "Unexpected field type"
+#define MSG_VALUE_TYPE        "Unexpected value type in payload"
+
+/* ---- requests ---- */
+#define MSG_MIXED                                                                                                      \
+	"Can not use both expression and non-expression parameters in the same request: Non-expression parameters: "   \
+	"{%s} "                                                                                                        \
+	"Expression parameters: {%s}"
+#define MSG_NAMES_WITHOUT         "ExpressionAttributeNames can only be specified when using expressions"
+#define MSG_VALUES_WITHOUT        "ExpressionAttributeValues can only be specified when using expressions: %s null"
+#define MSG_VALUES_INVALID        "ExpressionAttributeValues contains invalid value: %s for key %.*s"
+#define MSG_LEGACY                "The legacy parameter %s is not offered by this version of Stator: use %s"
+#define MSG_DUPLICATE_ATTRIBUTE   "One or more parameter values were invalid: Duplicate value in attribute name: %.*s"
+#define MSG_RETURN_OLD_ONLY       "ReturnValues can only be ALL_OLD or NONE"
+#define MSG_ITEM_TOO_BIG          "Item size has exceeded the maximum allowed size"
+#define MSG_CONDITION_FAILED      "The conditional request failed"
+#define MSG_NOT_FOUND             "Requested resource not found"
+#define MSG_TABLE_NAMED_NOT_FOUND "Table not found: %.*s"
+#define MSG_BAD_ARN               "Invalid TableArn: Invalid ResourceArn provided as input %.*s"
+#define MSG_FOREIGN_ARN           "User: arn:aws:iam::%.*s:root is not authorized to perform: dynamodb:%s on resource: %.*s"
+#define MSG_INTERNAL              "Internal server error"
+#define MSG_THROTTLED             "Rate of requests exceeds the allowed throughput."
+#define MSG_REFUSED               "%s is not offered by this version of Stator"
+#define MSG_REFUSED_MEMBER        "One or more parameter values were invalid: %s is not offered by this version of Stator"
+
+/* ---- Query and Scan ---- */
+#define MSG_NO_KEY_CONDITION                                                                                           \
+	"Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+#define MSG_CONSISTENT_GLOBAL "Consistent reads are not supported on global secondary indexes"
+#define MSG_START_KEY         "The provided starting key is invalid"
+#define MSG_START_KEY_BECAUSE "The provided starting key is invalid: %s"
+#define MSG_KEY_ELEMENT       "The provided key element does not match the schema"
+#define MSG_FILTER_KEY        "Filter Expression can only contain non-primary key attributes: Primary key attribute: %.*s"
+#define MSG_SELECT_ALL_GLOBAL                                                                                          \
+	"One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary " \
+	"index %.*s "                                                                                                  \
+	"because its projection type is not ALL"
+#define MSG_GLOBAL_NOT_PROJECTED                                                                                       \
+	"One or more parameter values were invalid: Global secondary index %.*s does not project [%.*s]"
+#define MSG_SELECT_SPECIFIC                                                                                            \
+	"Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+#define MSG_SELECT_PROJECTED    "ALL_PROJECTED_ATTRIBUTES can be used only when %s using an IndexName"
+#define MSG_SELECT_NOT_SPECIFIC "Cannot specify the %s when choosing to get %s"
+#define MSG_NO_TOTAL_SEGMENTS                                                                                          \
+	"The TotalSegments parameter is required but was not present in the request when Segment parameter is present"
+#define MSG_NO_SEGMENT                                                                                                 \
+	"The Segment parameter is required but was not present in the request when parameter TotalSegments is present"
+#define MSG_SEGMENT_TOO_BIG                                                                                            \
+	"The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %lld is not "     \
+	"less than "                                                                                                   \
+	"TotalSegments: %lld"
+
+/* ---- batches ---- */
+#define MSG_DUPLICATE_KEYS  "Provided list of item keys contains duplicates"
+#define MSG_TOO_MANY_READS  "Too many items requested for the BatchGetItem call"
+#define MSG_TOO_MANY_WRITES "Too many items requested for the BatchWriteItem call"
+#define MSG_WRITE_REQUEST                                                                                              \
+	"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+
+/* ---- tables ---- */
+#define MSG_INVALID "One or more parameter values were invalid: "
+#define MSG_THROUGHPUT_ON_DEMAND                                                                                       \
+	MSG_INVALID                                                                                                    \
+	    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+#define MSG_THROUGHPUT_MISSING                                                                                         \
+	MSG_INVALID "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+#define MSG_UNITS_BOUNDS  "Given value %lld for %s is out of bounds"
+#define MSG_NO_DEFINITION "Invalid KeySchema: Some index key attribute have no definition"
+#define MSG_UNDEFINED_KEYS                                                                                             \
+	MSG_INVALID "Some index key attributes are not defined in AttributeDefinitions. Keys: [%s], "                  \
+		    "AttributeDefinitions: [%s]"
+#define MSG_SAME_NAME    "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+#define MSG_FIRST_HASH   "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"
+#define MSG_SECOND_RANGE "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"
+#define MSG_KEY_COUNT                                                                                                  \
+	MSG_INVALID "Number of attributes in KeySchema does not exactly match number of attributes defined in "        \
+		    "AttributeDefinitions"
+#define MSG_UNUSED_DEFINITIONS                                                                                         \
+	MSG_INVALID "Some AttributeDefinitions are not used. AttributeDefinitions: [%s], keys used: [%s]"
+#define MSG_DUPLICATE_DEFINITION MSG_INVALID "Duplicate AttributeName in AttributeDefinitions: %.*s"
+#define MSG_CHANGED_DEFINITION   MSG_INVALID "Cannot change the type of attribute %.*s: it is already defined"
+#define MSG_LSI_EMPTY            MSG_INVALID "List of LocalSecondaryIndexes is empty"
+#define MSG_GSI_EMPTY            MSG_INVALID "List of GlobalSecondaryIndexes is empty"
+#define MSG_LSI_NO_RANGE                                                                                               \
+	MSG_INVALID "Table KeySchema does not have a range key, which is required when specifying a "                  \
+		    "LocalSecondaryIndex"
+#define MSG_LSI_INDEX_RANGE MSG_INVALID "Index KeySchema does not have a range key for index: %.*s"
+#define MSG_LSI_HASH                                                                                                   \
+	MSG_INVALID "Index KeySchema does not have the same leading hash key as table KeySchema for index: %.*s. "     \
+		    "index hash key: "                                                                                 \
+		    "%.*s, table hash key: %.*s"
+#define MSG_LSI_COUNT            MSG_INVALID "Number of LocalSecondaryIndexes exceeds per-table limit of 5"
+#define MSG_GSI_COUNT            MSG_INVALID "GlobalSecondaryIndex count exceeds the per-table limit of 20"
+#define MSG_PROJECTION_NULL      MSG_INVALID "Unknown ProjectionType: null"
+#define MSG_PROJECTION_EXTRA     MSG_INVALID "ProjectionType is %s, but NonKeyAttributes is specified"
+#define MSG_PROJECTION_NONE      MSG_INVALID "ProjectionType is INCLUDE, but NonKeyAttributes is not specified"
+#define MSG_PROJECTION_DUPLICATE MSG_INVALID "Duplicate value in NonKeyAttributes: %.*s"
+#define MSG_PROJECTION_TOTAL                                                                                           \
+	MSG_INVALID "Number of NonKeyAttributes over all indexes exceeds the per-table limit of 100"
+#define MSG_DUPLICATE_INDEX MSG_INVALID "Duplicate index name: %.*s"
+#define MSG_INDEX_THROUGHPUT                                                                                           \
+	MSG_INVALID "ProvisionedThroughput should not be specified for index: %.*s when BillingMode is "               \
+		    "PAY_PER_REQUEST"
+#define MSG_INDEX_NO_THROUGHPUT MSG_INVALID "ProvisionedThroughput must be specified for index: %.*s"
+#define MSG_KEY_SCHEMA_LENGTH   "Invalid KeySchema: index %.*s has more than four %s key attributes"
+#define MSG_KEY_SCHEMA_ORDER                                                                                           \
+	"Invalid KeySchema: HASH key attributes must come before RANGE key attributes in index: %.*s"
+#define MSG_ON_DEMAND_MAXIMUM MSG_INVALID "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST"
+#define MSG_ON_DEMAND_VALUE   MSG_INVALID "%s must be -1 or greater than or equal to 1"
+#define MSG_UPDATE_NOTHING                                                                                             \
+	"At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "     \
+	"SSESpecification or ReplicaUpdates is required"
+#define MSG_UPDATE_BILLING MSG_INVALID "ProvisionedThroughput must be specified when BillingMode is PROVISIONED"
+#define MSG_INDEX_UPDATE_NULL                                                                                          \
+	MSG_INVALID "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "                    \
+		    "GlobalSecondaryIndexUpdate.Delete must not be null"
+#define MSG_INDEX_UPDATE_SEVERAL                                                                                       \
+	MSG_INVALID "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "               \
+		    "GlobalSecondaryIndexUpdate.Delete must be specified"
+#define MSG_INDEX_UPDATE_TWICE                                                                                         \
+	MSG_INVALID "Only one global secondary index update per index is allowed simultaneously. Index: %.*s"
+#define MSG_ONE_INDEX_CHANGE                                                                                           \
+	"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+#define MSG_STREAM_TYPE MSG_INVALID "StreamViewType should not be specified when StreamEnabled is false"
+
+/* ---- tags ---- */
+#define MSG_NO_ARN        "Invalid TableArn"
+#define MSG_NEXT_TOKEN    "Invalid NextToken"
+#define MSG_NO_TAGS       "Atleast one Tag needs to be provided as Input."
+#define MSG_NO_TAG_KEYS   "Atleast one Tag Key needs to be provided as Input."
+#define MSG_TOO_MANY_TAGS "Too many tags: a table can have 50"
+#define MSG_DUPLICATE_TAG "Invalid Request: Duplicate tag keys found in request"
+#define MSG_AWS_TAG       "Invalid Request: Tag keys that start with aws: are reserved"
+
+#endif

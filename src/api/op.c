@@ -1,0 +1,112 @@
+#include "api/op_int.h"
+
+#define DONE(name, flags, shape, run)                                                                                  \
+	{                                                                                                              \
+		name, flags, &shape, run, S_OK, NULL                                                                   \
+	}
+#define REFUSED(name, status, because)                                                                                 \
+	{                                                                                                              \
+		name, 0, NULL, op_refuse, status, because                                                              \
+	}
+#define NO_BACKUPS  "Backups are not offered by this version of Stator"
+#define NO_RECOVERY "Point in time recovery is not enabled for table"
+#define NO_GLOBAL   "Global table not found: global tables are not offered by this version of Stator"
+
+/* Sorted by name: op_find() bisects, a unit test checks. */
+const struct op ops[] = {
+    REFUSED("BatchExecuteStatement", S_VALIDATION, NULL),
+    DONE("BatchGetItem", 0, shape_batch_get, op_batch_get),
+    DONE("BatchWriteItem", 0, shape_batch_write, op_batch_write),
+    REFUSED("CancelBulkOperation", S_VALIDATION, NULL),
+    REFUSED("CreateBackup", S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
+    REFUSED("CreateGlobalTable", S_VALIDATION, NULL),
+    DONE("CreateTable", OP_BLOCKS, shape_create_table, op_create_table),
+    REFUSED("DeleteBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    DONE("DeleteItem", 0, shape_delete_item, op_delete_item),
+    REFUSED("DeleteResourcePolicy", S_POLICY_NOT_FOUND, "Resource policy not found: there are none"),
+    DONE("DeleteTable", OP_BLOCKS, shape_delete_table, op_delete_table),
+    REFUSED("DescribeBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    REFUSED("DescribeBulkOperation", S_VALIDATION, NULL),
+    DONE("DescribeContinuousBackups", 0, shape_table_only, op_describe_continuous_backups),
+    DONE("DescribeContributorInsights", 0, shape_table_only, op_describe_contributor_insights),
+    DONE("DescribeEndpoints", 0, shape_empty, op_describe_endpoints),
+    REFUSED("DescribeExport", S_EXPORT_NOT_FOUND, "Export not found: there are none"),
+    REFUSED("DescribeGlobalTable", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED("DescribeGlobalTableSettings", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED("DescribeImport", S_IMPORT_NOT_FOUND, "Import not found: there are none"),
+    DONE("DescribeKinesisStreamingDestination", 0, shape_table_only, op_describe_kinesis),
+    DONE("DescribeLimits", 0, shape_empty, op_describe_limits),
+    DONE("DescribeTable", 0, shape_describe_table, op_describe_table),
+    REFUSED("DescribeTableReplicaAutoScaling", S_VALIDATION, NULL),
+    DONE("DescribeTimeToLive", 0, shape_table_only, op_describe_ttl),
+    REFUSED("DisableKinesisStreamingDestination", S_VALIDATION, NULL),
+    REFUSED("EnableKinesisStreamingDestination", S_VALIDATION, NULL),
+    REFUSED("ExecuteStatement", S_VALIDATION, NULL),
+    REFUSED("ExecuteTransaction", S_VALIDATION, NULL),
+    REFUSED("ExportTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
+    DONE("GetItem", 0, shape_get_item, op_get_item),
+    REFUSED("GetResourcePolicy", S_POLICY_NOT_FOUND, "Resource policy not found: there are none"),
+    REFUSED("ImportTable", S_VALIDATION, NULL),
+    DONE("ListBackups", 0, shape_empty, op_list_none),
+    REFUSED("ListBulkOperations", S_VALIDATION, NULL),
+    DONE("ListContributorInsights", 0, shape_empty, op_list_none),
+    DONE("ListExports", 0, shape_empty, op_list_none),
+    DONE("ListGlobalTables", 0, shape_empty, op_list_none),
+    DONE("ListImports", 0, shape_empty, op_list_none),
+    DONE("ListTables", 0, shape_list_tables, op_list_tables),
+    DONE("ListTagsOfResource", 0, shape_list_tags, op_list_tags),
+    DONE("PutItem", 0, shape_put_item, op_put_item),
+    REFUSED("PutResourcePolicy", S_VALIDATION, NULL),
+    DONE("Query", 0, shape_query, op_query),
+    REFUSED("RestoreTableFromBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    REFUSED("RestoreTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
+    DONE("Scan", 0, shape_scan, op_scan),
+    REFUSED("SearchVectors", S_VALIDATION, NULL),
+    REFUSED("StartBulkPutItems", S_VALIDATION, NULL),
+    DONE("TagResource", OP_BLOCKS, shape_tag, op_tag),
+    REFUSED("TransactGetItems", S_VALIDATION, NULL),
+    REFUSED("TransactWriteItems", S_VALIDATION, NULL),
+    DONE("UntagResource", OP_BLOCKS, shape_untag, op_untag),
+    REFUSED("UpdateContinuousBackups", S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
+    REFUSED("UpdateContributorInsights", S_VALIDATION, NULL),
+    REFUSED("UpdateGlobalTable", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED("UpdateGlobalTableSettings", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    DONE("UpdateItem", 0, shape_update_item, op_update_item),
+    REFUSED("UpdateKinesisStreamingDestination", S_VALIDATION, NULL),
+    DONE("UpdateTable", OP_BLOCKS, shape_update_table, op_update_table),
+    REFUSED("UpdateTableReplicaAutoScaling", S_VALIDATION, NULL),
+    REFUSED("UpdateTimeToLive", S_VALIDATION, NULL),
+};
+const size_t op_count = sizeof ops / sizeof *ops;
+
+const struct op *
+op_find(struct slice target)
+{
+	static const struct slice prefix = {"DynamoDB_20120810.", 18};
+	size_t low = 0, high = op_count;
+	struct slice name;
+
+	if (!slice_starts(target, prefix))
+		return NULL;
+	name = slice_of(target.data + prefix.len, target.len - prefix.len);
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = slice_cmp(slice_str(ops[middle].name), name);
+
+		if (order == 0)
+			return &ops[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+const char *const values_capacity[] = {"INDEXES", "TOTAL", "NONE", NULL};
+const char *const values_collection[] = {"SIZE", "NONE", NULL};
+const char *const values_return[] = {"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW", NULL};
+const char *const values_return_on_failure[] = {"ALL_OLD", "NONE", NULL};
+const char *const values_and_or[] = {"OR", "AND", NULL};
+const char *const values_select[] = {"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES",
+				     NULL};

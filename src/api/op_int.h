@@ -1,0 +1,126 @@
+/* What the files of this room share; no other room includes it. */
+#ifndef STATOR_API_OP_INT_H
+#define STATOR_API_OP_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/message.h"
+#include "api/op.h"
+#include "api/shape.h"
+
+#define OP_BLOCKS 1u /* always runs on the I/O pool: it syncs or walks the catalog */
+
+/* One row of the operation table. */
+struct op {
+	const char *name; /* without the service's prefix */
+	unsigned flags;
+	const struct shape *shape; /* NULL: takes the body unread (refusals) */
+	/* Runs the checked request and writes the reply's JSON to call->out. S_WOULD_BLOCK: run it again where blocking
+	 * is allowed; what was written to call->out is taken back by the caller, as it is after any failure. */
+	enum status (*run)(struct op_call *call, const void *in, struct err *err);
+	/* of refusals */
+	enum status refusal;
+	const char *because; /* message; NULL: "NAME is not offered by this version of Stator" */
+};
+
+/* Sorted by name; refusals among them. */
+extern const struct op ops[];
+extern const size_t op_count;
+/* By target, "DynamoDB_20120810.PutItem"; NULL when the service knows none of that name. */
+const struct op *op_find(struct slice target);
+
+/* ---- figures.c: counters, one set a thread, no sharing on the hot path ---- */
+struct figures;
+struct figures *figures_new(void);
+void figures_free(struct figures *f);
+void figures_count(struct figures *f, const struct op *op, enum status status, int64_t nanoseconds);
+void figures_write(struct figures *f, struct buf *out);
+
+/* ---- request.c: what several operations check alike ---- */
+
+/* A member of a request for the checks of expressions against legacy parameters. */
+struct member {
+	const char *name;
+	bool set;
+};
+/*
+ * "Can not use both expression and non-expression parameters ...", names without expressions, values without the
+ * expressions that could use them (those of `expressions` but ProjectionExpression). params may be NULL.
+ */
+enum status request_check_mix(const struct member *expressions, size_t expression_count, const struct member *legacy,
+			      size_t legacy_count, const struct in_params *params, struct err *err);
+/* Legacy parameters that stand alone: refused by name, with the one to use instead. */
+enum status request_refuse_legacy(const struct member *legacy, const char *const *instead, size_t count,
+				  struct err *err);
+/* After the mixture: the placeholders and values themselves. */
+enum status request_check_params(const struct in_params *params, bool any_expression, struct err *err);
+/* A broken value in Key, Item or ExclusiveStartKey. prefix may be "". */
+enum status request_check_item(const struct in_item *item, struct err *err);
+/* AttributesToGet as a projection of top-level names. *ret stays NULL when the list is unset. */
+enum status request_attributes_to_get(const struct in_list *names, struct arena *arena, const struct expr **ret,
+				      struct err *err);
+
+/* A table's name from a name or an ARN of this database. */
+enum status request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err);
+/* And the table itself, counted. */
+enum status request_table(struct op_call *call, struct slice name_or_arn, struct table **ret, struct err *err);
+
+/* ---- reply.c ---- */
+#define CAPACITY_INDEXES 1 /* values of ReturnConsumedCapacity */
+#define CAPACITY_TOTAL   2
+#define CAPACITY_NONE    3
+
+/* Members are written with their commas: `*between` is "" before the first and "," after. */
+void reply_name(struct buf *out, const char **between, const char *name);
+void reply_units(struct buf *out, uint64_t half_units);
+/* {"TableName":...,"CapacityUnits":...}: the sum of all; per table and index when detail is CAPACITY_INDEXES.
+ * write: the half_write figures count, else half_read. */
+void reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
+		    int detail);
+/* {"ItemCollectionKey":{...},"SizeEstimateRangeGB":[0.0,1.0]}; key holds at least the partition key. */
+void reply_collection(struct buf *out, struct table *table, struct av key, struct table_io *io);
+
+/* ---- enum lists several operations take ---- */
+extern const char *const values_capacity[];
+extern const char *const values_collection[];
+extern const char *const values_return[];
+extern const char *const values_return_on_failure[];
+extern const char *const values_and_or[];
+extern const char *const values_select[];
+enum { RETURN_ALL_NEW = 1, RETURN_UPDATED_OLD, RETURN_ALL_OLD, RETURN_NONE, RETURN_UPDATED_NEW };
+
+/* ---- the operations, by file ---- */
+extern const struct shape shape_create_table, shape_describe_table, shape_list_tables, shape_delete_table,
+    shape_update_table;
+extern const struct shape shape_put_item, shape_get_item, shape_update_item, shape_delete_item;
+extern const struct shape shape_query, shape_scan, shape_batch_get, shape_batch_write;
+extern const struct shape shape_tag, shape_untag, shape_list_tags, shape_empty, shape_table_only;
+
+enum status op_create_table(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_table(struct op_call *call, const void *in, struct err *err);
+enum status op_list_tables(struct op_call *call, const void *in, struct err *err);
+enum status op_delete_table(struct op_call *call, const void *in, struct err *err);
+enum status op_update_table(struct op_call *call, const void *in, struct err *err);
+enum status op_put_item(struct op_call *call, const void *in, struct err *err);
+enum status op_get_item(struct op_call *call, const void *in, struct err *err);
+enum status op_update_item(struct op_call *call, const void *in, struct err *err);
+enum status op_delete_item(struct op_call *call, const void *in, struct err *err);
+enum status op_query(struct op_call *call, const void *in, struct err *err);
+enum status op_scan(struct op_call *call, const void *in, struct err *err);
+enum status op_batch_get(struct op_call *call, const void *in, struct err *err);
+enum status op_batch_write(struct op_call *call, const void *in, struct err *err);
+enum status op_tag(struct op_call *call, const void *in, struct err *err);
+enum status op_untag(struct op_call *call, const void *in, struct err *err);
+enum status op_list_tags(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_limits(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_endpoints(struct op_call *call, const void *in, struct err *err);
+/* ---- truthful answers about what this version has none of (refuse.c) ---- */
+enum status op_refuse(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_ttl(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_continuous_backups(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_kinesis(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_contributor_insights(struct op_call *call, const void *in, struct err *err);
+enum status op_list_none(struct op_call *call, const void *in, struct err *err);
+
+#endif

@@ -1,0 +1,352 @@
+#include "api/op_int.h"
+#include "model/av_json.h"
+
+/* ---- what the three writes have in common ---- */
+
+struct write_in {
+	struct slice table_name;
+	struct in_item item; /* PutItem */
+	struct in_item key;  /* UpdateItem, DeleteItem */
+	struct slice expected, attribute_updates;
+	struct in_enum conditional_operator;
+	struct in_enum return_values, return_capacity, return_collection, return_on_failure;
+	struct slice condition, update;
+	struct in_params params;
+};
+
+#define WRITE(member, name, type, flags, ...) FIELD(struct write_in, member, name, type, flags, __VA_ARGS__)
+#define WRITE_CAPACITY                        WRITE(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity)
+#define WRITE_TABLE                           WRITE(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED)
+#define WRITE_VALUES                          WRITE(return_values, "ReturnValues", SHAPE_ENUM, 0, .values = values_return)
+#define WRITE_COLLECTION                                                                                               \
+	WRITE(return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0, .values = values_collection)
+#define WRITE_KEY WRITE(key, "Key", SHAPE_ITEM, FIELD_REQUIRED)
+#define WRITE_CONDITION                                                                                                \
+	WRITE(conditional_operator, "ConditionalOperator", SHAPE_ENUM, 0, .values = values_and_or),                    \
+	    WRITE(expected, "Expected", SHAPE_ANY, 0), WRITE(condition, "ConditionExpression", SHAPE_STRING, 0),       \
+	    WRITE(params, "ExpressionAttributeValues", SHAPE_VALUES, 0),                                               \
+	    WRITE(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),                                                 \
+	    WRITE(return_on_failure, "ReturnValuesOnConditionCheckFailure", SHAPE_ENUM, 0,                             \
+		  .values = values_return_on_failure)
+
+/* The orders are the service's. */
+static const struct field put_fields[] = {
+    WRITE_CAPACITY,   WRITE_TABLE, WRITE(item, "Item", SHAPE_ITEM, FIELD_REQUIRED), WRITE_CONDITION, WRITE_VALUES,
+    WRITE_COLLECTION, FIELD_END,
+};
+static const struct field delete_fields[] = {
+    WRITE_CAPACITY, WRITE_TABLE, WRITE_VALUES, WRITE_COLLECTION, WRITE_KEY, WRITE_CONDITION, FIELD_END,
+};
+static const struct field update_fields[] = {
+    WRITE_CAPACITY,
+    WRITE_TABLE,
+    WRITE_COLLECTION,
+    WRITE_VALUES,
+    WRITE_KEY,
+    WRITE_CONDITION,
+    WRITE(attribute_updates, "AttributeUpdates", SHAPE_ANY, 0),
+    WRITE(update, "UpdateExpression", SHAPE_STRING, 0),
+    FIELD_END,
+};
+const struct shape shape_put_item = {"PutItemInput", sizeof(struct write_in), put_fields};
+const struct shape shape_delete_item = {"DeleteItemInput", sizeof(struct write_in), delete_fields};
+const struct shape shape_update_item = {"UpdateItemInput", sizeof(struct write_in), update_fields};
+
+/* Expressions against legacy parameters, for each of the writes. */
+static enum status
+check_mix(const struct write_in *in, bool update, struct err *err)
+{
+	const struct member expressions[] = {
+	    {"UpdateExpression", in->update.data != NULL},
+	    {"ConditionExpression", in->condition.data != NULL},
+	};
+	const struct member legacy[] = {
+	    {"AttributeUpdates", in->attribute_updates.data != NULL},
+	    {"Expected", in->expected.data != NULL},
+	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
+	};
+	size_t skip = update ? 0 : 1;
+
+	return request_check_mix(expressions + skip, 2 - skip, legacy + skip, 3 - skip, &in->params, err);
+}
+
+static enum status
+refuse_legacy(const struct write_in *in, struct err *err)
+{
+	const struct member legacy[] = {
+	    {"AttributeUpdates", in->attribute_updates.data != NULL},
+	    {"Expected", in->expected.data != NULL},
+	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
+	};
+	static const char *const instead[] = {"UpdateExpression", "ConditionExpression", "ConditionExpression"};
+
+	return request_refuse_legacy(legacy, instead, 3, err);
+}
+
+static enum status
+bind(const struct write_in *in, struct arena *arena, struct table_write *w, struct err *err)
+{
+	struct expr_params params = in->params.p; /* binding marks what is used */
+	struct expr *e;
+	enum status s;
+
+	s = request_check_params(&in->params, true, err);
+	if (s == S_OK && in->update.data != NULL) {
+		s = expr_bind(EXPR_UPDATE, in->update, &params, arena, &e, err);
+		w->update = e;
+	}
+	if (s == S_OK && in->condition.data != NULL) {
+		s = expr_bind(EXPR_CONDITION, in->condition, &params, arena, &e, err);
+		w->condition = e;
+	}
+	return s == S_OK ? expr_params_check_unused(&params, err) : s;
+}
+
+/* Which attributes ReturnValues asks for; AV_NONE: none. */
+static struct av
+returned(const struct table_write *w, int return_values)
+{
+	struct av values = AV_NONE;
+
+	switch (return_values) {
+	case RETURN_ALL_OLD:
+		return w->old_item;
+	case RETURN_ALL_NEW:
+		return w->new_item;
+	case RETURN_UPDATED_OLD:
+		values = w->updated_old;
+		break;
+	case RETURN_UPDATED_NEW:
+		values = w->updated_new;
+		break;
+	default:
+		break;
+	}
+	return av_exists(values) && av_count(values) > 0 ? values : AV_NONE;
+}
+
+static void
+write_reply(struct op_call *call, const struct write_in *in, const struct table_write *w, struct av key,
+	    struct table_io *io)
+{
+	struct av attributes = returned(w, in->return_values.value);
+	struct buf *out = call->out;
+	const char *between = "";
+	int detail = in->return_capacity.value;
+
+	buf_put_byte(out, '{');
+	if (av_exists(attributes)) {
+		reply_name(out, &between, "Attributes");
+		item_write_json(out, attributes);
+	}
+	if (detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES) {
+		reply_name(out, &between, "ConsumedCapacity");
+		reply_capacity(out, in->table_name, w->units, w->unit_count, true, detail);
+	}
+	if (in->return_collection.value == 1 && table_has_local_indexes(w->table)) {
+		reply_name(out, &between, "ItemCollectionMetrics");
+		reply_collection(out, w->table, key, io);
+	}
+	buf_put_byte(out, '}');
+}
+
+/* From the checked request to the reply. Takes the table, which the caller found, and lets it go. */
+static enum status
+commit(struct op_call *call, const struct write_in *in, struct table_write *w, struct err *err)
+{
+	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
+	enum status s = table_commit(w, 1, &io, err);
+
+	call->wait_seq = io.wait_seq;
+	if (s == S_OK) {
+		write_reply(call, in, w, w->kind == WRITE_PUT ? w->item : w->key, &io);
+		if (io.wait_seq > call->wait_seq)
+			call->wait_seq = io.wait_seq;
+	} else if (s == S_COND_FAILED) {
+		if (in->return_on_failure.value == 1)
+			call->fail_item = w->old_item;
+		err_set(err, S_COND_FAILED, MSG_CONDITION_FAILED);
+	}
+	return s;
+}
+
+static enum status
+check_return_old(const struct write_in *in, struct err *err)
+{
+	int wanted = in->return_values.value;
+
+	if (wanted != 0 && wanted != RETURN_ALL_OLD && wanted != RETURN_NONE)
+		return err_set(err, S_VALIDATION, MSG_RETURN_OLD_ONLY);
+	return S_OK;
+}
+
+enum status
+op_put_item(struct op_call *call, const void *input, struct err *err)
+{
+	const struct write_in *in = input;
+	struct table_write w = {.kind = WRITE_PUT, .item = in->item.value};
+	enum status s = check_mix(in, false, err);
+
+	if (s == S_OK)
+		s = request_check_item(&in->item, err);
+	if (s == S_OK)
+		s = check_return_old(in, err);
+	if (s == S_OK && item_size(w.item) > ITEM_SIZE_MAX)
+		s = err_set(err, S_VALIDATION, MSG_ITEM_TOO_BIG);
+	if (s == S_OK)
+		s = refuse_legacy(in, err);
+	if (s == S_OK)
+		s = bind(in, call->arena, &w, err);
+	if (s == S_OK)
+		s = request_table(call, in->table_name, &w.table, err);
+	if (s != S_OK)
+		return s;
+	s = key_check_item(table_schema(w.table), w.item, err);
+	if (s == S_OK)
+		s = commit(call, in, &w, err);
+	table_release(w.table);
+	return s;
+}
+
+static enum status
+write_by_key(struct op_call *call, const struct write_in *in, struct table_write *w, struct err *err)
+{
+	enum status s;
+
+	s = request_check_item(&in->key, err);
+	if (s == S_OK && w->kind == WRITE_DELETE)
+		s = check_return_old(in, err);
+	if (s == S_OK)
+		s = refuse_legacy(in, err);
+	if (s == S_OK)
+		s = bind(in, call->arena, w, err);
+	if (s == S_OK)
+		s = request_table(call, in->table_name, &w->table, err);
+	if (s != S_OK)
+		return s;
+	w->key = in->key.value;
+	s = key_check(table_schema(w->table), w->key, err);
+	if (s == S_OK && w->update != NULL)
+		s = expr_update_check_keys(w->update, table_schema(w->table), err);
+	if (s == S_OK)
+		s = commit(call, in, w, err);
+	table_release(w->table);
+	return s;
+}
+
+enum status
+op_update_item(struct op_call *call, const void *input, struct err *err)
+{
+	struct table_write w = {.kind = WRITE_UPDATE};
+	enum status s = check_mix(input, true, err);
+
+	return s == S_OK ? write_by_key(call, input, &w, err) : s;
+}
+
+enum status
+op_delete_item(struct op_call *call, const void *input, struct err *err)
+{
+	struct table_write w = {.kind = WRITE_DELETE};
+	enum status s = check_mix(input, false, err);
+
+	return s == S_OK ? write_by_key(call, input, &w, err) : s;
+}
+
+/* ---- GetItem ---- */
+
+struct get_in {
+	struct slice table_name;
+	struct in_item key;
+	struct in_list attributes_to_get;
+	uint8_t consistent;
+	struct in_enum return_capacity;
+	struct slice projection;
+	struct in_params params;
+};
+
+static const struct field attribute_name = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED);
+
+#define GET(member, name, type, flags, ...) FIELD(struct get_in, member, name, type, flags, __VA_ARGS__)
+static const struct field get_fields[] = {
+    GET(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
+    GET(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &attribute_name, LIMITS(1, 255)),
+    GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
+    GET(key, "Key", SHAPE_ITEM, FIELD_REQUIRED),
+    GET(consistent, "ConsistentRead", SHAPE_BOOL, 0),
+    GET(projection, "ProjectionExpression", SHAPE_STRING, 0),
+    GET(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),
+    FIELD_END,
+};
+const struct shape shape_get_item = {"GetItemInput", sizeof(struct get_in), get_fields};
+
+static enum status
+get_projection(const struct get_in *in, struct arena *arena, const struct expr **ret, struct err *err)
+{
+	const struct member expressions[] = {{"ProjectionExpression", in->projection.data != NULL}};
+	const struct member legacy[] = {{"AttributesToGet", in->attributes_to_get.set}};
+	struct expr_params params = in->params.p;
+	struct expr *projection;
+	enum status s = request_check_mix(expressions, 1, legacy, 1, &in->params, err);
+
+	*ret = NULL;
+	if (s == S_OK)
+		s = request_check_item(&in->key, err);
+	if (s == S_OK)
+		s = request_attributes_to_get(&in->attributes_to_get, arena, ret, err);
+	if (s == S_OK)
+		s = request_check_params(&in->params, true, err);
+	if (s != S_OK || in->projection.data == NULL)
+		return s;
+	s = expr_bind(EXPR_PROJECTION, in->projection, &params, arena, &projection, err);
+	if (s == S_OK)
+		s = expr_params_check_unused(&params, err);
+	if (s == S_OK)
+		*ret = projection;
+	return s;
+}
+
+static void
+get_reply(struct op_call *call, const struct get_in *in, struct av item, const struct expr *projection)
+{
+	struct buf *out = call->out;
+	const char *between = "";
+	int detail = in->return_capacity.value;
+
+	buf_put_byte(out, '{');
+	if (detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES) {
+		struct table_units units = {
+		    .half_read = capacity_half_reads(av_exists(item) ? item_size(item) : 0, in->consistent == IN_TRUE)};
+
+		reply_name(out, &between, "ConsumedCapacity");
+		reply_capacity(out, in->table_name, &units, 1, false, detail);
+	}
+	if (av_exists(item)) {
+		reply_name(out, &between, "Item");
+		item_write_json(out, projection != NULL ? expr_project(projection, item, call->arena) : item);
+	}
+	buf_put_byte(out, '}');
+}
+
+enum status
+op_get_item(struct op_call *call, const void *input, struct err *err)
+{
+	const struct get_in *in = input;
+	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
+	const struct expr *projection;
+	struct table *table;
+	struct av item;
+	enum status s = get_projection(in, call->arena, &projection, err);
+
+	if (s == S_OK)
+		s = request_table(call, in->table_name, &table, err);
+	if (s != S_OK)
+		return s;
+	s = key_check(table_schema(table), in->key.value, err);
+	if (s == S_OK)
+		s = table_get(table, in->key.value, &io, &item, err);
+	call->wait_seq = io.wait_seq;
+	if (s == S_OK)
+		get_reply(call, in, item, projection);
+	table_release(table);
+	return s;
+}

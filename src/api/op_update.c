@@ -1,0 +1,280 @@
+/* UpdateTable. What depends on the table's state of the moment is decided in table/, under its lock. */
+#include "api/table_int.h"
+
+struct index_change_in {
+	struct index_in *update, *create, *delete;
+};
+struct update_in {
+	struct slice table_name;
+	struct in_list definitions, changes;
+	struct in_enum billing, class;
+	struct throughput_in *throughput, *on_demand, *warm;
+	struct stream_in *stream;
+	struct encryption_in *encryption;
+	uint8_t deletion_protection;
+	struct slice replicas, consistency, witnesses, settings_mode, vector_indexes;
+};
+
+static const struct field change_fields[] = {
+    FIELD(struct index_change_in, update, "Update", SHAPE_STRUCT, 0, .shape = &shape_index_update),
+    FIELD(struct index_change_in, create, "Create", SHAPE_STRUCT, 0, .shape = &shape_index_create),
+    FIELD(struct index_change_in, delete, "Delete", SHAPE_STRUCT, 0, .shape = &shape_index_delete),
+    FIELD_END,
+};
+static const struct shape shape_change = {"GlobalSecondaryIndexUpdate", sizeof(struct index_change_in), change_fields};
+static const struct field change_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_change);
+
+#define UPDATE(member, name, type, flags, ...) FIELD(struct update_in, member, name, type, flags, __VA_ARGS__)
+static const struct field update_fields[] = {
+    UPDATE(definitions, "AttributeDefinitions", SHAPE_LIST, 0, .element = &definition_element),
+    UPDATE(table_name, "TableName", SHAPE_TABLE, FIELD_PARAMETER),
+    UPDATE(throughput, "ProvisionedThroughput", SHAPE_STRUCT, 0, .shape = &shape_throughput),
+    UPDATE(billing, "BillingMode", SHAPE_ENUM, 0, .values = values_billing),
+    UPDATE(changes, "GlobalSecondaryIndexUpdates", SHAPE_LIST, 0, .element = &change_element),
+    UPDATE(stream, "StreamSpecification", SHAPE_STRUCT, 0, .shape = &shape_stream),
+    UPDATE(encryption, "SSESpecification", SHAPE_STRUCT, 0, .shape = &shape_encryption),
+    UPDATE(class, "TableClass", SHAPE_ENUM, 0, .values = values_class),
+    UPDATE(deletion_protection, "DeletionProtectionEnabled", SHAPE_BOOL, 0),
+    UPDATE(on_demand, "OnDemandThroughput", SHAPE_STRUCT, 0, .shape = &shape_on_demand),
+    UPDATE(warm, "WarmThroughput", SHAPE_STRUCT, 0, .shape = &shape_warm),
+    UPDATE(replicas, "ReplicaUpdates", SHAPE_ANY, 0),
+    UPDATE(consistency, "MultiRegionConsistency", SHAPE_ANY, 0),
+    UPDATE(witnesses, "GlobalTableWitnessUpdates", SHAPE_ANY, 0),
+    UPDATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
+    UPDATE(vector_indexes, "VectorIndexUpdates", SHAPE_ANY, 0),
+    FIELD_END,
+};
+const struct shape shape_update_table = {"UpdateTableInput", sizeof(struct update_in), update_fields};
+
+static const struct index_change_in *
+change_at(const struct update_in *in, uint32_t i)
+{
+	return ((struct index_change_in *const *)in->changes.items)[i];
+}
+
+static const struct index_in *
+index_of(const struct index_change_in *change)
+{
+	return change->update ? change->update : change->create ? change->create : change->delete;
+}
+
+static enum status
+check_changes(const struct update_in *in, struct err *err)
+{
+	unsigned remakes = 0;
+
+	if (in->changes.total > GSI_MAX)
+		return err_set(err, S_LIMIT_EXCEEDED, MSG_ONE_INDEX_CHANGE);
+	for (uint32_t i = 0; i < in->changes.count; i++) {
+		const struct index_change_in *change = change_at(in, i);
+		int kinds = (change->update != NULL) + (change->create != NULL) + (change->delete != NULL);
+
+		if (kinds == 0)
+			return err_set(err, S_VALIDATION, MSG_INDEX_UPDATE_NULL);
+		if (kinds > 1)
+			return err_set(err, S_VALIDATION, MSG_INDEX_UPDATE_SEVERAL);
+		for (uint32_t j = 0; j < i; j++)
+			if (slice_eq(index_of(change_at(in, j))->name, index_of(change)->name))
+				return err_set(err, S_VALIDATION, MSG_INDEX_UPDATE_TWICE,
+					       SLICE_ARG(index_of(change)->name));
+		remakes += change->update == NULL;
+	}
+	return remakes > 1 ? err_set(err, S_LIMIT_EXCEEDED, MSG_ONE_INDEX_CHANGE) : S_OK;
+}
+
+static enum status
+refuse_members(const struct update_in *in, struct err *err)
+{
+	const struct member members[] = {
+	    {"StreamSpecification", in->stream != NULL},
+	    {"SSESpecification", table_wants_encryption(in->encryption)},
+	    {"ReplicaUpdates", in->replicas.data != NULL},
+	    {"MultiRegionConsistency", in->consistency.data != NULL},
+	    {"GlobalTableWitnessUpdates", in->witnesses.data != NULL},
+	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
+	    {"VectorIndexUpdates", in->vector_indexes.data != NULL},
+	};
+
+	return table_refuse_members(members, sizeof members / sizeof *members, err);
+}
+
+static enum status
+check_request(const struct update_in *in, struct err *err)
+{
+	bool something = in->throughput || in->billing.value || in->changes.count > 0 || in->encryption ||
+			 in->class.value || in->deletion_protection != IN_UNSET || in->on_demand || in->warm;
+	enum status s = refuse_members(in, err);
+
+	if (s == S_OK && !something)
+		s = err_set(err, S_VALIDATION, MSG_UPDATE_NOTHING);
+	if (s == S_OK && in->billing.value == BILLING_IN_PROVISIONED && in->throughput == NULL)
+		s = err_set(err, S_VALIDATION, MSG_UPDATE_BILLING);
+	if (s == S_OK && in->throughput != NULL)
+		s = table_check_units(in->throughput, err);
+	return s == S_OK ? check_changes(in, err) : s;
+}
+
+/* What the table has and the request adds; the request may tell new attributes only. */
+static void
+merge_definitions(struct table_spec *spec, const struct table_spec *asked, struct arena *a)
+{
+	struct key_attr *all = ARENA_ARRAY(a, struct key_attr, spec->definition_count + asked->definition_count);
+	size_t count = spec->definition_count;
+
+	if (count > 0)
+		memcpy(all, spec->definitions, count * sizeof *all);
+	for (size_t i = 0; i < asked->definition_count; i++) {
+		size_t at = 0;
+
+		while (at < spec->definition_count && !slice_eq(all[at].name, asked->definitions[i].name))
+			at++;
+		if (at < spec->definition_count)
+			all[at].type = asked->definitions[i].type;
+		else
+			all[count++] = asked->definitions[i];
+	}
+	spec->definitions = all;
+	spec->definition_count = count;
+}
+
+/* A type that is told anew for an attribute already in use must be the same. */
+static enum status
+check_types(const struct table_spec *now, const struct table_spec *asked, struct err *err)
+{
+	for (size_t i = 0; i < asked->definition_count; i++)
+		for (size_t j = 0; j < now->definition_count; j++)
+			if (slice_eq(asked->definitions[i].name, now->definitions[j].name) &&
+			    asked->definitions[i].type != now->definitions[j].type)
+				return err_set(err, S_VALIDATION, MSG_CHANGED_DEFINITION,
+					       SLICE_ARG(now->definitions[j].name));
+	return S_OK;
+}
+
+static enum status
+read_create(const struct index_in *in, struct table_spec *spec, struct arena *a, struct table_update *update,
+	    struct err *err)
+{
+	struct table_index_spec *index = ARENA_NEW(a, struct table_index_spec);
+	enum status s = table_check_new_name(spec, in->name, err);
+
+	if (s == S_OK)
+		s = table_read_index(in, true, spec, a, index, err);
+	update->create_index = index;
+	return s;
+}
+
+/* spec: the table as it will be but for the indexes. */
+static enum status
+read_changes(const struct update_in *in, struct table_spec *spec, struct arena *a, struct table_update *update,
+	     struct err *err)
+{
+	enum status s = S_OK;
+
+	update->index_throughput = arena_zalloc(a, in->changes.count * sizeof *update->index_throughput);
+	for (uint32_t i = 0; i < in->changes.count && s == S_OK; i++) {
+		const struct index_change_in *change = change_at(in, i);
+
+		if (change->create != NULL) {
+			s = read_create(change->create, spec, a, update, err);
+		} else if (change->delete != NULL) {
+			update->delete_index = change->delete->name;
+		} else {
+			const struct index_in *index = change->update;
+			size_t at = update->index_throughput_count++;
+
+			if (index->throughput != NULL && spec->billing == BILLING_ON_DEMAND)
+				return err_set(err, S_VALIDATION, MSG_INDEX_THROUGHPUT, SLICE_ARG(index->name));
+			if (index->throughput != NULL)
+				s = table_check_units(index->throughput, err);
+			update->index_throughput[at].name = index->name;
+			if (s == S_OK)
+				s = table_read_throughput(index->throughput, index->on_demand, index->warm,
+							  spec->billing, &update->index_throughput[at].throughput, err);
+		}
+	}
+	return s;
+}
+
+/* Going to provisioned needs units for every global index that stays. */
+static enum status
+check_index_units(const struct update_in *in, const struct table_description *now, const struct table_update *update,
+		  struct err *err)
+{
+	if (in->billing.value != BILLING_IN_PROVISIONED || now->spec.billing == BILLING_PROVISIONED)
+		return S_OK;
+	for (size_t i = 0; i < now->spec.index_count; i++) {
+		const struct table_index_spec *index = &now->indexes[i].spec;
+		bool told = !index->global || slice_eq(update->delete_index, index->name);
+
+		for (size_t j = 0; j < update->index_throughput_count && !told; j++)
+			told = slice_eq(update->index_throughput[j].name, index->name) &&
+			       update->index_throughput[j].throughput.read_units > 0;
+		if (!told)
+			return err_set(err, S_VALIDATION, MSG_INDEX_NO_THROUGHPUT, SLICE_ARG(index->name));
+	}
+	return S_OK;
+}
+
+static enum status
+read_update(const struct update_in *in, const struct table_description *now, struct arena *a,
+	    struct table_update *update, struct err *err)
+{
+	struct table_spec spec = now->spec, asked = {0};
+	enum status s = table_read_definitions(&in->definitions, &asked, a, err);
+
+	if (s == S_OK)
+		s = check_types(&now->spec, &asked, err);
+	if (in->billing.value != 0)
+		spec.billing = in->billing.value == BILLING_IN_ON_DEMAND ? BILLING_ON_DEMAND : BILLING_PROVISIONED;
+	if (s == S_OK && in->throughput != NULL && spec.billing == BILLING_ON_DEMAND)
+		s = err_set(err, S_VALIDATION, MSG_THROUGHPUT_ON_DEMAND);
+	if (s == S_OK && asked.definition_count > 0)
+		merge_definitions(&spec, &asked, a);
+	if (s == S_OK)
+		s = read_changes(in, &spec, a, update, err);
+	if (s == S_OK)
+		s = check_index_units(in, now, update, err);
+	if (s == S_OK)
+		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec.billing, &update->throughput,
+					  err);
+	if (s != S_OK)
+		return s;
+	update->set_billing = in->billing.value != 0;
+	update->billing = spec.billing;
+	update->set_throughput = in->throughput != NULL || in->on_demand != NULL || in->warm != NULL;
+	update->set_class = in->class.value != 0;
+	update->class = in->class.value == 2 ? CLASS_INFREQUENT_ACCESS : CLASS_STANDARD;
+	update->set_deletion_protection = in->deletion_protection != IN_UNSET;
+	update->deletion_protection = in->deletion_protection == IN_TRUE;
+	update->set_definitions = update->create_index != NULL;
+	update->definitions = spec.definitions;
+	update->definition_count = spec.definition_count;
+	return S_OK;
+}
+
+enum status
+op_update_table(struct op_call *call, const void *input, struct err *err)
+{
+	const struct update_in *in = input;
+	struct table_update update = {0};
+	struct table_description now, after;
+	struct slice name;
+	enum status s = check_request(in, err);
+
+	if (s == S_OK)
+		s = request_table_name(call, in->table_name, &name, err);
+	if (s == S_OK)
+		s = table_describe(call->db, name, call->arena, &now, err);
+	if (s == S_OK) {
+		/* the checks below walk spec.indexes, whatever the description keeps there */
+		now.spec.indexes = ARENA_ARRAY(call->arena, struct table_index_spec, now.spec.index_count);
+		for (size_t i = 0; i < now.spec.index_count; i++)
+			now.spec.indexes[i] = now.indexes[i].spec;
+		s = read_update(in, &now, call->arena, &update, err);
+	}
+	if (s == S_OK)
+		s = table_update(call->db, name, &update, call->arena, &after, err);
+	if (s == S_OK)
+		table_reply(call, "TableDescription", &after);
+	return s;
+}

@@ -1,0 +1,192 @@
+#include <stdio.h>
+
+#include "api/op_int.h"
+
+static void
+join(char *ret, size_t size, const struct member *members, size_t count, const char *without, const char *between)
+{
+	size_t len = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		if (!members[i].set || (without != NULL && strcmp(members[i].name, without) == 0))
+			continue;
+		len += (size_t)snprintf(ret + len, size - len, "%s%s", len > 0 ? between : "", members[i].name);
+	}
+}
+
+/* "ConditionExpression is" or "UpdateExpression and ConditionExpression are": those that could use values. */
+static void
+value_users(char *ret, size_t size, const struct member *expressions, size_t count)
+{
+	int users = 0;
+	size_t len = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(expressions[i].name, "ProjectionExpression") != 0)
+			len += (size_t)snprintf(ret + len, size - len, "%s%s", users++ > 0 ? " and " : "",
+						expressions[i].name);
+	snprintf(ret + len, size - len, " %s", users > 1 ? "are" : "is");
+}
+
+static size_t
+set_count(const struct member *members, size_t count, const char *without)
+{
+	size_t set = 0;
+
+	for (size_t i = 0; i < count; i++)
+		set += members[i].set && (without == NULL || strcmp(members[i].name, without) != 0);
+	return set;
+}
+
+/* KeyConditions may stand beside other expressions as long as there is no KeyConditionExpression. */
+static const char *
+excused(const struct member *expressions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(expressions[i].name, "KeyConditionExpression") == 0 && !expressions[i].set)
+			return "KeyConditions";
+	return NULL;
+}
+
+enum status
+request_check_mix(const struct member *expressions, size_t expression_count, const struct member *legacy,
+		  size_t legacy_count, const struct in_params *params, struct err *err)
+{
+	size_t used = set_count(expressions, expression_count, NULL);
+	char some[256], others[256];
+
+	if (used > 0) {
+		const char *without = excused(expressions, expression_count);
+
+		if (set_count(legacy, legacy_count, without) > 0) {
+			join(some, sizeof some, legacy, legacy_count, without, ", ");
+			join(others, sizeof others, expressions, expression_count, NULL, ", ");
+			return err_set(err, S_VALIDATION, MSG_MIXED, some, others);
+		}
+	}
+	if (params == NULL)
+		return S_OK;
+	if (params->p.has_names && used == 0)
+		return err_set(err, S_VALIDATION, MSG_NAMES_WITHOUT);
+	if (params->p.has_values && set_count(expressions, expression_count, "ProjectionExpression") == 0) {
+		value_users(some, sizeof some, expressions, expression_count);
+		return err_set(err, S_VALIDATION, MSG_VALUES_WITHOUT, some);
+	}
+	return S_OK;
+}
+
+enum status
+request_refuse_legacy(const struct member *legacy, const char *const *instead, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (legacy[i].set)
+			return err_set(err, S_VALIDATION, MSG_LEGACY, legacy[i].name, instead[i]);
+	return S_OK;
+}
+
+enum status
+request_check_params(const struct in_params *params, bool any_expression, struct err *err)
+{
+	enum status s;
+
+	if (!params->p.has_names && !params->p.has_values)
+		return S_OK;
+	s = expr_params_check(&params->p, any_expression, err);
+	if (s == S_OK && params->failure != NULL)
+		s = err_set(err, S_VALIDATION, MSG_VALUES_INVALID, params->failure, SLICE_ARG(params->failed_key));
+	return s;
+}
+
+enum status
+request_check_item(const struct in_item *item, struct err *err)
+{
+	if (item->failure != NULL)
+		return err_set(err, S_VALIDATION, "%s", item->failure);
+	return S_OK;
+}
+
+enum status
+request_attributes_to_get(const struct in_list *names, struct arena *arena, const struct expr **ret, struct err *err)
+{
+	const struct slice *name = names->items;
+	struct expr_params *params;
+	struct expr *projection;
+	char *text;
+	size_t len = 0;
+	enum status s;
+
+	if (!names->set)
+		return S_OK;
+	for (uint32_t i = 0; i < names->count; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (slice_eq(name[i], name[j]))
+				return err_set(err, S_VALIDATION, MSG_DUPLICATE_ATTRIBUTE, SLICE_ARG(name[i]));
+	/* as a projection of substituted names, so that it is one thing from here on: #0, #1 ... */
+	params = ARENA_NEW(arena, struct expr_params);
+	params->names = ARENA_ARRAY(arena, struct expr_name, names->count);
+	params->name_count = names->count;
+	params->has_names = true;
+	text = arena_alloc(arena, (size_t)names->count * 6 + 1); /* at most 255 of them: "#254, " */
+	for (uint32_t i = 0; i < names->count; i++) {
+		size_t start = len + (i > 0 ? 2 : 0);
+
+		len += (size_t)sprintf(text + len, "%s#%u", i > 0 ? ", " : "", i);
+		params->names[i] = (struct expr_name){.placeholder = {text + start, len - start}, .name = name[i]};
+	}
+	s = expr_bind(EXPR_PROJECTION, slice_of(text, len), params, arena, &projection, err);
+	if (s == S_OK)
+		*ret = projection;
+	return s;
+}
+
+/* The n-th part of an ARN, from 0. */
+static struct slice
+arn_part(struct slice arn, int n)
+{
+	struct slice part = arn;
+
+	for (;;) {
+		const char *colon = memchr(arn.data, ':', arn.len);
+
+		part = slice_of(arn.data, colon != NULL ? (size_t)(colon - arn.data) : arn.len);
+		if (n-- == 0)
+			return part;
+		if (colon == NULL)
+			return SLICE_NONE;
+		arn = slice_of(colon + 1, arn.len - part.len - 1);
+	}
+}
+
+enum status
+request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err)
+{
+	struct slice ours, resource, user;
+
+	*ret = name_or_arn;
+	if (!slice_starts(name_or_arn, SLICE("arn:")))
+		return S_OK;
+	ours = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
+	resource = arn_part(name_or_arn, 5);
+	if (!slice_eq(arn_part(name_or_arn, 2), SLICE("dynamodb")) || !slice_starts(resource, SLICE("table/")))
+		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(name_or_arn));
+	*ret = slice_of(resource.data + 6, resource.len - 6);
+	if (resource.data + resource.len != name_or_arn.data + name_or_arn.len || ret->len < 3 || ret->len > 255 ||
+	    !shape_is_name(*ret))
+		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(name_or_arn));
+	if (slice_starts(name_or_arn, slice_of(ours.data, ours.len - 1)))
+		return S_OK;
+	/* another account's or region's: nothing there lets this caller in */
+	user = arn_part(ours, 4);
+	return err_set(err, S_ACCESS_DENIED, MSG_FOREIGN_ARN, SLICE_ARG(user), call->op->name, SLICE_ARG(name_or_arn));
+}
+
+enum status
+request_table(struct op_call *call, struct slice name_or_arn, struct table **ret, struct err *err)
+{
+	struct slice name;
+	enum status s = request_table_name(call, name_or_arn, &name, err);
+
+	*ret = NULL;
+	return s == S_OK ? table_find(call->db, name, ret, err) : s;
+}

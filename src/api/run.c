@@ -1,0 +1,416 @@
+/*
+ * How a call runs: at once on its loop; again on the I/O pool when the disk would be touched; and its answer waits,
+ * without a thread, until what it tells is durable.
+ *
+ * Waiting calls hang in a list of their loop, touched by that loop's thread alone. The engine's syncing thread only
+ * posts one task to each loop that has waiters. Lost wake-ups are impossible because a call is put into the list,
+ * `waiting` is raised, and only then is the engine asked once more (the listener does it the other way round: the sync
+ * is done, then it reads `waiting`; both with full fences).
+ */
+#include <stdlib.h>
+
+#include "api/op_int.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/av_json.h"
+
+struct loop_state {
+	struct loop *loop;
+	struct op_call *waiting_calls; /* the loop's thread only */
+	atomic_bool waiting;           /* the list may hold something */
+	atomic_bool posted;            /* the task is on its way */
+	struct loop_task task;
+	atomic_int in_progress; /* written by the loop's thread only */
+};
+
+/* Outlives the context, for the engine keeps calling it until it is closed. Never freed, reachable for ever. */
+struct listener {
+	struct listener *next;
+	pthread_mutex_t lock;
+	struct op_context *context; /* NULL when that is gone */
+};
+
+struct op_context {
+	struct table_db **dbs;
+	size_t db_count;
+	struct worker_pool *pool;
+	struct figures *figures;
+	struct listener *listener;
+	int loop_count;
+	struct loop_state loops[];
+};
+
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct listener *listeners;
+
+static struct loop_state *
+state_of(struct op_call *call)
+{
+	struct op_context *c = call->context;
+	int index = loop_index(call->loop);
+
+	if (index < 0 || index >= c->loop_count || c->loops[index].loop != call->loop)
+		abort(); /* a loop the context was not told of: our own mistake */
+	return &c->loops[index];
+}
+
+/* ---- replies ---- */
+
+static enum status
+outward(enum status s)
+{
+	switch (s) {
+	case S_NOT_FOUND:
+	case S_WOULD_BLOCK:
+	case S_IO:
+	case S_NO_SPACE:
+	case S_CORRUPT:
+	case S_LOCKED:
+		return S_INTERNAL;
+	default:
+		return s;
+	}
+}
+
+void
+op_fail(struct op_call *call, const struct err *err)
+{
+	enum status s = outward(err->status);
+	const char *message = err->message;
+	struct buf *out = call->out;
+
+	if (s == S_INTERNAL) {
+		log_error("api", "%.*s: %s%s%s", SLICE_ARG(call->target), status_short_name(err->status),
+			  status_short_name(err->status)[0] ? ": " : "", err->message);
+		message = MSG_INTERNAL; /* ours is for the log */
+	}
+	out->len = call->out_start;
+	buf_put_lit(out, "{\"__type\":\"");
+	buf_put(out, status_wire_name(s), strlen(status_wire_name(s)));
+	buf_put_byte(out, '"');
+	if (message[0] != '\0') {
+		/* the service spells it so for errors of its serializer */
+		if (s == S_SERIALIZATION)
+			buf_put_lit(out, ",\"Message\":");
+		else
+			buf_put_lit(out, ",\"message\":");
+		json_put_string(out, slice_str(message));
+	}
+	if (s == S_COND_FAILED && av_exists(call->fail_item)) {
+		buf_put_lit(out, ",\"Item\":");
+		item_write_json(out, call->fail_item);
+	}
+	buf_put_byte(out, '}');
+	call->status = s;
+	call->http_status = status_http(s);
+}
+
+static void
+finish(struct op_call *call)
+{
+	figures_count(call->context->figures, call->op, call->status, clock_mono_ns() - call->started_ns);
+	if (call->loop != NULL)
+		atomic_fetch_sub_explicit(&state_of(call)->in_progress, 1, memory_order_relaxed);
+	call->done(call);
+}
+
+/* ---- waiting for the disk ---- */
+
+/* S_OK: it may be answered; S_WOULD_BLOCK: not yet. */
+static bool
+answerable(struct op_call *call)
+{
+	struct err *err = &call->err;
+	enum status s;
+
+	if (call->wait_seq == 0)
+		return true;
+	s = engine_wait_status(table_db_engine(call->db), call->wait_seq);
+	if (s == S_WOULD_BLOCK)
+		return false;
+	if (s != S_OK) {
+		err_set(err, S_IO, "what this answer tells was lost by a failed sync");
+		op_fail(call, err);
+	}
+	return true;
+}
+
+static void
+answer_or_wait(struct op_call *call)
+{
+	struct loop_state *state;
+
+	if (answerable(call)) {
+		finish(call);
+		return;
+	}
+	state = state_of(call);
+	call->next = state->waiting_calls;
+	state->waiting_calls = call;
+	atomic_store(&state->waiting, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (answerable(call)) { /* synced between the two looks: nobody may come to tell */
+		state->waiting_calls = call->next;
+		finish(call);
+	}
+}
+
+static void
+answer_waiting(struct loop_task *task)
+{
+	struct loop_state *state = (struct loop_state *)((char *)task - offsetof(struct loop_state, task));
+	struct op_call *ready = NULL, **ready_end = &ready, **at = &state->waiting_calls;
+
+	atomic_store(&state->posted, false);
+	atomic_thread_fence(memory_order_seq_cst);
+	while (*at != NULL) {
+		struct op_call *call = *at;
+
+		if (answerable(call)) {
+			*at = call->next;
+			call->next = NULL;
+			*ready_end = call;
+			ready_end = &call->next;
+		} else {
+			at = &call->next;
+		}
+	}
+	if (state->waiting_calls == NULL)
+		atomic_store(&state->waiting, false);
+	while (ready != NULL) { /* done() may start new calls, so the list above is left alone first */
+		struct op_call *call = ready;
+
+		ready = call->next;
+		finish(call);
+	}
+}
+
+static void
+on_sync(void *context)
+{
+	struct listener *listener = context;
+
+	pthread_mutex_lock(&listener->lock);
+	if (listener->context != NULL) {
+		struct op_context *c = listener->context;
+
+		atomic_thread_fence(memory_order_seq_cst);
+		for (int i = 0; i < c->loop_count; i++) {
+			struct loop_state *state = &c->loops[i];
+
+			if (atomic_load(&state->waiting) && !atomic_exchange(&state->posted, true))
+				loop_post(state->loop, &state->task);
+		}
+	}
+	pthread_mutex_unlock(&listener->lock);
+}
+
+/* ---- running ---- */
+
+static enum status
+run_once(struct op_call *call)
+{
+	const struct op *op = call->op;
+	struct err *err = &call->err;
+	void *in = NULL;
+	enum status s = S_OK;
+
+	call->out->len = call->out_start;
+	call->wait_seq = 0;
+	call->fail_item = AV_NONE;
+	if (op->shape != NULL) {
+		in = arena_zalloc(call->arena, op->shape->size);
+		s = shape_read(call->body, op->shape, in, call->arena, err);
+		if (s == S_OK)
+			s = shape_check(op->shape, in, err);
+	}
+	if (s == S_OK)
+		s = op->run(call, in, err);
+	if (s == S_OK) {
+		call->status = S_OK;
+		call->http_status = 200;
+	} else if (s != S_WOULD_BLOCK || call->may_block) {
+		err->status = s;
+		op_fail(call, err);
+		s = S_OK; /* answered */
+	}
+	return s;
+}
+
+static void
+back_on_loop(struct loop_task *task)
+{
+	answer_or_wait((struct op_call *)((char *)task - offsetof(struct op_call, task)));
+}
+
+static void
+run_on_pool(struct work *work)
+{
+	struct op_call *call = (struct op_call *)((char *)work - offsetof(struct op_call, work));
+
+	run_once(call);
+	call->task = (struct loop_task){.run = back_on_loop};
+	loop_post(call->loop, &call->task);
+}
+
+static void
+hand_over(struct op_call *call)
+{
+	call->may_block = true;
+	call->work = (struct work){.run = run_on_pool};
+	if (worker_submit(call->context->pool, &call->work))
+		return;
+	err_set(&call->err, S_THROTTLING, MSG_THROTTLED);
+	call->wait_seq = 0;
+	op_fail(call, &call->err);
+	finish(call);
+}
+
+static void
+run_inline(struct op_call *call)
+{
+	call->may_block = true;
+	run_once(call);
+	if (call->wait_seq > 0 && engine_sync_to(table_db_engine(call->db), call->wait_seq, &call->err) != S_OK) {
+		call->err.status = S_IO;
+		op_fail(call, &call->err);
+	}
+	finish(call);
+}
+
+/* With one region served every scope means it: a client's default region need not be the server's. */
+static struct table_db *
+db_of(struct op_call *call)
+{
+	struct op_context *c = call->context;
+
+	if (call->region.len == 0 || c->db_count == 1)
+		return c->dbs[0];
+	for (size_t i = 0; i < c->db_count; i++)
+		if (slice_eq(slice_str(table_db_region(c->dbs[i])), call->region))
+			return c->dbs[i];
+	return NULL;
+}
+
+void
+op_start(struct op_call *call)
+{
+	call->started_ns = clock_mono_ns();
+	call->out_start = call->out->len;
+	call->op = op_find(call->target);
+	call->db = db_of(call);
+	call->may_block = false;
+	call->wait_seq = 0;
+	call->fail_item = AV_NONE;
+	call->next = NULL;
+	if (call->loop != NULL)
+		atomic_fetch_add_explicit(&state_of(call)->in_progress, 1, memory_order_relaxed);
+	if (call->op == NULL || call->db == NULL) {
+		if (call->op == NULL)
+			err_set(&call->err, S_UNKNOWN_OPERATION, "%s", "");
+		else
+			err_set(&call->err, S_INVALID_SIGNATURE,
+				"Credential should be scoped to a valid region, not '%.*s'. ", SLICE_ARG(call->region));
+		op_fail(call, &call->err);
+		finish(call);
+	} else if (call->loop == NULL) {
+		run_inline(call);
+	} else if ((call->op->flags & OP_BLOCKS) || run_once(call) == S_WOULD_BLOCK) {
+		hand_over(call);
+	} else {
+		answer_or_wait(call);
+	}
+}
+
+/* ---- the context ---- */
+
+static struct listener *
+listener_take(struct op_context *c)
+{
+	struct listener *l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		abort();
+	pthread_mutex_init(&l->lock, NULL);
+	l->context = c;
+	pthread_mutex_lock(&listeners_lock);
+	l->next = listeners;
+	listeners = l;
+	pthread_mutex_unlock(&listeners_lock);
+	return l;
+}
+
+enum status
+op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count, struct op_context **ret,
+	       struct err *err)
+{
+	struct op_context *c = calloc(1, sizeof *c + (size_t)options->loop_count * sizeof c->loops[0]);
+
+	*ret = NULL;
+	if (c == NULL || db_count == 0) {
+		free(c);
+		return err_set(err, S_INTERNAL, "no memory or no region");
+	}
+	c->dbs = calloc(db_count, sizeof *c->dbs);
+	if (c->dbs == NULL)
+		abort();
+	memcpy(c->dbs, dbs, db_count * sizeof *c->dbs);
+	c->db_count = db_count;
+	c->loop_count = options->loop_count;
+	for (int i = 0; i < options->loop_count; i++) {
+		c->loops[i].loop = options->loops[i];
+		c->loops[i].task.run = answer_waiting;
+	}
+	c->figures = figures_new();
+	c->pool = worker_pool_new("api-io", options->io_threads > 0 ? options->io_threads : 4,
+				  options->io_queue_max > 0 ? options->io_queue_max : 4096);
+	c->listener = listener_take(c);
+	for (size_t i = 0; i < db_count; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < i; j++)
+			known |= table_db_engine(dbs[j]) == table_db_engine(dbs[i]);
+		if (!known)
+			engine_on_sync(table_db_engine(dbs[i]), on_sync, c->listener);
+	}
+	*ret = c;
+	return S_OK;
+}
+
+void
+op_context_free(struct op_context *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->listener->lock);
+	c->listener->context = NULL;
+	pthread_mutex_unlock(&c->listener->lock);
+	worker_pool_free(c->pool);
+	figures_free(c->figures);
+	free(c->dbs);
+	free(c);
+}
+
+void
+op_write_metrics(struct op_context *c, struct buf *out)
+{
+	figures_write(c->figures, out);
+	buf_printf(out,
+		   "# HELP stator_requests_in_progress Requests begun and not yet answered.\n"
+		   "# TYPE stator_requests_in_progress gauge\nstator_requests_in_progress %d\n",
+		   op_in_progress(c));
+	buf_printf(out,
+		   "# HELP stator_io_pool_queued Requests waiting for a thread that may block.\n"
+		   "# TYPE stator_io_pool_queued gauge\nstator_io_pool_queued %d\n",
+		   worker_queued(c->pool));
+}
+
+int
+op_in_progress(struct op_context *c)
+{
+	int sum = 0;
+
+	for (int i = 0; i < c->loop_count; i++)
+		sum += atomic_load_explicit(&c->loops[i].in_progress, memory_order_relaxed);
+	return sum;
+}

@@ -1,0 +1,76 @@
+/* What the control-plane operations on tables share; no other file includes it. */
+#ifndef STATOR_API_TABLE_INT_H
+#define STATOR_API_TABLE_INT_H
+
+#include "api/op_int.h"
+
+enum { BILLING_IN_PROVISIONED = 1, BILLING_IN_ON_DEMAND }; /* values of BillingMode */
+
+struct definition_in {
+	struct slice name;
+	struct in_enum type; /* B, N, S */
+};
+struct key_in {
+	struct slice name;
+	struct in_enum type; /* HASH, RANGE */
+};
+struct throughput_in { /* of ProvisionedThroughput, OnDemandThroughput, WarmThroughput alike */
+	struct in_long read, write;
+};
+struct projection_in {
+	struct in_enum type; /* ALL, INCLUDE, KEYS_ONLY */
+	struct in_list names;
+};
+struct index_in {
+	struct slice name;
+	struct in_list keys;
+	struct projection_in *projection;
+	struct throughput_in *throughput, *on_demand, *warm;
+};
+struct stream_in {
+	uint8_t enabled;
+	struct in_enum view;
+};
+struct encryption_in {
+	uint8_t enabled;
+	struct slice type, key;
+};
+struct tag_in {
+	struct slice key, value;
+};
+
+extern const char *const values_billing[], *const values_class[];
+extern const struct field definition_element, key_schema_element, tag_element;
+extern const struct shape shape_throughput, shape_on_demand, shape_warm, shape_stream, shape_encryption;
+extern const struct shape shape_index_create, shape_index_update, shape_index_delete;
+
+/* ---- table_read.c: checked requests to what table/ takes ---- */
+enum keys_of { KEYS_OF_TABLE, KEYS_OF_LOCAL, KEYS_OF_GLOBAL };
+
+enum status table_check_units(const struct throughput_in *in, struct err *err);
+enum status table_read_definitions(const struct in_list *list, struct table_spec *spec, struct arena *a,
+				   struct err *err);
+/* Types come from spec->definitions. index: its name, for messages; empty for the table. */
+enum status table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of,
+			    struct slice index, struct key_schema *ret, struct arena *a, struct err *err);
+/* Against spec's schema, definitions and billing mode. */
+enum status table_read_index(const struct index_in *in, bool global, const struct table_spec *spec, struct arena *a,
+			     struct table_index_spec *ret, struct err *err);
+enum status table_check_new_name(const struct table_spec *spec, struct slice name, struct err *err);
+enum status table_check_projections(const struct table_index_spec *indexes, size_t count, struct err *err);
+enum status table_check_definitions_used(const struct table_spec *spec, struct arena *a, struct err *err);
+/* Any of the three may be NULL. */
+enum status table_read_throughput(const struct throughput_in *provisioned, const struct throughput_in *on_demand,
+				  const struct throughput_in *warm, enum billing_mode billing,
+				  struct table_throughput *ret, struct err *err);
+enum status table_read_tags(const struct in_list *list, struct arena *a, struct table_tag **ret, size_t *ret_count,
+			    struct err *err);
+bool table_wants_encryption(const struct encryption_in *in);
+/* The first that is set is refused by name. */
+enum status table_refuse_members(const struct member *members, size_t count, struct err *err);
+
+/* ---- table_reply.c ---- */
+/* {"Table":{...}}, the member's name given. */
+void table_reply(struct op_call *call, const char *member, const struct table_description *d);
+
+#endif
