@@ -22,43 +22,43 @@
 #define ACCEPT_PAUSE_MS 50
 
 const struct http_limits http_limits_default = {
-	.header_bytes = 32 * 1024,
-	.body_bytes = 16 * 1024 * 1024,
-	.connections = 10000,
-	.idle_ms = 75 * 1000,
-	.request_ms = 30 * 1000,
-	.write_ms = 30 * 1000,
-	.unsent_bytes = 1024 * 1024,
-	.pipelined = 64,
-	.h2_streams = 100,
-	.h2_resets_per_s = 200,
-	.body_bytes_total = (size_t)512 * 1024 * 1024,
-	.unsent_bytes_total = (size_t)512 * 1024 * 1024,
+    .header_bytes = 32 * 1024,
+    .body_bytes = 16 * 1024 * 1024,
+    .connections = 10000,
+    .idle_ms = 75 * 1000,
+    .request_ms = 30 * 1000,
+    .write_ms = 30 * 1000,
+    .unsent_bytes = 1024 * 1024,
+    .pipelined = 64,
+    .h2_streams = 100,
+    .h2_resets_per_s = 200,
+    .body_bytes_total = (size_t)512 * 1024 * 1024,
+    .unsent_bytes_total = (size_t)512 * 1024 * 1024,
 };
 
 static const struct {
-	int         status;
+	int status;
 	const char *text;
 } status_texts[] = {
-	{200, "OK"},
-	{204, "No Content"},
-	{304, "Not Modified"},
-	{400, "Bad Request"},
-	{401, "Unauthorized"},
-	{403, "Forbidden"},
-	{404, "Not Found"},
-	{405, "Method Not Allowed"},
-	{408, "Request Timeout"},
-	{409, "Conflict"},
-	{413, "Payload Too Large"},
-	{415, "Unsupported Media Type"},
-	{417, "Expectation Failed"},
-	{429, "Too Many Requests"},
-	{431, "Request Header Fields Too Large"},
-	{500, "Internal Server Error"},
-	{501, "Not Implemented"},
-	{503, "Service Unavailable"},
-	{505, "HTTP Version Not Supported"},
+    {200, "OK"},
+    {204, "No Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {413, "Payload Too Large"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
 };
 
 const char *
@@ -83,7 +83,8 @@ http_loop_date(struct http_loop *home)
 		if (s != home->date_s || home->date_len == 0) {
 			home->date_s = s;
 			gmtime_r(&s, &tm);
-			home->date_len = strftime(home->date, sizeof home->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+			home->date_len =
+			    strftime(home->date, sizeof home->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
 		}
 	}
 	return slice_of(home->date, home->date_len);
@@ -120,7 +121,8 @@ parse_address(const char *listen_on, struct sockaddr_storage *ret, socklen_t *re
 	int e;
 
 	if (colon == NULL || colon[1] == '\0' || (size_t)(colon - listen_on) >= sizeof host)
-		return err_set(err, S_VALIDATION, "\"%s\" is no address to listen on; write it like 127.0.0.1:8000", listen_on);
+		return err_set(err, S_VALIDATION, "\"%s\" is no address to listen on; write it like 127.0.0.1:8000",
+			       listen_on);
 	len = (size_t)(colon - listen_on);
 	memcpy(host, listen_on, len);
 	host[len] = '\0';
@@ -180,8 +182,7 @@ accept_pause(struct http_loop *home)
 {
 	COUNT(home, accept_paused, 1);
 	loop_change(home->loop, &home->listener, 0);
-	loop_timer_set(home->loop, &home->accept_timer,
-		       loop_now_ns(home->loop) + (int64_t)ACCEPT_PAUSE_MS * 1000000);
+	loop_timer_set(home->loop, &home->accept_timer, loop_now_ns(home->loop) + (int64_t)ACCEPT_PAUSE_MS * 1000000);
 }
 
 static void
@@ -299,7 +300,8 @@ drain_loop(struct loop_task *t)
 }
 
 static enum status
-open_loop(struct http_server *s, int i, struct loop *l, struct sockaddr_storage *address, socklen_t len, struct err *err)
+open_loop(struct http_server *s, int i, struct loop *l, struct sockaddr_storage *address, socklen_t len,
+	  struct err *err)
 {
 	struct http_loop *home = calloc(1, sizeof *home);
 	enum status status;
@@ -460,30 +462,34 @@ http_server_in_progress(const struct http_server *s)
 
 /* --- figures --- */
 
-#define FIGURE(field, name, label, type, help) {offsetof(struct figures, field), name, label, type, help}
+#define FIGURE(field, name, label, type, help)                                                                         \
+	{                                                                                                              \
+		offsetof(struct figures, field), name, label, type, help                                               \
+	}
 static const struct {
-	size_t      offset;
+	size_t offset;
 	const char *name, *label, *type, *help; /* help is told at the first of a name */
 } metrics[] = {
-	FIGURE(accepted, "stator_http_connections_total", "", "counter", "Connections accepted."),
-	FIGURE(requests_http1, "stator_http_requests_total", "{protocol=\"http1\"}", "counter", "Complete requests read."),
-	FIGURE(requests_http2, "stator_http_requests_total", "{protocol=\"http2\"}", "counter", NULL),
-	FIGURE(received_bytes, "stator_http_received_bytes_total", "", "counter", "Bytes read from clients, without TLS."),
-	FIGURE(sent_bytes, "stator_http_sent_bytes_total", "", "counter", "Bytes sent to clients, without TLS."),
-	FIGURE(refused_headers, "stator_http_refused_total", "{reason=\"headers_too_large\"}", "counter",
-	       "Requests refused before they were looked at."),
-	FIGURE(refused_body, "stator_http_refused_total", "{reason=\"body_too_large\"}", "counter", NULL),
-	FIGURE(refused_slow, "stator_http_refused_total", "{reason=\"slow\"}", "counter", NULL),
-	FIGURE(refused_malformed, "stator_http_refused_total", "{reason=\"malformed\"}", "counter", NULL),
-	FIGURE(refused_memory, "stator_http_refused_total", "{reason=\"memory\"}", "counter", NULL),
-	FIGURE(closed_idle, "stator_http_closed_total", "{reason=\"idle\"}", "counter", "Connections closed by the server."),
-	FIGURE(closed_unread, "stator_http_closed_total", "{reason=\"answers_not_read\"}", "counter", NULL),
-	FIGURE(closed_connection_limit, "stator_http_closed_total", "{reason=\"connection_limit\"}", "counter", NULL),
-	FIGURE(closed_resets, "stator_http_closed_total", "{reason=\"stream_resets\"}", "counter", NULL),
-	FIGURE(handshakes_failed, "stator_http_handshakes_failed_total", "", "counter", "TLS handshakes that failed."),
-	FIGURE(accept_paused, "stator_http_accept_paused_total", "", "counter",
-	       "Times no connection could be accepted for want of descriptors or memory."),
-	FIGURE(in_progress, "stator_http_in_progress", "", "gauge", "Requests not yet answered and sent."),
+    FIGURE(accepted, "stator_http_connections_total", "", "counter", "Connections accepted."),
+    FIGURE(requests_http1, "stator_http_requests_total", "{protocol=\"http1\"}", "counter", "Complete requests read."),
+    FIGURE(requests_http2, "stator_http_requests_total", "{protocol=\"http2\"}", "counter", NULL),
+    FIGURE(received_bytes, "stator_http_received_bytes_total", "", "counter", "Bytes read from clients, without TLS."),
+    FIGURE(sent_bytes, "stator_http_sent_bytes_total", "", "counter", "Bytes sent to clients, without TLS."),
+    FIGURE(refused_headers, "stator_http_refused_total", "{reason=\"headers_too_large\"}", "counter",
+	   "Requests refused before they were looked at."),
+    FIGURE(refused_body, "stator_http_refused_total", "{reason=\"body_too_large\"}", "counter", NULL),
+    FIGURE(refused_slow, "stator_http_refused_total", "{reason=\"slow\"}", "counter", NULL),
+    FIGURE(refused_malformed, "stator_http_refused_total", "{reason=\"malformed\"}", "counter", NULL),
+    FIGURE(refused_memory, "stator_http_refused_total", "{reason=\"memory\"}", "counter", NULL),
+    FIGURE(closed_idle, "stator_http_closed_total", "{reason=\"idle\"}", "counter",
+	   "Connections closed by the server."),
+    FIGURE(closed_unread, "stator_http_closed_total", "{reason=\"answers_not_read\"}", "counter", NULL),
+    FIGURE(closed_connection_limit, "stator_http_closed_total", "{reason=\"connection_limit\"}", "counter", NULL),
+    FIGURE(closed_resets, "stator_http_closed_total", "{reason=\"stream_resets\"}", "counter", NULL),
+    FIGURE(handshakes_failed, "stator_http_handshakes_failed_total", "", "counter", "TLS handshakes that failed."),
+    FIGURE(accept_paused, "stator_http_accept_paused_total", "", "counter",
+	   "Times no connection could be accepted for want of descriptors or memory."),
+    FIGURE(in_progress, "stator_http_in_progress", "", "gauge", "Requests not yet answered and sent."),
 };
 
 void
@@ -493,8 +499,9 @@ http_server_write_metrics(const struct http_server *s, struct buf *out)
 		uint64_t sum = 0;
 
 		for (int j = 0; j < s->loop_count; j++)
-			sum += atomic_load_explicit((_Atomic uint64_t *)((char *)&s->loops[j]->figures + metrics[i].offset),
-						    memory_order_relaxed);
+			sum += atomic_load_explicit(
+			    (_Atomic uint64_t *)((char *)&s->loops[j]->figures + metrics[i].offset),
+			    memory_order_relaxed);
 		if (metrics[i].help != NULL)
 			buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,
 				   metrics[i].name, metrics[i].type);

@@ -3,9 +3,9 @@
 
 #include "io/http_int.h"
 
-#define ROOM_BYTES   1024        /* a block with less left is not worth reading into */
-#define COPY_BYTES   (32 * 1024) /* so much is put together for one send; more is sent from where it lies */
-#define PARTS_MAX    64
+#define ROOM_BYTES 1024        /* a block with less left is not worth reading into */
+#define COPY_BYTES (32 * 1024) /* so much is put together for one send; more is sent from where it lies */
+#define PARTS_MAX  64
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -49,7 +49,7 @@ on_header_field(llhttp_t *parser, const char *at, size_t len)
 	if (!header_bytes_fit(r, len + 4)) /* with ": " and CRLF */
 		return fail(r, 431);
 	if (r->part == PART_BODY)
-		return 0; /* trailers mean nothing here and cannot pose as headers */
+		return 0;                             /* trailers mean nothing here and cannot pose as headers */
 	for (char *c = (char *)at; c < at + len; c++) /* the block is ours */
 		if (*c >= 'A' && *c <= 'Z')
 			*c |= 0x20;
@@ -111,7 +111,8 @@ headers_fit_together(struct request *r, const llhttp_t *parser)
 	}
 	if (hosts > 1 || (hosts == 0 && !r->http10))
 		return false;
-	/* two ways to say where the body ends, or one that HTTP/1.0 does not know: someone before us may see it otherwise */
+	/* two ways to say where the body ends, or one that HTTP/1.0 does not know: someone before us may see it
+	 * otherwise */
 	if (parser->flags & F_TRANSFER_ENCODING && (parser->flags & F_CONTENT_LENGTH || r->http10))
 		return false;
 	return true;
@@ -182,12 +183,12 @@ on_message_complete(llhttp_t *parser)
 }
 
 static const llhttp_settings_t settings = {
-	.on_url = on_url,
-	.on_header_field = on_header_field,
-	.on_header_value = on_header_value,
-	.on_headers_complete = on_headers_complete,
-	.on_body = on_body,
-	.on_message_complete = on_message_complete,
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
 };
 
 /* --- feeding it --- */
@@ -489,8 +490,8 @@ http1_render(struct request *r, struct slice headers)
 
 struct gather {
 	struct iovec parts[PARTS_MAX];
-	int          count;
-	size_t       bytes;
+	int count;
+	size_t bytes;
 };
 
 static void

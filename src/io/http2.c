@@ -1,8 +1,8 @@
 /*
  * HTTP/2 by nghttp2: it frames, checks and compresses; here streams become requests and answers become frames.
  *
- * Back-pressure differs from HTTP/1.1: reading never stops, as the window updates that let answers out come the same way.
- * Instead complete requests wait (REQUEST_WAITING) while too many answers are unsent.
+ * Back-pressure differs from HTTP/1.1: reading never stops, as the window updates that let answers out come the same
+ * way. Instead complete requests wait (REQUEST_WAITING) while too many answers are unsent.
  */
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
@@ -15,12 +15,12 @@
 
 struct h2 {
 	nghttp2_session *session;
-	struct buf       out; /* framed, not yet taken by the socket */
-	size_t           out_sent;
-	int              waiting;
-	int              resets; /* within the second from resets_since_ns */
-	int64_t          resets_since_ns;
-	bool             broken; /* send what is there (GOAWAY), then close */
+	struct buf out; /* framed, not yet taken by the socket */
+	size_t out_sent;
+	int waiting;
+	int resets; /* within the second from resets_since_ns */
+	int64_t resets_since_ns;
+	bool broken; /* send what is there (GOAWAY), then close */
 };
 
 static struct request *
@@ -257,7 +257,8 @@ split_headers(struct request *r, struct slice headers, nghttp2_nv *ret, size_t m
 				*p |= 0x20;
 		for (value = colon + 1; value < line_end && *value == ' ';)
 			value++;
-		ret[count++] = name_value(slice_of(at, (size_t)(colon - at)), slice_of(value, (size_t)(line_end - value)));
+		ret[count++] =
+		    name_value(slice_of(at, (size_t)(colon - at)), slice_of(value, (size_t)(line_end - value)));
 		at = line_end + 2;
 	}
 	return count;
@@ -325,9 +326,9 @@ http2_begin(struct conn *c)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const struct http_limits *limits = &c->home->server->limits;
 	nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)limits->h2_streams},
-		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_bytes},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)limits->h2_streams},
+	    {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_bytes},
+	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
 	};
 	nghttp2_option *option;
 

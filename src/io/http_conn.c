@@ -341,6 +341,17 @@ request_refuse(struct request *r, int status)
 	http_reply(&r->x, status, SLICE_NONE);
 }
 
+/* What a gzip member says about its unpacked size, in its last four bytes. */
+static size_t
+gzip_claims(struct slice packed)
+{
+	const unsigned char *end = (const unsigned char *)packed.data + packed.len;
+
+	if (packed.len < 18)
+		return 0;
+	return end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
+}
+
 /* False: refused. */
 static bool
 unpack_body(struct request *r)
@@ -353,8 +364,7 @@ unpack_body(struct request *r)
 		return false;
 	}
 	if (s != S_OK) {
-		/* a bomb stops at the limit, bad data before it */
-		bool bomb = r->unpacked.len >= max;
+		bool bomb = gzip_claims(r->x.raw_body) > max; /* a liar's bomb is damaged data: refused as well */
 
 		if (bomb)
 			COUNT(r->home, refused_body, 1);
@@ -805,7 +815,7 @@ http_loop_flush(struct http_loop *home)
 		if (c->dead || !owes(c))
 			continue;
 		if (c->unsent > 0 && atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed) >
-		    home->server->limits.unsent_bytes_total) {
+					 home->server->limits.unsent_bytes_total) {
 			COUNT(home, closed_unread, 1);
 			conn_close(c);
 			continue;

@@ -9,7 +9,7 @@
 
 /* The parts of a request's credentials, borrowed from it. */
 struct sigv4_auth {
-	struct slice access_key, date /* YYYYMMDD */, region, service;
+	struct slice access_key, date /* YYYYMMDD */, region, service, terminator /* "aws4_request" */;
 	struct slice amz_date;        /* YYYYMMDDTHHMMSSZ */
 	struct slice signed_headers;  /* a;b;c */
 	struct slice signature;

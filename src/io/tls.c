@@ -45,14 +45,15 @@ http_server_reload_tls(struct http_server *s, struct err *err)
 		return tls_failed(err, "certificate", cert);
 	SSL_CTX_set_min_proto_version(fresh, TLS1_2_VERSION);
 	SSL_CTX_set_options(fresh, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-					   SSL_OP_IGNORE_UNEXPECTED_EOF);
+				       SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(fresh, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					SSL_MODE_RELEASE_BUFFERS);
+				    SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(fresh, 1);
 	SSL_CTX_set_alpn_select_cb(fresh, choose_protocol, NULL);
 	if (SSL_CTX_use_certificate_chain_file(fresh, cert) != 1)
 		status = tls_failed(err, "certificate", cert);
-	else if (SSL_CTX_use_PrivateKey_file(fresh, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(fresh) != 1)
+	else if (SSL_CTX_use_PrivateKey_file(fresh, key, SSL_FILETYPE_PEM) != 1 ||
+		 SSL_CTX_check_private_key(fresh) != 1)
 		status = tls_failed(err, "key", key);
 	if (status != S_OK) {
 		SSL_CTX_free(fresh);

@@ -1,0 +1,412 @@
+#include "front/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "codec/gzip.h"
+#include "codec/json.h"
+#include "io/sigv4.h"
+
+#define ADDRESSES_MAX    4
+#define REQUEST_ID_BYTES 52
+
+#define TYPE_JSON   "application/json"
+#define TYPE_JSON10 "application/x-amz-json-1.0"
+
+struct address {
+	const char *name;
+	char text[96];
+};
+
+struct front_http {
+	struct front_http_options options;
+	struct front_credential *credentials; /* sorted by access key */
+	struct http_server *server;
+	struct address addresses[ADDRESSES_MAX];
+	int address_count;
+	char healthy[160]; /* the answer to GET / */
+};
+
+/* --- answers --- */
+
+/* As the service's: 26 random digits of base 32, and an end that never changes. */
+static void
+put_request_id(struct buf *out)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+	static const char end[] = "VV4KQNSO5AEMVJF66Q9ASUAAJG";
+	uint64_t random = 0;
+	char *at;
+
+	buf_reserve(out, REQUEST_ID_BYTES);
+	at = out->data + out->len;
+	for (int i = 0; i < 26; i++) {
+		if (i % 12 == 0)
+			random = crypto_fast_random();
+		*at++ = digits[random & 31];
+		random >>= 5;
+	}
+	memcpy(at, end, sizeof end - 1);
+	out->len += REQUEST_ID_BYTES;
+}
+
+/* Send x->out. Headers of its own are in `more`; type NULL: none. */
+static void
+reply(struct http_exchange *x, int status, const char *type, struct slice more)
+{
+	char memory[1024];
+	struct buf headers = {memory, 0, sizeof memory}; /* never grows: `more` goes to the arena when it is long */
+	struct slice sent = http_encode(x);
+	uint32_t crc = crc32_of(sent);
+	char digits[10];
+	int count = 0;
+
+	if (more.len > sizeof memory - 512) {
+		headers.cap = more.len + 512;
+		headers.data = arena_alloc(x->arena, headers.cap);
+	}
+	buf_put_lit(&headers, "Server: Stator\r\nx-amzn-RequestId: ");
+	put_request_id(&headers);
+	if (type != NULL) {
+		buf_put_lit(&headers, "\r\nContent-Type: ");
+		buf_put(&headers, type, strlen(type));
+	}
+	buf_put_lit(&headers, "\r\nx-amz-crc32: ");
+	do
+		digits[count++] = (char)('0' + crc % 10);
+	while ((crc /= 10) > 0);
+	while (count > 0)
+		buf_put_byte(&headers, (uint8_t)digits[--count]);
+	buf_put_lit(&headers, "\r\n");
+	if (http_header_get(x, SLICE("origin")).data != NULL)
+		buf_put_lit(&headers, "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: "
+				      "x-amzn-RequestId, x-amz-crc32, x-amzn-ErrorType, Date\r\n");
+	buf_put_slice(&headers, more);
+	http_reply(x, status, buf_slice(&headers));
+}
+
+static void
+reply_text(struct http_exchange *x, int status, const char *type, struct slice body)
+{
+	x->out->len = 0;
+	buf_put_slice(x->out, body);
+	reply(x, status, type, SLICE_NONE);
+}
+
+static void
+reply_not_found(struct http_exchange *x)
+{
+	reply_text(x, 404, NULL, SLICE("<UnknownOperationException/>\n"));
+}
+
+/* --- who asks --- */
+
+static int
+credential_order(const void *a, const void *b)
+{
+	return slice_cmp(((const struct front_credential *)a)->access_key,
+			 ((const struct front_credential *)b)->access_key);
+}
+
+static const struct front_credential *
+find_credential(const struct front_http *f, struct slice access_key)
+{
+	struct front_credential key = {.access_key = access_key};
+
+	if (f->options.credential_count == 0)
+		return NULL;
+	return bsearch(&key, f->credentials, f->options.credential_count, sizeof *f->credentials, credential_order);
+}
+
+static enum status
+authenticate(const struct front_http *f, const struct http_exchange *x, struct sigv4_auth *ret, struct err *err)
+{
+	const struct front_credential *credential;
+	enum status s = sigv4_parse(x, ret, err);
+
+	if (s != S_OK || !f->options.verify)
+		return s;
+	if (!slice_eq(ret->service, SLICE("dynamodb")))
+		return err_set(err, S_INVALID_SIGNATURE,
+			       "Credential should be scoped to correct service: 'dynamodb'. ");
+	credential = find_credential(f, ret->access_key);
+	if (credential == NULL || ret->session_token.len > 0) /* there are no temporary credentials here */
+		return err_set(err, S_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+	return sigv4_verify(x, ret, credential->secret, clock_wall_s(), err);
+}
+
+/* --- operations --- */
+
+static struct slice
+content_type(const struct http_exchange *x)
+{
+	struct slice type = http_header_get(x, SLICE("content-type"));
+	const char *semicolon = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
+
+	if (semicolon != NULL)
+		type.len = (size_t)(semicolon - type.data);
+	while (type.len > 0 && (type.data[type.len - 1] == ' ' || type.data[type.len - 1] == '\t'))
+		type.len--;
+	return type;
+}
+
+static void
+reply_call(struct op_call *call)
+{
+	struct http_exchange *x = call->owner;
+
+	reply(x, call->http_status, slice_eq(content_type(x), SLICE(TYPE_JSON10)) ? TYPE_JSON10 : TYPE_JSON,
+	      SLICE_NONE);
+}
+
+/* What the service looks at before it looks at the signature. */
+static void
+find_earlier_mistake(struct http_exchange *x, struct err *err)
+{
+	struct json_reader r;
+
+	if (x->body.len > 0) {
+		json_init(&r, x->body, x->arena);
+		json_skip(&r);
+		json_end(&r);
+		if (json_failed(&r)) {
+			(void)err_set(err, S_SERIALIZATION, "%s", "");
+			return;
+		}
+	}
+	if (!op_known(http_header_get(x, SLICE("x-amz-target"))))
+		(void)err_set(err, S_UNKNOWN_OPERATION, "%s", "");
+}
+
+static void
+run_operation(struct front_http *f, struct http_exchange *x)
+{
+	struct op_call *call = arena_alloc(x->arena, sizeof *call);
+	struct sigv4_auth auth;
+
+	memset(call, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
+	call->context = f->options.ops;
+	call->loop = x->loop;
+	call->arena = x->arena;
+	call->target = http_header_get(x, SLICE("x-amz-target"));
+	call->body = x->body;
+	call->host = http_header_get(x, SLICE("host"));
+	call->out = x->out;
+	call->done = reply_call;
+	call->owner = x;
+	if (authenticate(f, x, &auth, &call->err) != S_OK) {
+		struct err err = {.status = call->err.status};
+
+		memcpy(err.message, call->err.message, sizeof err.message);
+		find_earlier_mistake(x, &err);
+		op_fail(call, &err);
+		reply_call(call);
+		return;
+	}
+	call->region = auth.region;
+	call->access_key = auth.access_key;
+	op_start(call);
+}
+
+/* --- the other pages --- */
+
+static void
+reply_health(struct front_http *f, struct http_exchange *x)
+{
+	struct buf *out = x->out;
+
+	out->len = 0;
+	buf_put_lit(out, "{\"status\":\"ok\",\"version\":\"" STATOR_VERSION "\",\"region\":[");
+	for (size_t i = 0; i < f->options.db_count; i++) {
+		if (i > 0)
+			buf_put_byte(out, ',');
+		json_put_string(out, slice_str(table_db_region(f->options.dbs[i])));
+	}
+	buf_put_byte(out, ']');
+	for (int i = 0; i < f->address_count; i++) {
+		buf_put_byte(out, ',');
+		json_put_string(out, slice_str(f->addresses[i].name));
+		buf_put_byte(out, ':');
+		json_put_string(out, slice_str(f->addresses[i].text));
+	}
+	buf_put_lit(out, "}\n");
+	reply(x, 200, TYPE_JSON, SLICE_NONE);
+}
+
+static void
+reply_metrics(struct front_http *f, struct http_exchange *x)
+{
+	x->out->len = 0;
+	op_write_metrics(f->options.ops, x->out);
+	http_server_write_metrics(f->server, x->out);
+	for (size_t i = 0; i < f->options.db_count; i++) {
+		engine_write_metrics(table_db_engine(f->options.dbs[i]), x->out);
+		table_db_write_metrics(f->options.dbs[i], x->out);
+	}
+	reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", SLICE_NONE);
+}
+
+static void
+reply_page(struct front_http *f, struct http_exchange *x)
+{
+	if (slice_eq(x->path, SLICE("/health")))
+		reply_health(f, x);
+	else if (slice_eq(x->path, SLICE("/metrics")))
+		reply_metrics(f, x);
+	else if (slice_eq(x->path, SLICE("/")))
+		reply_text(x, 200, NULL, slice_str(f->healthy));
+	else
+		reply_not_found(x);
+}
+
+static void
+reply_preflight(struct http_exchange *x)
+{
+	struct slice headers = http_header_get(x, SLICE("access-control-request-headers"));
+	struct slice method = http_header_get(x, SLICE("access-control-request-method"));
+	struct slice more = SLICE("Access-Control-Max-Age: 172800\r\n");
+
+	if (headers.len > 0)
+		more = arena_printf(x->arena, "%.*sAccess-Control-Allow-Headers: %.*s\r\n", SLICE_ARG(more),
+				    SLICE_ARG(headers));
+	if (method.len > 0)
+		more = arena_printf(x->arena, "%.*sAccess-Control-Allow-Methods: %.*s\r\n", SLICE_ARG(more),
+				    SLICE_ARG(method));
+	x->out->len = 0;
+	reply(x, 200, NULL, more);
+}
+
+static void
+handle(struct http_exchange *x, void *context)
+{
+	struct front_http *f = context;
+	struct slice type;
+
+	if (slice_eq(x->method, SLICE("POST")) && slice_eq(x->path, SLICE("/"))) {
+		type = content_type(x);
+		if (x->body.len == 0 || slice_eq(type, SLICE(TYPE_JSON10)) || slice_eq(type, SLICE(TYPE_JSON)))
+			run_operation(f, x);
+		else
+			reply_not_found(x);
+	} else if (slice_eq(x->method, SLICE("GET")) || slice_eq(x->method, SLICE("HEAD"))) {
+		reply_page(f, x);
+	} else if (slice_eq(x->method, SLICE("OPTIONS")) && http_header_get(x, SLICE("origin")).data != NULL) {
+		reply_preflight(x);
+	} else {
+		reply_not_found(x);
+	}
+}
+
+/* --- start and stop --- */
+
+static struct front_credential *
+copy_credentials(const struct front_credential *from, size_t count)
+{
+	struct front_credential *copies = calloc(count + 1, sizeof *copies);
+
+	for (size_t i = 0; i < count && copies != NULL; i++) {
+		const struct slice in[] = {from[i].access_key, from[i].secret};
+		struct slice *out[] = {&copies[i].access_key, &copies[i].secret};
+
+		for (int j = 0; j < 2; j++) {
+			char *text = malloc(in[j].len + 1);
+
+			if (text == NULL)
+				abort();
+			memcpy(text, in[j].data, in[j].len);
+			*out[j] = slice_of(text, in[j].len);
+		}
+	}
+	if (copies != NULL)
+		qsort(copies, count, sizeof *copies, credential_order);
+	return copies;
+}
+
+enum status
+front_http_new(const struct front_http_options *options, struct loop **loops, int loop_count, struct front_http **ret,
+	       struct err *err)
+{
+	struct front_http *f = calloc(1, sizeof *f);
+	struct http_server_options server = {
+	    .listen = options->listen,
+	    .tls_cert = options->tls_cert,
+	    .tls_key = options->tls_key,
+	    .limits = options->limits,
+	    .handler = handle,
+	    .context = f,
+	};
+	enum status s;
+
+	*ret = NULL;
+	if (f == NULL)
+		return err_set(err, S_IO, "out of memory");
+	f->options = *options;
+	f->credentials = copy_credentials(options->credentials, options->credential_count);
+	if (f->credentials == NULL) {
+		front_http_free(f);
+		return err_set(err, S_IO, "out of memory");
+	}
+	/* the trailing blank is the service's */
+	snprintf(f->healthy, sizeof f->healthy, "healthy: dynamodb.%s.amazonaws.com ",
+		 options->db_count > 0 ? table_db_region(options->dbs[0]) : "local");
+	s = http_server_new(&server, loops, loop_count, &f->server, err);
+	if (s != S_OK) {
+		front_http_free(f);
+		return s;
+	}
+	front_http_add_address(f, "http", http_server_address(f->server));
+	*ret = f;
+	return S_OK;
+}
+
+const char *
+front_http_address(const struct front_http *f)
+{
+	return http_server_address(f->server);
+}
+
+enum status
+front_http_reload_tls(struct front_http *f, struct err *err)
+{
+	return http_server_reload_tls(f->server, err);
+}
+
+void
+front_http_add_address(struct front_http *f, const char *name, const char *address)
+{
+	struct address *a = &f->addresses[f->address_count];
+
+	if (f->address_count == ADDRESSES_MAX)
+		return;
+	f->address_count++;
+	a->name = name;
+	snprintf(a->text, sizeof a->text, "%s", address);
+}
+
+void
+front_http_drain(struct front_http *f)
+{
+	http_server_drain(f->server);
+}
+
+int
+front_http_in_progress(const struct front_http *f)
+{
+	return http_server_in_progress(f->server);
+}
+
+void
+front_http_free(struct front_http *f)
+{
+	if (f == NULL)
+		return;
+	http_server_free(f->server);
+	for (size_t i = 0; f->credentials != NULL && i < f->options.credential_count; i++) {
+		free((char *)f->credentials[i].access_key.data);
+		free((char *)f->credentials[i].secret.data);
+	}
+	free(f->credentials);
+	free(f);
+}

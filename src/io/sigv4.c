@@ -1,0 +1,771 @@
+#include "io/sigv4.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/crypto.h"
+
+#define ALGORITHM         "AWS4-HMAC-SHA256"
+#define SKEW_S            300
+#define EXPIRES_MAX_S     604800
+#define SIGNED_MAX        100  /* header names in SignedHeaders */
+#define QUERY_MAX         1000 /* parameters of a query */
+#define HEX_BYTES         (2 * SHA256_BYTES)
+#define AMZ_DATE_BYTES    16   /* YYYYMMDDTHHMMSSZ */
+#define USUAL_BYTES       2048 /* of a canonical request */
+#define KEY_CACHE_ENTRIES 64
+
+static const char mismatch[] =
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details.";
+
+/* --- small text --- */
+
+static bool
+next_piece(struct slice *rest, char separator, struct slice *ret)
+{
+	const char *end;
+
+	if (rest->data == NULL)
+		return false;
+	end = memchr(rest->data, separator, rest->len);
+	*ret = *rest;
+	if (end == NULL) {
+		*rest = SLICE_NONE;
+		return true;
+	}
+	ret->len = (size_t)(end - rest->data);
+	*rest = slice_of(end + 1, rest->len - ret->len - 1);
+	return true;
+}
+
+static struct slice
+trimmed(struct slice s)
+{
+	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+		s.data++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+static struct slice
+percent_decoded(struct slice s, struct arena *arena)
+{
+	char *out, *at;
+
+	if (s.len == 0 || memchr(s.data, '%', s.len) == NULL)
+		return s;
+	at = out = arena_alloc(arena, s.len);
+	for (size_t i = 0; i < s.len; i++) {
+		int high = i + 2 < s.len ? hex_value(s.data[i + 1]) : -1;
+		int low = i + 2 < s.len ? hex_value(s.data[i + 2]) : -1;
+
+		if (s.data[i] == '%' && high >= 0 && low >= 0) {
+			*at++ = (char)(high << 4 | low);
+			i += 2;
+		} else {
+			*at++ = s.data[i];
+		}
+	}
+	return slice_of(out, (size_t)(at - out));
+}
+
+static void
+put_encoded(struct buf *out, struct slice s, bool keep_slash)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	buf_reserve(out, 3 * s.len);
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.data[i];
+
+		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+		    c == '_' || c == '.' || c == '~' || (c == '/' && keep_slash)) {
+			out->data[out->len++] = (char)c;
+		} else {
+			out->data[out->len++] = '%';
+			out->data[out->len++] = digits[c >> 4];
+			out->data[out->len++] = digits[c & 15];
+		}
+	}
+}
+
+/* "20130609T100015Z" to seconds since the epoch. */
+static bool
+amz_date_read(struct slice text, int64_t *ret)
+{
+	struct tm tm = {0};
+	int v[14];
+
+	if (text.len != AMZ_DATE_BYTES || text.data[8] != 'T' || text.data[15] != 'Z')
+		return false;
+	for (int i = 0, at = 0; i < 14; i++, at++) {
+		if (at == 8)
+			at++;
+		if (text.data[at] < '0' || text.data[at] > '9')
+			return false;
+		v[i] = text.data[at] - '0';
+	}
+	tm.tm_year = v[0] * 1000 + v[1] * 100 + v[2] * 10 + v[3] - 1900;
+	tm.tm_mon = v[4] * 10 + v[5] - 1;
+	tm.tm_mday = v[6] * 10 + v[7];
+	tm.tm_hour = v[8] * 10 + v[9];
+	tm.tm_min = v[10] * 10 + v[11];
+	tm.tm_sec = v[12] * 10 + v[13];
+	if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
+	    tm.tm_sec > 60)
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}
+
+static void
+amz_date_write(int64_t s, char ret[AMZ_DATE_BYTES + 1])
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	if (strftime(ret, AMZ_DATE_BYTES + 1, "%Y%m%dT%H%M%SZ", &tm) != AMZ_DATE_BYTES)
+		memcpy(ret, "00000000T000000Z", AMZ_DATE_BYTES + 1); /* a year beyond 9999 */
+}
+
+/* --- parsing --- */
+
+/* The value of a query parameter, decoded; data is NULL when it is not there. */
+static struct slice
+query_get(struct slice query, struct slice name, struct arena *arena)
+{
+	struct slice rest = query, pair, key;
+
+	while (next_piece(&rest, '&', &pair)) {
+		next_piece(&pair, '=', &key);
+		if (slice_eq(key, name))
+			return pair.data != NULL ? percent_decoded(pair, arena) : SLICE("");
+	}
+	return SLICE_NONE;
+}
+
+/* Credential, Signature and SignedHeaders of "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." */
+static void
+split_authorization(struct slice header, struct slice *ret_algorithm, struct slice *ret_credential,
+		    struct sigv4_auth *ret)
+{
+	struct slice rest = header, piece, name;
+
+	*ret_algorithm = slice_of(header.data, 0);
+	while (ret_algorithm->len < header.len && header.data[ret_algorithm->len] != ' ' &&
+	       header.data[ret_algorithm->len] != ',')
+		ret_algorithm->len++;
+	rest = slice_of(header.data + ret_algorithm->len, header.len - ret_algorithm->len);
+	while (rest.len > 0) {
+		piece = slice_of(rest.data, 0);
+		while (piece.len < rest.len && rest.data[piece.len] != ' ' && rest.data[piece.len] != ',')
+			piece.len++;
+		rest = slice_of(rest.data + piece.len, rest.len - piece.len);
+		if (rest.len > 0)
+			rest = slice_of(rest.data + 1, rest.len - 1);
+		if (piece.len == 0)
+			continue;
+		next_piece(&piece, '=', &name);
+		if (piece.data == NULL)
+			continue;
+		if (slice_eq(name, SLICE("Credential")))
+			*ret_credential = piece;
+		else if (slice_eq(name, SLICE("Signature")))
+			ret->signature = piece;
+		else if (slice_eq(name, SLICE("SignedHeaders")))
+			ret->signed_headers = piece;
+	}
+}
+
+static enum status
+parse_header(const struct http_exchange *x, struct slice header, struct slice *ret_algorithm,
+	     struct slice *ret_credential, struct sigv4_auth *ret, struct err *err)
+{
+	struct slice date = http_header_get(x, SLICE("date"));
+	const char *no_credential = "", *no_signature = "", *no_signed = "", *no_date = "";
+	struct tm tm = {0};
+
+	split_authorization(header, ret_algorithm, ret_credential, ret);
+	ret->amz_date = http_header_get(x, SLICE("x-amz-date"));
+	ret->session_token = http_header_get(x, SLICE("x-amz-security-token"));
+	if (ret_credential->len == 0)
+		no_credential = "Authorization header requires 'Credential' parameter. ";
+	if (ret->signature.len == 0)
+		no_signature = "Authorization header requires 'Signature' parameter. ";
+	if (ret->signed_headers.len == 0)
+		no_signed = "Authorization header requires 'SignedHeaders' parameter. ";
+	if (ret->amz_date.len == 0 && date.len == 0)
+		no_date = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
+	if (*no_credential || *no_signature || *no_signed || *no_date)
+		return err_set(err, S_INCOMPLETE_SIGNATURE, "%s%s%s%sAuthorization=%.*s", no_credential, no_signature,
+			       no_signed, no_date, SLICE_ARG(header));
+	if (ret->amz_date.len == 0) {
+		struct slice text = arena_dup(x->arena, date);
+		char iso[AMZ_DATE_BYTES + 1];
+
+		ret->amz_date = date;
+		if (strptime(text.data, "%a, %d %b %Y %H:%M:%S GMT", &tm) != NULL) {
+			amz_date_write(timegm(&tm), iso);
+			ret->amz_date = arena_dup(x->arena, slice_str(iso));
+		}
+	}
+	return S_OK;
+}
+
+static enum status
+parse_query(const struct http_exchange *x, struct slice *ret_algorithm, struct slice *ret_credential,
+	    struct sigv4_auth *ret, struct err *err)
+{
+	static const struct slice names[] = {
+	    {"X-Amz-Algorithm", 15},     {"X-Amz-Credential", 16}, {"X-Amz-Signature", 15},
+	    {"X-Amz-SignedHeaders", 19}, {"X-Amz-Date", 10},
+	};
+	struct slice *const values[] = {ret_algorithm, ret_credential, &ret->signature, &ret->signed_headers,
+					&ret->amz_date};
+	struct slice expires = query_get(x->query, SLICE("X-Amz-Expires"), x->arena);
+	char missing[512] = "";
+	size_t len = 0;
+
+	ret->presigned = true;
+	ret->session_token = query_get(x->query, SLICE("X-Amz-Security-Token"), x->arena);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		*values[i] = query_get(x->query, names[i], x->arena);
+		if (values[i]->len == 0)
+			len += (size_t)snprintf(missing + len, sizeof missing - len,
+						"AWS query-string parameters must include '%s'. ", names[i].data);
+	}
+	if (len > 0)
+		return err_set(err, S_INCOMPLETE_SIGNATURE, "%sRe-examine the query-string parameters.", missing);
+	ret->expires_s = SKEW_S;
+	if (expires.data != NULL) {
+		int64_t seconds = 0;
+
+		for (size_t i = 0; i < expires.len; i++) {
+			if (expires.data[i] < '0' || expires.data[i] > '9' || seconds > EXPIRES_MAX_S)
+				return err_set(err, S_INCOMPLETE_SIGNATURE, "X-Amz-Expires should be a number");
+			seconds = seconds * 10 + (expires.data[i] - '0');
+		}
+		if (seconds < 1 || seconds > EXPIRES_MAX_S)
+			return err_set(err, S_INCOMPLETE_SIGNATURE, "X-Amz-Expires must be between 1 and %d seconds",
+				       EXPIRES_MAX_S);
+		ret->expires_s = seconds;
+	}
+	return S_OK;
+}
+
+static enum status
+parse_credential(struct slice credential, struct sigv4_auth *ret, struct err *err)
+{
+	struct slice parts[5], rest = credential;
+	size_t count = 0;
+
+	while (rest.len > 0 && rest.data[rest.len - 1] == '/')
+		rest.len--;
+	while (count < 5 && next_piece(&rest, '/', &parts[count]))
+		count++;
+	if (count != 5 || rest.data != NULL)
+		return err_set(err, S_INCOMPLETE_SIGNATURE,
+			       "Credential must have exactly 5 slash-delimited elements, e.g. "
+			       "keyid/date/region/service/term, got '%.*s'",
+			       SLICE_ARG(credential));
+	ret->access_key = parts[0];
+	ret->date = parts[1];
+	ret->region = parts[2];
+	ret->service = parts[3];
+	ret->terminator = parts[4];
+	return S_OK;
+}
+
+enum status
+sigv4_parse(const struct http_exchange *x, struct sigv4_auth *ret, struct err *err)
+{
+	struct slice header = http_header_get(x, SLICE("authorization"));
+	bool in_query = x->query.len > 0 && query_get(x->query, SLICE("X-Amz-Algorithm"), x->arena).data != NULL;
+	struct slice algorithm = SLICE_NONE, credential = SLICE_NONE;
+	enum status s;
+	int64_t date;
+
+	memset(ret, 0, sizeof *ret);
+	if (header.len > 0 && in_query)
+		return err_set(
+		    err, S_INVALID_SIGNATURE,
+		    "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
+	if (header.len > 0 ? !slice_starts(header, SLICE("AWS4-")) : !in_query)
+		return err_set(err, S_MISSING_AUTHENTICATION, "Request is missing Authentication Token");
+	s = in_query ? parse_query(x, &algorithm, &credential, ret, err)
+		     : parse_header(x, header, &algorithm, &credential, ret, err);
+	if (s != S_OK)
+		return s;
+	if (!amz_date_read(ret->amz_date, &date))
+		return err_set(
+		    err, S_INCOMPLETE_SIGNATURE,
+		    "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
+		    SLICE_ARG(ret->amz_date));
+	if (!slice_eq(algorithm, SLICE(ALGORITHM)))
+		return err_set(err, S_INCOMPLETE_SIGNATURE,
+			       "Unsupported AWS 'algorithm': '%.*s' (only " ALGORITHM " for now). ",
+			       SLICE_ARG(algorithm));
+	return parse_credential(credential, ret, err);
+}
+
+/* --- the canonical request --- */
+
+struct parameter {
+	struct slice name, value; /* encoded */
+};
+
+static int
+parameter_order(const void *a, const void *b)
+{
+	const struct parameter *left = a, *right = b;
+	int order = slice_cmp(left->name, right->name);
+
+	return order != 0 ? order : slice_cmp(left->value, right->value);
+}
+
+static struct slice
+encoded_copy(struct slice s, struct arena *arena)
+{
+	struct buf b = {0};
+	struct slice copy;
+
+	put_encoded(&b, percent_decoded(s, arena), false);
+	copy = arena_dup(arena, buf_slice(&b));
+	buf_done(&b);
+	return copy;
+}
+
+/* False: too many parameters. */
+static bool
+put_query(struct buf *out, struct slice query, struct arena *arena)
+{
+	struct parameter *parameters;
+	struct slice rest = query.len > 0 ? query : SLICE_NONE, pair, name;
+	size_t count = 0, max = 1;
+
+	if (query.len == 0)
+		return true;
+	for (size_t i = 0; i < query.len; i++)
+		max += query.data[i] == '&';
+	if (max > QUERY_MAX)
+		return false;
+	parameters = ARENA_ARRAY(arena, struct parameter, max);
+	while (next_piece(&rest, '&', &pair)) {
+		if (pair.len == 0)
+			continue;
+		next_piece(&pair, '=', &name);
+		if (slice_eq(name, SLICE("X-Amz-Signature")))
+			continue;
+		parameters[count++] = (struct parameter){encoded_copy(name, arena),
+							 pair.data != NULL ? encoded_copy(pair, arena) : SLICE("")};
+	}
+	qsort(parameters, count, sizeof *parameters, parameter_order);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_put_byte(out, '&');
+		buf_put_slice(out, parameters[i].name);
+		buf_put_byte(out, '=');
+		buf_put_slice(out, parameters[i].value);
+	}
+	return true;
+}
+
+/* Without "//", "." and ".."; each segment encoded once more, as every service but S3 has it. */
+static void
+put_path(struct buf *out, struct slice path, bool s3)
+{
+	size_t start = out->len;
+	struct slice rest = path, segment = SLICE_NONE;
+
+	if (path.len <= 1) {
+		buf_put_byte(out, '/');
+		return;
+	}
+	if (s3) { /* as sent: it is encoded once already */
+		buf_put_slice(out, path);
+		return;
+	}
+	while (next_piece(&rest, '/', &segment)) {
+		if (segment.len == 0 || slice_eq(segment, SLICE(".")))
+			continue;
+		if (slice_eq(segment, SLICE(".."))) {
+			while (out->len > start && out->data[--out->len] != '/')
+				;
+			continue;
+		}
+		buf_put_byte(out, '/');
+		put_encoded(out, segment, false);
+	}
+	if (out->len == start || segment.len == 0 || slice_eq(segment, SLICE(".")) || slice_eq(segment, SLICE("..")))
+		buf_put_byte(out, '/');
+}
+
+/* Runs of blanks become one. */
+static void
+put_folded(struct buf *out, struct slice value)
+{
+	const char *at = value.data, *end = value.data + value.len;
+
+	while (at < end) {
+		const char *blank = memchr(at, ' ', (size_t)(end - at));
+
+		if (blank == NULL || blank + 1 == end || blank[1] != ' ') { /* the usual case: single ones */
+			const char *stop = blank != NULL ? blank + 1 : end;
+
+			buf_put(out, at, (size_t)(stop - at));
+			at = stop;
+			continue;
+		}
+		buf_put(out, at, (size_t)(blank + 1 - at));
+		for (at = blank; at < end && *at == ' ';)
+			at++;
+	}
+}
+
+/* "name:value\n"; several fields of one name are one, with commas. */
+static void
+put_header(struct buf *out, struct slice name, const struct http_header *headers, size_t count)
+{
+	bool found = false;
+
+	buf_put_slice(out, name);
+	buf_put_byte(out, ':');
+	for (size_t i = 0; i < count; i++) {
+		if (!slice_eq(headers[i].name, name))
+			continue;
+		if (found)
+			buf_put_byte(out, ',');
+		put_folded(out, trimmed(headers[i].value));
+		found = true;
+	}
+	buf_put_byte(out, '\n');
+}
+
+struct signing {
+	struct slice method, path, query;
+	const struct http_header *headers;
+	size_t header_count;
+	struct slice signed_headers;
+	struct slice payload_hash; /* hex */
+	struct slice amz_date, date, region, service;
+};
+
+static bool
+put_canonical_request(struct buf *out, const struct signing *s, struct arena *arena)
+{
+	struct slice rest = s->signed_headers, name;
+	int count = 0;
+
+	buf_put_slice(out, s->method);
+	buf_put_byte(out, '\n');
+	put_path(out, s->path, slice_eq(s->service, SLICE("s3")));
+	buf_put_byte(out, '\n');
+	if (!put_query(out, s->query, arena))
+		return false;
+	buf_put_byte(out, '\n');
+	while (next_piece(&rest, ';', &name)) {
+		if (++count > SIGNED_MAX)
+			return false;
+		put_header(out, name, s->headers, s->header_count);
+	}
+	buf_put_byte(out, '\n');
+	buf_put_slice(out, s->signed_headers);
+	buf_put_byte(out, '\n');
+	buf_put_slice(out, s->payload_hash);
+	return true;
+}
+
+/* In place of the canonical request that is in out. */
+static void
+put_string_to_sign(struct buf *out, const struct signing *s)
+{
+	uint8_t hash[SHA256_BYTES];
+
+	crypto_sha256(buf_slice(out), hash);
+	out->len = 0;
+	buf_put_lit(out, ALGORITHM "\n");
+	buf_put_slice(out, s->amz_date);
+	buf_put_byte(out, '\n');
+	buf_put_slice(out, s->date);
+	buf_put_byte(out, '/');
+	buf_put_slice(out, s->region);
+	buf_put_byte(out, '/');
+	buf_put_slice(out, s->service);
+	buf_put_lit(out, "/aws4_request\n");
+	buf_reserve(out, HEX_BYTES);
+	crypto_hex(hash, sizeof hash, out->data + out->len);
+	out->len += HEX_BYTES;
+}
+
+/* --- keys --- */
+
+struct cached_key {
+	uint16_t len; /* of `scope`; 0: empty */
+	uint8_t key[SHA256_BYTES];
+	char scope[220]; /* secret, date, region, service, each behind its length */
+};
+
+static size_t
+put_part(char *at, struct slice s)
+{
+	at[0] = (char)s.len;
+	memcpy(at + 1, s.data, s.len);
+	return s.len + 1;
+}
+
+static void
+derive_key(struct slice secret, const struct signing *s, uint8_t ret[SHA256_BYTES])
+{
+	struct buf first = {0};
+
+	buf_put_lit(&first, "AWS4");
+	buf_put_slice(&first, secret);
+	crypto_hmac_sha256(buf_slice(&first), s->date, ret);
+	memset(first.data, 0, first.len);
+	buf_done(&first);
+	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), s->region, ret);
+	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), s->service, ret);
+	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), SLICE("aws4_request"), ret);
+}
+
+static void
+signing_key(struct slice secret, const struct signing *s, uint8_t ret[SHA256_BYTES])
+{
+	static _Thread_local struct cached_key cache[KEY_CACHE_ENTRIES];
+	struct cached_key *entry;
+	char scope[sizeof entry->scope];
+	uint64_t hash = 0xcbf29ce484222325;
+	size_t len = 0;
+
+	if (secret.len + s->date.len + s->region.len + s->service.len + 4 > sizeof scope) {
+		derive_key(secret, s, ret);
+		return;
+	}
+	len += put_part(scope + len, secret);
+	len += put_part(scope + len, s->date);
+	len += put_part(scope + len, s->region);
+	len += put_part(scope + len, s->service);
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)scope[i]) * 0x100000001b3;
+	entry = &cache[(hash ^ hash >> 32) % KEY_CACHE_ENTRIES];
+	if (entry->len != len || memcmp(entry->scope, scope, len) != 0) {
+		derive_key(secret, s, entry->key);
+		memcpy(entry->scope, scope, len);
+		entry->len = (uint16_t)len;
+	}
+	memcpy(ret, entry->key, SHA256_BYTES);
+}
+
+/* False: the request is beyond what is looked at. */
+static bool
+sign(struct slice secret, const struct signing *s, struct arena *arena, char ret[HEX_BYTES])
+{
+	uint8_t key[SHA256_BYTES], signature[SHA256_BYTES];
+	struct buf text = {0};
+	bool fits;
+
+	buf_reserve(&text, USUAL_BYTES);
+	fits = put_canonical_request(&text, s, arena);
+	if (fits) {
+		put_string_to_sign(&text, s);
+		signing_key(secret, s, key);
+		crypto_hmac_sha256(slice_of(key, sizeof key), buf_slice(&text), signature);
+		crypto_hex(signature, sizeof signature, ret);
+	}
+	buf_done(&text);
+	return fits;
+}
+
+/* --- verifying --- */
+
+static bool
+is_signed(struct slice signed_headers, struct slice name)
+{
+	struct slice rest = signed_headers, one;
+
+	while (next_piece(&rest, ';', &one))
+		if (slice_eq(one, name))
+			return true;
+	return false;
+}
+
+static enum status
+check_time(const struct sigv4_auth *auth, int64_t now_s, struct err *err)
+{
+	int64_t signed_s = 0, lifetime = auth->presigned ? auth->expires_s : SKEW_S;
+	char now[AMZ_DATE_BYTES + 1], limit[AMZ_DATE_BYTES + 1];
+
+	(void)amz_date_read(auth->amz_date, &signed_s); /* sigv4_parse has seen that it reads */
+	amz_date_write(now_s, now);
+	if (signed_s < now_s - lifetime) {
+		amz_date_write(now_s - lifetime, limit);
+		return err_set(err, S_INVALID_SIGNATURE,
+			       "Signature expired: %.*s is now earlier than %s (%s - %lld %s.)",
+			       SLICE_ARG(auth->amz_date), limit, now,
+			       (long long)(lifetime % 60 ? lifetime : lifetime / 60), lifetime % 60 ? "sec" : "min");
+	}
+	if (signed_s > now_s + SKEW_S) {
+		amz_date_write(now_s + SKEW_S, limit);
+		return err_set(err, S_INVALID_SIGNATURE,
+			       "Signature not yet current: %.*s is still later than %s (%s + %d min.)",
+			       SLICE_ARG(auth->amz_date), limit, now, SKEW_S / 60);
+	}
+	return S_OK;
+}
+
+static enum status
+check_signed_headers(const struct http_exchange *x, const struct sigv4_auth *auth, struct err *err)
+{
+	size_t names = 1;
+
+	for (size_t i = 0; i < auth->signed_headers.len; i++)
+		names += auth->signed_headers.data[i] == ';';
+	if (names > SIGNED_MAX)
+		return err_set(err, S_INVALID_SIGNATURE, "%s", mismatch);
+	if (!is_signed(auth->signed_headers, SLICE("host")))
+		return err_set(err, S_INVALID_SIGNATURE, "'Host' must be a 'SignedHeader' in the AWS Authorization.");
+	for (size_t i = 0; i < x->header_count; i++) {
+		struct slice name = x->headers[i].name;
+
+		if (slice_starts(name, SLICE("x-amz-")) && !is_signed(auth->signed_headers, name))
+			return err_set(err, S_INVALID_SIGNATURE,
+				       "'%.*s' must be a 'SignedHeader' in the AWS Authorization.", SLICE_ARG(name));
+	}
+	return S_OK;
+}
+
+static enum status
+check_scope(const struct sigv4_auth *auth, struct err *err)
+{
+	if (!slice_eq(auth->terminator, SLICE("aws4_request")))
+		return err_set(err, S_INVALID_SIGNATURE,
+			       "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'.",
+			       SLICE_ARG(auth->terminator));
+	if (auth->date.len != 8 || memcmp(auth->date.data, auth->amz_date.data, 8) != 0)
+		return err_set(
+		    err, S_INVALID_SIGNATURE,
+		    "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+		    "'%.*s' != '%.8s', from '%.*s'.",
+		    SLICE_ARG(auth->date), auth->amz_date.data, SLICE_ARG(auth->amz_date));
+	return S_OK;
+}
+
+enum status
+sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struct slice secret, int64_t now_s,
+	     struct err *err)
+{
+	uint8_t hash[SHA256_BYTES];
+	char payload[HEX_BYTES], expected[HEX_BYTES];
+	struct signing s = {
+	    .method = x->method,
+	    .path = x->path,
+	    .query = x->query,
+	    .headers = x->headers,
+	    .header_count = x->header_count,
+	    .signed_headers = auth->signed_headers,
+	    .payload_hash = {payload, sizeof payload},
+	    .amz_date = auth->amz_date,
+	    .date = auth->date,
+	    .region = auth->region,
+	    .service = auth->service,
+	};
+	enum status status = check_time(auth, now_s, err);
+
+	if (status == S_OK)
+		status = check_signed_headers(x, auth, err);
+	if (status == S_OK)
+		status = check_scope(auth, err);
+	if (status != S_OK)
+		return status;
+	crypto_sha256(x->raw_body, hash);
+	crypto_hex(hash, sizeof hash, payload);
+	if (!sign(secret, &s, x->arena, expected) || auth->signature.len != HEX_BYTES ||
+	    !crypto_equal(auth->signature.data, expected, HEX_BYTES))
+		return err_set(err, S_INVALID_SIGNATURE, "%s", mismatch);
+	return S_OK;
+}
+
+/* --- signing --- */
+
+static int
+header_order(const void *a, const void *b)
+{
+	return slice_cmp(((const struct http_header *)a)->name, ((const struct http_header *)b)->name);
+}
+
+static struct slice
+join_names(const struct http_header *headers, size_t count, struct arena *arena)
+{
+	struct buf names = {0};
+	struct slice joined;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && slice_eq(headers[i].name, headers[i - 1].name))
+			continue;
+		if (i > 0)
+			buf_put_byte(&names, ';');
+		buf_put_slice(&names, headers[i].name);
+	}
+	joined = arena_dup(arena, buf_slice(&names));
+	buf_done(&names);
+	return joined;
+}
+
+void
+sigv4_sign(const struct sigv4_credentials *c, struct slice method, struct slice path, struct slice query,
+	   const struct http_header *headers, size_t header_count, struct slice body, int64_t now_s,
+	   struct buf *ret_headers)
+{
+	struct arena arena = {0};
+	struct http_header *all = ARENA_ARRAY(&arena, struct http_header, header_count + 2);
+	char amz_date[AMZ_DATE_BYTES + 1], payload[HEX_BYTES], signature[HEX_BYTES];
+	uint8_t hash[SHA256_BYTES];
+	struct signing s = {.method = method, .path = path, .query = query, .headers = all};
+
+	amz_date_write(now_s, amz_date);
+	s.amz_date = slice_of(amz_date, AMZ_DATE_BYTES);
+	s.date = slice_of(amz_date, 8);
+	s.region = c->region;
+	s.service = c->service;
+	for (size_t i = 0; i < header_count; i++) {
+		all[s.header_count++] = headers[i];
+		if (slice_eq(headers[i].name, SLICE("x-amz-content-sha256"))) /* S3: "UNSIGNED-PAYLOAD" or a hash */
+			s.payload_hash = headers[i].value;
+	}
+	all[s.header_count++] = (struct http_header){SLICE("x-amz-date"), s.amz_date};
+	if (c->session_token.len > 0)
+		all[s.header_count++] = (struct http_header){SLICE("x-amz-security-token"), c->session_token};
+	qsort(all, s.header_count, sizeof *all, header_order);
+	s.signed_headers = join_names(all, s.header_count, &arena);
+	if (s.payload_hash.data == NULL) {
+		crypto_sha256(body, hash);
+		crypto_hex(hash, sizeof hash, payload);
+		s.payload_hash = slice_of(payload, sizeof payload);
+	}
+	(void)sign(c->secret, &s, &arena, signature); /* our own requests are within the limits */
+	buf_printf(ret_headers, "x-amz-date: %s\r\n", amz_date);
+	if (c->session_token.len > 0)
+		buf_printf(ret_headers, "x-amz-security-token: %.*s\r\n", SLICE_ARG(c->session_token));
+	buf_printf(ret_headers,
+		   "authorization: " ALGORITHM " Credential=%.*s/%.8s/%.*s/%.*s/aws4_request, SignedHeaders=%.*s, "
+		   "Signature=%.*s\r\n",
+		   SLICE_ARG(c->access_key), amz_date, SLICE_ARG(c->region), SLICE_ARG(c->service),
+		   SLICE_ARG(s.signed_headers), HEX_BYTES, signature);
+	arena_done(&arena);
+}
