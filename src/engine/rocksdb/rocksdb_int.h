@@ -1,0 +1,128 @@
+/*
+ * RocksDB behind the contract. Who does what:
+ *
+ *   rocksdb.c   the contract's calls: batches, apply, get, iterators, whole ranges
+ *   instance.c  opening and closing the database; the gate that lets it be replaced under running readers
+ *   sync.c      the syncing thread: group commit, failure, recovery
+ *   options.c   RocksDB's settings
+ *   metrics.c   figures
+ *   wal.c       is what was called durable still in the log? asked before each opening
+ *
+ * docs/ENGINE.md tells the why.
+ */
+#ifndef STATOR_ENGINE_ROCKSDB_INT_H
+#define STATOR_ENGINE_ROCKSDB_INT_H
+
+#include "engine/engine_int.h"
+
+#include <rocksdb/c.h>
+
+#define GATE_SHARDS       64
+#define SYNC_BUCKETS      12
+#define DURABLE_MARK_SIZE 24
+
+enum engine_state { ENGINE_RUNNING, ENGINE_FAILED };
+
+/*
+ * Who is inside the database right now. A thread counts itself in at its own shard and may be counted out at another's
+ * (a value released elsewhere), so only the sum means something, and only while the gate is closed: then the sum cannot
+ * rise.
+ */
+struct gate_shard {
+	_Alignas(64) atomic_long inside;
+	/* figures; written with relaxed loads and stores by the (nearly always one) thread of the shard */
+	_Atomic uint64_t gets;
+	_Atomic uint64_t would_block;
+};
+
+struct sync_figures {
+	_Atomic uint64_t count;
+	_Atomic uint64_t failed;
+	_Atomic uint64_t recovered;
+	_Atomic uint64_t total_ns;
+	_Atomic uint64_t buckets[SYNC_BUCKETS + 1]; /* not cumulative; the last one is everything slower */
+};
+
+struct rocks {
+	struct engine engine;
+	struct commit_point point;
+
+	/* set by open, then constant */
+	char *dir;
+	bool ephemeral;
+	uint64_t min_free_bytes;
+	uint64_t cache_bytes;
+	rocksdb_cache_t *cache;
+	rocksdb_options_t *options[SPACE_COUNT]; /* [0] is the database's too */
+	rocksdb_writeoptions_t *write_options;
+	rocksdb_readoptions_t *read_options[2]; /* [1]: cached only */
+	rocksdb_ingestexternalfileoptions_t *ingest_options;
+
+	/* replaced by the syncing thread only while the gate is closed and nobody is inside */
+	rocksdb_t *db; /* NULL: reopening has failed so far */
+	rocksdb_column_family_handle_t *spaces[SPACE_COUNT];
+
+	struct gate_shard gate[GATE_SHARDS];
+	atomic_bool gate_closed;
+	atomic_bool revoked; /* holders of iterators and snapshots shall give up */
+	pthread_mutex_t gate_lock;
+	pthread_cond_t gate_opened;
+
+	atomic_int state;                /* enum engine_state */
+	atomic_int failure;              /* enum status: S_IO or S_NO_SPACE; why it is FAILED */
+	_Atomic uint64_t free_bytes;     /* of the disk, when last looked */
+	_Atomic int64_t free_looked_ns;  /* monotonic */
+	_Atomic uint64_t durable_number; /* RocksDB's sequence number that is known to be on the disk */
+	atomic_bool mark_due;            /* durable_number rose since a batch carried it */
+	_Atomic uint64_t applied_bytes;
+
+	pthread_t thread;
+	bool thread_runs;
+	_Atomic uint32_t sleeping; /* futex word: the syncing thread waits for work */
+	atomic_bool stop;
+	struct sync_figures sync;
+};
+
+struct engine_snapshot {
+	const rocksdb_snapshot_t *snapshot; /* NULL: there was no database to take one of */
+	rocksdb_readoptions_t *read_options[2];
+};
+
+/* ---- instance.c ---- */
+enum status rocks_open_instance(struct rocks *r, struct err *err);
+void rocks_close_instance(struct rocks *r);
+/* Count in; false when the gate is closed (with `wait`: still closed after some seconds). */
+bool gate_enter(struct rocks *r, bool wait);
+void gate_leave(struct rocks *r);
+struct gate_shard *gate_shard(struct rocks *r);
+/* False when somebody was still inside after a while; the gate is then open again. */
+bool gate_close(struct rocks *r);
+void gate_open(struct rocks *r);
+/* Turns RocksDB's message (freed here) into a status. */
+enum status rocks_error(char *message, struct err *err);
+
+/* ---- options.c ---- */
+enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);
+void rocks_options_done(struct rocks *r);
+
+/* ---- sync.c ---- */
+enum status rocks_sync_start(struct rocks *r, struct err *err);
+void rocks_sync_stop(struct rocks *r);
+void rocks_wake(struct rocks *r); /* call after something was applied */
+/* From now on nothing that is not yet durable will be: the syncing thread tells the waiters and reopens the database.
+ */
+void rocks_fail(struct rocks *r, enum status status, const char *what, const char *why);
+/* Asks the system at most every 50 ms; below the minimum answers S_NO_SPACE. */
+void rocks_look_at_disk(struct rocks *r);
+enum status rocks_check_space(struct rocks *r, struct err *err);
+/* Puts what is known to be durable into a batch when that is news; false when it is not. */
+bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
+
+/* ---- wal.c ---- */
+void wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number);
+enum status wal_check(const char *dir, struct err *err);
+
+/* ---- metrics.c ---- */
+void rocks_write_metrics(struct engine *e, struct buf *out);
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * The syncing thread.
+ *
+ * One round: note the last place applied, write out and fsync the log, call everything up to that place durable. While
+ * the disk works, writers go on and gather for the next round (FlushWAL holds the log's lock only while it copies its
+ * buffer to the kernel, not during the fsync).
+ *
+ * A failed round, or a failed write anywhere, ends the database's life: of the log behind the last good sync nothing
+ * can be trusted (the kernel may have dropped the dirty pages and say nothing the next time). So the engine refuses
+ * writes, tells the waiters, and when the disk can be written again it closes the database and opens it from what is on
+ * the disk. Opening rewrites all that the log still holds as tables and fsyncs them, so nothing rests on pages that
+ * only look written.
+ */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/rocksdb/rocksdb_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define IDLE_NS      ((int64_t)1000 * 1000000)
+#define RETRY_NS     ((int64_t)500 * 1000000)
+#define PATIENCE_NS  ((int64_t)3000 * 1000000) /* then holders of iterators and snapshots are told to give up */
+#define DISK_LOOK_NS ((int64_t)50 * 1000000)
+#define PROBE_BYTES  65536
+
+/* ---- sleeping and waking ---- */
+
+/* Returns at once when `sleeping` is no longer 1. */
+static void
+sleep_until_woken(struct rocks *r, int64_t at_most_ns)
+{
+	struct timespec timeout = {at_most_ns / 1000000000, at_most_ns % 1000000000};
+
+	syscall(SYS_futex, &r->sleeping, FUTEX_WAIT_PRIVATE, 1, &timeout, NULL, 0);
+	atomic_store(&r->sleeping, 0);
+}
+
+void
+rocks_wake(struct rocks *r)
+{
+	/* a plain load in the common case: the thread is busy and will look at `applied` again before it sleeps */
+	if (atomic_load(&r->sleeping) == 0 || atomic_exchange(&r->sleeping, 0) == 0)
+		return;
+	syscall(SYS_futex, &r->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* ---- the disk's free space ---- */
+
+static void
+measure_disk(struct rocks *r)
+{
+	struct statvfs info;
+
+	if (statvfs(r->dir, &info) == 0)
+		atomic_store_explicit(&r->free_bytes, (uint64_t)info.f_bavail * info.f_frsize, memory_order_relaxed);
+}
+
+void
+rocks_look_at_disk(struct rocks *r)
+{
+	int64_t now = clock_mono_ns();
+	int64_t last = atomic_load_explicit(&r->free_looked_ns, memory_order_relaxed);
+
+	if (now - last >= DISK_LOOK_NS && atomic_compare_exchange_strong(&r->free_looked_ns, &last, now))
+		measure_disk(r);
+}
+
+enum status
+rocks_check_space(struct rocks *r, struct err *err)
+{
+	uint64_t left = atomic_load_explicit(&r->free_bytes, memory_order_relaxed);
+
+	if (left < r->min_free_bytes || r->ephemeral) { /* ephemeral: no syncing thread looks while writes go on */
+		rocks_look_at_disk(r);
+		left = atomic_load_explicit(&r->free_bytes, memory_order_relaxed);
+	}
+	if (left >= r->min_free_bytes)
+		return S_OK;
+	return err_set(err, S_NO_SPACE,
+		       "the disk of %s has %" PRIu64 " MiB left, less than the %" PRIu64 " MiB that must stay free",
+		       r->dir, left >> 20, r->min_free_bytes >> 20);
+}
+
+/* ---- marks ---- */
+
+bool
+rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch)
+{
+	char mark[DURABLE_MARK_SIZE];
+
+	if (!atomic_load_explicit(&r->mark_due, memory_order_relaxed) || !atomic_exchange(&r->mark_due, false))
+		return false;
+	wal_mark_encode(mark, atomic_load(&r->durable_number));
+	rocksdb_writebatch_put_log_data(batch, mark, sizeof mark);
+	return true;
+}
+
+/* The last mark of an orderly end, so that all of the log is checked at the next start. */
+static void
+write_last_mark(struct rocks *r)
+{
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	char *message = NULL;
+
+	if (rocks_mark(r, batch)) {
+		rocksdb_write(r->db, r->write_options, batch, &message);
+		if (message == NULL)
+			rocksdb_flush_wal(r->db, 1, &message);
+	}
+	rocksdb_free(message); /* nothing depends on it */
+	rocksdb_writebatch_destroy(batch);
+}
+
+/* ---- failing ---- */
+
+void
+rocks_fail(struct rocks *r, enum status status, const char *what, const char *why)
+{
+	int running = ENGINE_RUNNING;
+
+	atomic_store(&r->failure, status == S_NO_SPACE ? S_NO_SPACE : S_IO);
+	if (!atomic_compare_exchange_strong(&r->state, &running, ENGINE_FAILED))
+		return;
+	atomic_fetch_add(&r->sync.failed, 1);
+	log_error("engine", "%s failed: %s. Writes are refused until the disk works again; reads go on", what, why);
+	rocks_wake(r);
+}
+
+/* ---- one sync ---- */
+
+static void
+count_sync(struct sync_figures *figures, uint64_t ns)
+{
+	int bucket = 0;
+
+	for (uint64_t limit = 50000; bucket < SYNC_BUCKETS && ns > limit; limit *= 2)
+		bucket++;
+	atomic_fetch_add_explicit(&figures->buckets[bucket], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&figures->total_ns, ns, memory_order_relaxed);
+	atomic_fetch_add_explicit(&figures->count, 1, memory_order_relaxed);
+}
+
+static enum status
+flush_and_sync(struct rocks *r, struct err *err)
+{
+	int64_t start = clock_mono_ns();
+	char *message = NULL;
+
+	if (fault_hit("engine-before-sync"))
+		return err_set(err, S_IO, "fault injected before the sync");
+	rocksdb_flush_wal(r->db, 1, &message);
+	if (message != NULL)
+		return rocks_error(message, err);
+	if (fault_hit("engine-after-sync"))
+		return err_set(err, S_IO, "fault injected after the sync");
+	count_sync(&r->sync, (uint64_t)(clock_mono_ns() - start));
+	return S_OK;
+}
+
+static void
+sync_round(struct rocks *r)
+{
+	/* Everything up to target is in the log's buffer: a place is given out after the write. The number is
+	 * taken before the flush for the same reason. */
+	uint64_t target = atomic_load(&r->point.applied);
+	uint64_t number = rocksdb_get_latest_sequence_number(r->db);
+	struct err err;
+	enum status s = flush_and_sync(r, &err);
+
+	if (s != S_OK) {
+		rocks_fail(r, s, "writing the log", err.message);
+		return;
+	}
+	/* a write that failed meanwhile may have taken a part of the log's buffer with it */
+	if (atomic_load(&r->state) != ENGINE_RUNNING)
+		return;
+	atomic_store(&r->durable_number, number);
+	atomic_store(&r->mark_due, true);
+	commit_durable(&r->point, target);
+	rocks_look_at_disk(r);
+}
+
+/* ---- recovery ---- */
+
+/* Can a file be written and fsynced? */
+static bool
+disk_works(struct rocks *r)
+{
+	static const char zeros[PROBE_BYTES];
+	char path[PATH_MAX];
+	bool works;
+	int fd;
+
+	measure_disk(r);
+	if (atomic_load(&r->free_bytes) < r->min_free_bytes)
+		return false;
+	if (snprintf(path, sizeof path, "%s/probe", r->dir) >= (int)sizeof path)
+		return true;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	works = write(fd, zeros, sizeof zeros) == (ssize_t)sizeof zeros && fsync(fd) == 0;
+	works = close(fd) == 0 && works;
+	unlink(path);
+	return works;
+}
+
+static void
+reopen(struct rocks *r)
+{
+	bool first = r->db != NULL;
+	struct err err;
+
+	commit_failed(&r->point); /* places given out since the failure: nobody is inside any more, so now it is all */
+	rocks_close_instance(r);
+	if (rocks_open_instance(r, &err) != S_OK) {
+		if (first)
+			log_error("engine", "reopening %s failed, trying again and again: %s", r->dir, err.message);
+		return; /* the gate stays closed: there is nothing to read from */
+	}
+	atomic_store(&r->durable_number, rocksdb_get_latest_sequence_number(r->db));
+	atomic_fetch_add(&r->sync.recovered, 1);
+	commit_recovered(&r->point); /* before the gate opens: who reads again may rely on what it finds */
+	atomic_store(&r->revoked, false);
+	atomic_store(&r->state, ENGINE_RUNNING);
+	gate_open(r);
+	log_warn("engine", "reopened %s; writes are accepted again", r->dir);
+}
+
+static void
+try_to_recover(struct rocks *r, int64_t failed_since)
+{
+	if (!disk_works(r))
+		return;
+	if (r->db == NULL || gate_close(r)) {
+		reopen(r);
+	} else if (clock_mono_ns() - failed_since > PATIENCE_NS && !atomic_exchange(&r->revoked, true)) {
+		log_warn("engine", "long reads hold up the reopening of %s; they are told to stop", r->dir);
+	}
+}
+
+/* Waiters are told at once; then tries twice a second. */
+static void
+failed(struct rocks *r)
+{
+	int64_t since = clock_mono_ns();
+
+	while (!atomic_load(&r->stop) && atomic_load(&r->state) == ENGINE_FAILED) {
+		uint64_t told = atomic_load(&r->point.failed_through), durable = atomic_load(&r->point.durable);
+
+		if (atomic_load(&r->point.applied) > (told > durable ? told : durable))
+			commit_failed(&r->point);
+		try_to_recover(r, since);
+		if (atomic_load(&r->state) == ENGINE_FAILED) {
+			atomic_store(&r->sleeping, 1);
+			if (!atomic_load(&r->stop))
+				sleep_until_woken(r, RETRY_NS);
+		}
+	}
+}
+
+/* ---- the thread ---- */
+
+static bool
+nothing_to_do(struct rocks *r)
+{
+	return !atomic_load(&r->stop) && atomic_load(&r->state) == ENGINE_RUNNING &&
+	       atomic_load(&r->point.applied) == atomic_load(&r->point.durable);
+}
+
+static void *
+sync_main(void *context)
+{
+	struct rocks *r = context;
+
+	while (!atomic_load(&r->stop)) {
+		if (atomic_load(&r->state) == ENGINE_FAILED) {
+			failed(r);
+		} else if (!nothing_to_do(r)) {
+			sync_round(r);
+		} else {
+			/* said before looked again: whoever applies after this look sees it and wakes us */
+			atomic_store(&r->sleeping, 1);
+			if (nothing_to_do(r))
+				sleep_until_woken(r, IDLE_NS);
+			else
+				atomic_store(&r->sleeping, 0);
+		}
+	}
+	return NULL;
+}
+
+enum status
+rocks_sync_start(struct rocks *r, struct err *err)
+{
+	sigset_t all, before;
+	int failure;
+
+	measure_disk(r);
+	sigfillset(&all); /* signals are for the main thread */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failure = pthread_create(&r->thread, NULL, sync_main, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failure != 0)
+		return err_set(err, S_INTERNAL, "no thread for syncing the log: %s", strerror(failure));
+	pthread_setname_np(r->thread, "log-sync");
+	r->thread_runs = true;
+	return S_OK;
+}
+
+void
+rocks_sync_stop(struct rocks *r)
+{
+	if (!r->thread_runs)
+		return;
+	atomic_store(&r->stop, true);
+	rocks_wake(r);
+	pthread_join(r->thread, NULL);
+	r->thread_runs = false;
+	if (r->ephemeral || r->db == NULL)
+		return;
+	if (atomic_load(&r->state) == ENGINE_RUNNING && atomic_load(&r->point.applied) > atomic_load(&r->point.durable))
+		sync_round(r);
+	if (atomic_load(&r->state) == ENGINE_RUNNING)
+		write_last_mark(r);
+	else
+		commit_failed(&r->point);
+}
