@@ -226,7 +226,7 @@ backfill_step(struct table *t, const struct table_index *x, bool *ret_done, stru
 	struct buf last = {0};
 	enum status s;
 
-	st.scratch = scratch_take(t->core->db);
+	st.scratch = table_scratch_take(t->core->db);
 	s = load_progress(&st, err);
 	if (s == S_OK)
 		s = collect(&st, &last, err);
@@ -234,7 +234,7 @@ backfill_step(struct table *t, const struct table_index *x, bool *ret_done, stru
 		s = add_row(&st, buf_part(&st.found, st.rows[i].at, st.rows[i].len), err);
 	if (s == S_OK && last.len > 0)
 		s = save_progress(&st, buf_slice(&last), err);
-	scratch_give(t->core->db, st.scratch);
+	table_scratch_give(t->core->db, st.scratch);
 	arena_done(&st.arena);
 	buf_done(&st.found);
 	buf_done(&last);

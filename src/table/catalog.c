@@ -327,7 +327,7 @@ load_head(struct table_db *db, struct err *err)
 enum status
 table_db_open(struct engine *e, const struct table_db_options *options, struct table_db **ret, struct err *err)
 {
-	struct table_db *db = alloc_zeroed(sizeof *db);
+	struct table_db *db = table_alloc(sizeof *db);
 	pthread_condattr_t attributes;
 	enum status s;
 

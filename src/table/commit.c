@@ -521,7 +521,7 @@ table_commit(struct table_write *writes, size_t count, struct table_io *io, stru
 	if (count == 0)
 		return S_OK;
 	c.db = writes[0].table->core->db;
-	c.scratch = scratch_take(c.db);
+	c.scratch = table_scratch_take(c.db);
 	find_places(&c);
 	for (int round = 0;; round++) {
 		struct arena_mark start = arena_mark(io->arena);
@@ -538,6 +538,6 @@ table_commit(struct table_write *writes, size_t count, struct table_io *io, stru
 			break;
 		arena_rewind(io->arena, start);
 	}
-	scratch_give(c.db, c.scratch);
+	table_scratch_give(c.db, c.scratch);
 	return s;
 }

@@ -57,7 +57,7 @@ table_release(struct table *t)
 		for (size_t i = 0; t->indexes != NULL && i < t->index_count; i++)
 			index_core_release(t->indexes[i].core);
 		core_release(t->core);
-		pool_done(&t->pool);
+		table_pool_done(&t->pool);
 		free(t);
 		t = newer; /* the count it held */
 	}
@@ -68,7 +68,7 @@ table_release(struct table *t)
 static struct table_core *
 core_new(struct table_db *db, struct slice name, const struct record *record)
 {
-	struct table_core *core = alloc_zeroed(sizeof *core);
+	struct table_core *core = table_alloc(sizeof *core);
 	size_t bytes = record->partitions * sizeof *core->partitions;
 	pthread_mutexattr_t attributes;
 
@@ -76,8 +76,8 @@ core_new(struct table_db *db, struct slice name, const struct record *record)
 	atomic_init(&core->refs, 1);
 	core->number = record->number;
 	core->partition_count = record->partitions;
-	core->name = (struct slice){memcpy(alloc_zeroed(name.len + 1), name.data, name.len), name.len};
-	core->recent = alloc_zeroed(record->partitions * (size_t)RECENT_SLOTS * sizeof *core->recent);
+	core->name = (struct slice){memcpy(table_alloc(name.len + 1), name.data, name.len), name.len};
+	core->recent = table_alloc(record->partitions * (size_t)RECENT_SLOTS * sizeof *core->recent);
 	core->partitions = aligned_alloc(64, bytes);
 	if (core->partitions == NULL)
 		abort();
@@ -104,12 +104,12 @@ index_core_for(const struct table *before, uint32_t number, bool global, uint32_
 			atomic_fetch_add_explicit(&before->indexes[i].core->refs, 1, memory_order_relaxed);
 			return before->indexes[i].core;
 		}
-	x = alloc_zeroed(sizeof *x);
+	x = table_alloc(sizeof *x);
 	atomic_init(&x->refs, 1);
 	x->number = number;
-	x->counts = alloc_zeroed(partitions * sizeof *x->counts);
+	x->counts = table_alloc(partitions * sizeof *x->counts);
 	if (global)
-		x->recent = alloc_zeroed(partitions * (size_t)RECENT_INDEX_SLOTS * sizeof *x->recent);
+		x->recent = table_alloc(partitions * (size_t)RECENT_INDEX_SLOTS * sizeof *x->recent);
 	return x;
 }
 
@@ -190,7 +190,7 @@ enum status
 version_new(struct table_db *db, const struct table *before, struct slice name, struct slice encoded,
 	    struct table **ret, struct err *err)
 {
-	struct table *t = alloc_zeroed(sizeof *t);
+	struct table *t = table_alloc(sizeof *t);
 	struct allocator a = pool_allocator(&t->pool);
 	char *copy = a.alloc(a.context, encoded.len);
 	enum status s;
@@ -498,12 +498,12 @@ scratch_place(void)
 }
 
 struct scratch *
-scratch_take(struct table_db *db)
+table_scratch_take(struct table_db *db)
 {
 	struct scratch *s = atomic_exchange_explicit(&db->spare[scratch_place()], NULL, memory_order_acq_rel);
 
 	if (s == NULL) {
-		s = alloc_zeroed(sizeof *s);
+		s = table_alloc(sizeof *s);
 		s->batch = engine_batch_new(db->engine);
 	}
 	s->keys.len = s->value.len = s->from.len = s->to.len = 0;
@@ -524,7 +524,7 @@ scratch_free(struct scratch *s)
 }
 
 void
-scratch_give(struct table_db *db, struct scratch *s)
+table_scratch_give(struct table_db *db, struct scratch *s)
 {
 	if (s->keys.cap > SCRATCH_KEEP_BYTES)
 		buf_done(&s->keys);

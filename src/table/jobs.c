@@ -28,7 +28,7 @@ void
 jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name_, uint32_t table_number,
 	 uint32_t index_number, int64_t delay_ns)
 {
-	struct job *job = alloc_zeroed(sizeof *job + table_name_.len);
+	struct job *job = table_alloc(sizeof *job + table_name_.len);
 	struct job **at;
 
 	job->due_ns = clock_mono_ns() + delay_ns;

@@ -15,7 +15,7 @@ enum status
 table_get(struct table *t, struct av key, struct table_io *io, struct av *ret, struct err *err)
 {
 	struct table_db *db = t->core->db;
-	struct scratch *scratch = scratch_take(db);
+	struct scratch *scratch = table_scratch_take(db);
 	uint64_t durable_before = engine_durable(db->engine);
 	struct engine_value value = {0};
 	uint64_t hash;
@@ -28,7 +28,7 @@ table_get(struct table *t, struct av key, struct table_io *io, struct av *ret, s
 	if (s == S_OK)
 		*ret = av_stored(arena_dup(io->arena, value.data));
 	engine_value_done(&value);
-	scratch_give(db, scratch);
+	table_scratch_give(db, scratch);
 	if (s != S_OK && s != S_NOT_FOUND)
 		return s;
 	/* set before the first row is dropped: not set, then nothing was missing when the row was read */
@@ -433,9 +433,9 @@ table_read_page(const struct table_read *read, struct table_io *io, struct table
 	w.number = x != NULL ? x->core->number : w.core->number;
 	w.flags = io->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY;
 	w.fetch = needs_fetch(read);
-	w.scratch = scratch_take(w.core->db);
+	w.scratch = table_scratch_take(w.core->db);
 	s = read_page(&w, ret, err);
-	scratch_give(w.core->db, w.scratch);
+	table_scratch_give(w.core->db, w.scratch);
 	if (s != S_OK)
 		return s;
 	ret->units.half_read = capacity_half_reads(w.bytes, read->consistent);
@@ -452,7 +452,7 @@ uint64_t
 table_collection_bytes(struct table *t, struct av key, struct table_io *io)
 {
 	struct table_db *db = t->core->db;
-	struct scratch *scratch = scratch_take(db);
+	struct scratch *scratch = table_scratch_take(db);
 	struct av partition = av_get(key, table_schema(t)->partition[0].name);
 	uint64_t bytes = 0;
 
@@ -469,6 +469,6 @@ table_collection_bytes(struct table *t, struct av key, struct table_io *io)
 		bytes += engine_approximate_bytes(db->engine, x != NULL ? SPACE_INDEXES : SPACE_ITEMS,
 						  buf_slice(&scratch->from), buf_slice(&scratch->to));
 	}
-	scratch_give(db, scratch);
+	table_scratch_give(db, scratch);
 	return bytes;
 }

@@ -35,7 +35,7 @@ out_of_memory(size_t size)
 }
 
 void *
-alloc_zeroed(size_t size)
+table_alloc(size_t size)
 {
 	void *p = calloc(1, size ? size : 1);
 
@@ -48,7 +48,7 @@ static void *
 pool_alloc(void *context, size_t size)
 {
 	struct pool *pool = context;
-	struct pool_piece *piece = alloc_zeroed(sizeof *piece + size);
+	struct pool_piece *piece = table_alloc(sizeof *piece + size);
 
 	piece->next = pool->pieces;
 	pool->pieces = piece;
@@ -56,7 +56,7 @@ pool_alloc(void *context, size_t size)
 }
 
 void
-pool_done(struct pool *p)
+table_pool_done(struct pool *p)
 {
 	while (p->pieces != NULL) {
 		struct pool_piece *next = p->pieces->next;

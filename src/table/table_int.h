@@ -64,8 +64,8 @@ struct allocator {
 };
 struct allocator arena_allocator(struct arena *a);
 struct allocator pool_allocator(struct pool *p);
-void pool_done(struct pool *p);
-void *alloc_zeroed(size_t size); /* never NULL, see base/arena.h */
+void table_pool_done(struct pool *p);
+void *table_alloc(size_t size); /* never NULL, see base/arena.h */
 
 void record_encode(const struct record *r, struct buf *out);
 /* Strings of the record lie in `bytes`; arrays come from the allocator. */
@@ -194,8 +194,8 @@ void core_unlock_all(struct table_core *core);
 size_t directory_count(struct table_db *db);
 void directory_done(struct table_db *db); /* for table_db_close() */
 
-struct scratch *scratch_take(struct table_db *db);
-void scratch_give(struct table_db *db, struct scratch *s);
+struct scratch *table_scratch_take(struct table_db *db);
+void table_scratch_give(struct table_db *db, struct scratch *s);
 
 /* ---- catalog.c ---- */
 
