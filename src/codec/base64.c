@@ -44,6 +44,8 @@ base64_write(char *to, struct slice bytes)
 void
 base64_put(struct buf *out, struct slice bytes)
 {
+	if (bytes.len == 0)
+		return;
 	buf_reserve(out, BASE64_LENGTH(bytes.len));
 	out->len = (size_t)(base64_write(out->data + out->len, bytes) - out->data);
 }

@@ -49,6 +49,8 @@ skip_blanks(struct json_reader *r)
 {
 	const char *at = r->at, *end = r->end;
 
+	if (at < end && (uint8_t)*at > ' ') /* mostly */
+		return true;
 	while (at < end && is_blank(*at))
 		at++;
 	r->at = at;
@@ -267,37 +269,53 @@ utf8_length(const char *at, const char *end)
 	return 4;
 }
 
+/* One bit for each of 16 bytes that may not simply stand for itself in a string. */
+static inline __m128i
+special_of_16(const char *at)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+
+	/* signed: bytes of 0x80 and more are below a space too */
+	return _mm_or_si128(
+	    _mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
+	    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+}
+
+/* Over plain ASCII, to the first byte that is anything else; `end` when there is none. */
+static inline const char *
+scan_ascii(const char *at, const char *end)
+{
+	unsigned mask;
+
+	while (end - at >= 64) {
+		__m128i a = special_of_16(at), b = special_of_16(at + 16);
+		__m128i c = special_of_16(at + 32), d = special_of_16(at + 48);
+
+		if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) != 0)
+			break;
+		at += 64;
+	}
+	for (; end - at >= 16; at += 16) {
+		mask = (unsigned)_mm_movemask_epi8(special_of_16(at));
+		if (mask != 0)
+			return at + __builtin_ctz(mask);
+	}
+	while (at < end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
 /*
  * From `at` over everything that stands for itself, to the first quote, backslash, control character or
  * malformed byte; NULL when the text ends before.
  */
-static inline const char *
+static __attribute__((noinline)) const char *
 scan_plain(const char *at, const char *end)
 {
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i backslash = _mm_set1_epi8('\\');
-	const __m128i space = _mm_set1_epi8(' ');
-
 	for (;;) {
-		while (end - at >= 16) {
-			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
-			/* signed: bytes of 0x80 and more are below a space too */
-			__m128i special =
-			    _mm_or_si128(_mm_cmplt_epi8(v, space),
-					 _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)));
-			unsigned mask = (unsigned)_mm_movemask_epi8(special);
-
-			if (mask != 0) {
-				at += __builtin_ctz(mask);
-				goto special;
-			}
-			at += 16;
-		}
-		while (at < end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\')
-			at++;
+		at = scan_ascii(at, end);
 		if (at == end)
 			return NULL;
-	special:
 		if ((int8_t)*at >= 0)
 			return at;
 		do {
@@ -470,12 +488,10 @@ string_with_escapes(struct json_reader *r, const char *start, const char *escape
 	return slice_of(text, (size_t)(to - text) + plain);
 }
 
-/* r->at is at the opening quote */
-static inline struct slice
-take_string(struct json_reader *r)
+static __attribute__((noinline)) struct slice
+take_long_string(struct json_reader *r, const char *start, const char *from)
 {
-	const char *start = r->at + 1;
-	const char *stop = scan_plain(start, r->end);
+	const char *stop = scan_plain(from, r->end);
 
 	if (stop != NULL && *stop == '"') {
 		r->at = stop + 1;
@@ -485,6 +501,24 @@ take_string(struct json_reader *r)
 		return string_with_escapes(r, start, stop);
 	fail_at_byte(r, stop);
 	return SLICE_NONE;
+}
+
+/* r->at is at the opening quote. Names and short values end within 16 bytes: that case stays in line. */
+static inline struct slice
+take_string(struct json_reader *r)
+{
+	const char *start = r->at + 1, *from = start;
+
+	if (r->end - start >= 16) {
+		unsigned mask = (unsigned)_mm_movemask_epi8(special_of_16(start));
+
+		from = start + (mask != 0 ? __builtin_ctz(mask) : 16);
+		if (mask != 0 && *from == '"') {
+			r->at = from + 1;
+			return slice_of(start, (size_t)(from - start));
+		}
+	}
+	return take_long_string(r, start, from);
 }
 
 bool

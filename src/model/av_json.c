@@ -149,8 +149,11 @@ put_binary(struct reading *v)
 static size_t
 encode_number(struct reading *v, struct slice text, uint8_t ret[NUMBER_ENCODED_MAX])
 {
-	size_t length = number_encode_text(text, ret, v->refused ? NULL : v->err);
+	size_t length;
 
+	if (text.data == NULL) /* it was no string: the reader has failed */
+		return 0;
+	length = number_encode_text(text, ret, v->refused ? NULL : v->err);
 	if (length == 0)
 		v->refused = true;
 	return length;
@@ -309,16 +312,26 @@ read_map(struct reading *v, int depth)
 static enum av_type
 type_of_name(struct slice name)
 {
-	static const struct {
-		char name[5];
-		uint8_t length;
-		uint8_t type;
-	} types[] = {{"S", 1, AV_S},   {"N", 1, AV_N},   {"B", 1, AV_B},   {"M", 1, AV_M},       {"L", 1, AV_L},
-		     {"SS", 2, AV_SS}, {"NS", 2, AV_NS}, {"BS", 2, AV_BS}, {"BOOL", 4, AV_BOOL}, {"NULL", 4, AV_NULL}};
+	const char *n = name.data;
 
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		if (name.len == types[i].length && memcmp(name.data, types[i].name, name.len) == 0)
-			return (enum av_type)types[i].type;
+	switch (name.len) {
+	case 1:
+		return n[0] == 'S'   ? AV_S
+		       : n[0] == 'N' ? AV_N
+		       : n[0] == 'B' ? AV_B
+		       : n[0] == 'M' ? AV_M
+		       : n[0] == 'L' ? AV_L
+				     : AV_TYPE_COUNT;
+	case 2:
+		if (n[1] != 'S')
+			break;
+		return n[0] == 'S' ? AV_SS : n[0] == 'N' ? AV_NS : n[0] == 'B' ? AV_BS : AV_TYPE_COUNT;
+	case 4:
+		if (memcmp(n, "BOOL", 4) == 0)
+			return AV_BOOL;
+		if (memcmp(n, "NULL", 4) == 0)
+			return AV_NULL;
+		break;
 	}
 	return AV_TYPE_COUNT;
 }

@@ -69,7 +69,9 @@ write_set(struct buf *out, struct av set)
 	struct av_iter it = av_iter(set);
 	bool first = true;
 
-	buf_printf(out, "{\"%s\":[", av_type_name(av_type(set)));
+	buf_put_lit(out, "{\"");
+	buf_put(out, av_type_name(av_type(set)), 2);
+	buf_put_lit(out, "\":[");
 	while (av_next(&it)) {
 		if (!first)
 			buf_put_byte(out, ',');
