@@ -103,7 +103,7 @@
 #define MSG_INVALID "One or more parameter values were invalid: "
 #define MSG_THROUGHPUT_ON_DEMAND                                                                                       \
 	MSG_INVALID                                                                                                    \
-	    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+	"Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
 #define MSG_THROUGHPUT_MISSING                                                                                         \
 	MSG_INVALID "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
 #define MSG_UNITS_BOUNDS  "Given value %lld for %s is out of bounds"
@@ -120,7 +120,6 @@
 #define MSG_UNUSED_DEFINITIONS                                                                                         \
 	MSG_INVALID "Some AttributeDefinitions are not used. AttributeDefinitions: [%s], keys used: [%s]"
 #define MSG_DUPLICATE_DEFINITION MSG_INVALID "Duplicate AttributeName in AttributeDefinitions: %.*s"
-#define MSG_CHANGED_DEFINITION   MSG_INVALID "Cannot change the type of attribute %.*s: it is already defined"
 #define MSG_LSI_EMPTY            MSG_INVALID "List of LocalSecondaryIndexes is empty"
 #define MSG_GSI_EMPTY            MSG_INVALID "List of GlobalSecondaryIndexes is empty"
 #define MSG_LSI_NO_RANGE                                                                                               \

@@ -103,6 +103,12 @@ op_find(struct slice target)
 	return NULL;
 }
 
+bool
+op_known(struct slice target)
+{
+	return op_find(target) != NULL;
+}
+
 const char *const values_capacity[] = {"INDEXES", "TOTAL", "NONE", NULL};
 const char *const values_collection[] = {"SIZE", "NONE", NULL};
 const char *const values_return[] = {"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW", NULL};

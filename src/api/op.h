@@ -59,6 +59,8 @@ enum status op_context_new(const struct op_options *options, struct table_db **d
 			   struct op_context **ret, struct err *err);
 void op_context_free(struct op_context *c); /* after the loops ended */
 
+/* Is there an operation of this X-Amz-Target? For fronts, which must refuse an unknown one before a bad signature. */
+bool op_known(struct slice target);
 void op_start(struct op_call *call);
 /* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before
  * op_start. */

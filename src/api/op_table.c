@@ -125,8 +125,8 @@ static const struct field create_fields[] = {
     CREATE(billing, "BillingMode", SHAPE_ENUM, 0, .values = values_billing),
     CREATE(throughput, "ProvisionedThroughput", SHAPE_STRUCT, 0, .shape = &shape_throughput),
     CREATE(keys, "KeySchema", SHAPE_LIST, FIELD_REQUIRED, .element = &key_schema_element, LIMITS(1, 2)),
-    CREATE(locals, "LocalSecondaryIndexes", SHAPE_LIST, 0, .element = &local_element),
     CREATE(globals, "GlobalSecondaryIndexes", SHAPE_LIST, 0, .element = &global_element),
+    CREATE(locals, "LocalSecondaryIndexes", SHAPE_LIST, 0, .element = &local_element),
     CREATE(stream, "StreamSpecification", SHAPE_STRUCT, 0, .shape = &shape_stream),
     CREATE(encryption, "SSESpecification", SHAPE_STRUCT, 0, .shape = &shape_encryption),
     CREATE(tags, "Tags", SHAPE_LIST, 0, .element = &tag_element),
@@ -191,7 +191,7 @@ create_indexes(const struct create_in *in, struct table_spec *spec, struct arena
 			struct table_index_spec one,
 			    *kept = i < most[global] ? &spec->indexes[spec->index_count] : &one;
 
-			s = table_read_index(index, global != 0, spec, a, kept, err);
+			s = table_read_index(index, global ? KEYS_OF_GLOBAL : KEYS_OF_LOCAL, spec, a, kept, err);
 			if (s == S_OK)
 				s = table_check_new_name(spec, index->name, err);
 			if (s == S_OK && i < most[global])

@@ -114,58 +114,35 @@ check_request(const struct update_in *in, struct err *err)
 	return s == S_OK ? check_changes(in, err) : s;
 }
 
-/* What the table has and the request adds; the request may tell new attributes only. */
-static void
-merge_definitions(struct table_spec *spec, const struct table_spec *asked, struct arena *a)
-{
-	struct key_attr *all = ARENA_ARRAY(a, struct key_attr, spec->definition_count + asked->definition_count);
-	size_t count = spec->definition_count;
-
-	if (count > 0)
-		memcpy(all, spec->definitions, count * sizeof *all);
-	for (size_t i = 0; i < asked->definition_count; i++) {
-		size_t at = 0;
-
-		while (at < spec->definition_count && !slice_eq(all[at].name, asked->definitions[i].name))
-			at++;
-		if (at < spec->definition_count)
-			all[at].type = asked->definitions[i].type;
-		else
-			all[count++] = asked->definitions[i];
-	}
-	spec->definitions = all;
-	spec->definition_count = count;
-}
-
-/* A type that is told anew for an attribute already in use must be the same. */
 static enum status
-check_types(const struct table_spec *now, const struct table_spec *asked, struct err *err)
-{
-	for (size_t i = 0; i < asked->definition_count; i++)
-		for (size_t j = 0; j < now->definition_count; j++)
-			if (slice_eq(asked->definitions[i].name, now->definitions[j].name) &&
-			    asked->definitions[i].type != now->definitions[j].type)
-				return err_set(err, S_VALIDATION, MSG_CHANGED_DEFINITION,
-					       SLICE_ARG(now->definitions[j].name));
-	return S_OK;
-}
-
-static enum status
-read_create(const struct index_in *in, struct table_spec *spec, struct arena *a, struct table_update *update,
+read_create(const struct index_in *in, const struct table_spec *spec, struct arena *a, struct table_update *update,
 	    struct err *err)
 {
-	struct table_index_spec *index = ARENA_NEW(a, struct table_index_spec);
-	enum status s = table_check_new_name(spec, in->name, err);
+	update->create_index = ARENA_NEW(a, struct table_index_spec);
+	if (in->throughput != NULL) {
+		enum status s = table_check_units(in->throughput, err);
 
-	if (s == S_OK)
-		s = table_read_index(in, true, spec, a, index, err);
-	update->create_index = index;
-	return s;
+		if (s != S_OK)
+			return s;
+	}
+	return table_read_index(in, KEYS_OF_NEW_GLOBAL, spec, a, update->create_index, err);
 }
 
-/* spec: the table as it will be but for the indexes. */
 static enum status
-read_changes(const struct update_in *in, struct table_spec *spec, struct arena *a, struct table_update *update,
+read_throughput(const struct index_in *in, enum billing_mode billing, struct table_update *update, struct err *err)
+{
+	size_t at = update->index_throughput_count++;
+	enum status s = in->throughput != NULL ? table_check_units(in->throughput, err) : S_OK;
+
+	update->index_throughput[at].name = in->name;
+	if (s != S_OK)
+		return s;
+	return table_read_throughput(in->throughput, in->on_demand, in->warm, billing,
+				     &update->index_throughput[at].throughput, err);
+}
+
+static enum status
+read_changes(const struct update_in *in, const struct table_spec *spec, struct arena *a, struct table_update *update,
 	     struct err *err)
 {
 	enum status s = S_OK;
@@ -174,71 +151,33 @@ read_changes(const struct update_in *in, struct table_spec *spec, struct arena *
 	for (uint32_t i = 0; i < in->changes.count && s == S_OK; i++) {
 		const struct index_change_in *change = change_at(in, i);
 
-		if (change->create != NULL) {
+		if (change->create != NULL)
 			s = read_create(change->create, spec, a, update, err);
-		} else if (change->delete != NULL) {
+		else if (change->delete != NULL)
 			update->delete_index = change->delete->name;
-		} else {
-			const struct index_in *index = change->update;
-			size_t at = update->index_throughput_count++;
-
-			if (index->throughput != NULL && spec->billing == BILLING_ON_DEMAND)
-				return err_set(err, S_VALIDATION, MSG_INDEX_THROUGHPUT, SLICE_ARG(index->name));
-			if (index->throughput != NULL)
-				s = table_check_units(index->throughput, err);
-			update->index_throughput[at].name = index->name;
-			if (s == S_OK)
-				s = table_read_throughput(index->throughput, index->on_demand, index->warm,
-							  spec->billing, &update->index_throughput[at].throughput, err);
-		}
+		else
+			s = read_throughput(change->update, spec->billing, update, err);
 	}
 	return s;
 }
 
-/* Going to provisioned needs units for every global index that stays. */
+/* billing: the table's, of before. */
 static enum status
-check_index_units(const struct update_in *in, const struct table_description *now, const struct table_update *update,
-		  struct err *err)
+read_update(const struct update_in *in, enum billing_mode billing, struct arena *a, struct table_update *update,
+	    struct err *err)
 {
-	if (in->billing.value != BILLING_IN_PROVISIONED || now->spec.billing == BILLING_PROVISIONED)
-		return S_OK;
-	for (size_t i = 0; i < now->spec.index_count; i++) {
-		const struct table_index_spec *index = &now->indexes[i].spec;
-		bool told = !index->global || slice_eq(update->delete_index, index->name);
+	struct table_spec spec = {.billing = billing};
+	enum status s = table_read_definitions(&in->definitions, &spec, a, err);
 
-		for (size_t j = 0; j < update->index_throughput_count && !told; j++)
-			told = slice_eq(update->index_throughput[j].name, index->name) &&
-			       update->index_throughput[j].throughput.read_units > 0;
-		if (!told)
-			return err_set(err, S_VALIDATION, MSG_INDEX_NO_THROUGHPUT, SLICE_ARG(index->name));
-	}
-	return S_OK;
-}
-
-static enum status
-read_update(const struct update_in *in, const struct table_description *now, struct arena *a,
-	    struct table_update *update, struct err *err)
-{
-	struct table_spec spec = now->spec, asked = {0};
-	enum status s = table_read_definitions(&in->definitions, &asked, a, err);
-
-	if (s == S_OK)
-		s = check_types(&now->spec, &asked, err);
 	if (in->billing.value != 0)
 		spec.billing = in->billing.value == BILLING_IN_ON_DEMAND ? BILLING_ON_DEMAND : BILLING_PROVISIONED;
 	if (s == S_OK && in->throughput != NULL && spec.billing == BILLING_ON_DEMAND)
 		s = err_set(err, S_VALIDATION, MSG_THROUGHPUT_ON_DEMAND);
-	if (s == S_OK && asked.definition_count > 0)
-		merge_definitions(&spec, &asked, a);
 	if (s == S_OK)
 		s = read_changes(in, &spec, a, update, err);
 	if (s == S_OK)
-		s = check_index_units(in, now, update, err);
-	if (s == S_OK)
 		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec.billing, &update->throughput,
 					  err);
-	if (s != S_OK)
-		return s;
 	update->set_billing = in->billing.value != 0;
 	update->billing = spec.billing;
 	update->set_throughput = in->throughput != NULL || in->on_demand != NULL || in->warm != NULL;
@@ -246,10 +185,10 @@ read_update(const struct update_in *in, const struct table_description *now, str
 	update->class = in->class.value == 2 ? CLASS_INFREQUENT_ACCESS : CLASS_STANDARD;
 	update->set_deletion_protection = in->deletion_protection != IN_UNSET;
 	update->deletion_protection = in->deletion_protection == IN_TRUE;
-	update->set_definitions = update->create_index != NULL;
+	update->set_definitions = spec.definition_count > 0;
 	update->definitions = spec.definitions;
 	update->definition_count = spec.definition_count;
-	return S_OK;
+	return s;
 }
 
 enum status
@@ -265,13 +204,8 @@ op_update_table(struct op_call *call, const void *input, struct err *err)
 		s = request_table_name(call, in->table_name, &name, err);
 	if (s == S_OK)
 		s = table_describe(call->db, name, call->arena, &now, err);
-	if (s == S_OK) {
-		/* the checks below walk spec.indexes, whatever the description keeps there */
-		now.spec.indexes = ARENA_ARRAY(call->arena, struct table_index_spec, now.spec.index_count);
-		for (size_t i = 0; i < now.spec.index_count; i++)
-			now.spec.indexes[i] = now.indexes[i].spec;
-		s = read_update(in, &now, call->arena, &update, err);
-	}
+	if (s == S_OK)
+		s = read_update(in, now.spec.billing, call->arena, &update, err);
 	if (s == S_OK)
 		s = table_update(call->db, name, &update, call->arena, &after, err);
 	if (s == S_OK)

@@ -546,6 +546,22 @@ put_place(struct buf *out, const struct place *p)
 
 static bool is_set(const struct field *f, const void *at);
 
+static void
+put_item_text(struct buf *out, struct av item)
+{
+	const char *between = "";
+	struct av_iter it;
+
+	buf_put_byte(out, '{');
+	if (av_exists(item))
+		for (it = av_iter(item); av_next(&it) && out->len <= VALUE_TEXT_MAX;) {
+			buf_printf(out, "%s%.*s=", between, SLICE_ARG(it.name));
+			av_write_json(out, it.value);
+			between = ", ";
+		}
+	buf_put_byte(out, '}');
+}
+
 /* A value as the service's Java prints it: [a, b], {k=v}, Class(member=value). */
 static void
 put_text(struct buf *out, const struct field *f, const void *at)
@@ -577,6 +593,8 @@ put_text(struct buf *out, const struct field *f, const void *at)
 	case SHAPE_STRUCT:
 		buf_printf(out, "%s(", f->shape->name);
 		for (const struct field *m = f->shape->fields; m->name != NULL; m++) {
+			if (!is_set(m, *(char *const *)at + m->offset))
+				continue;
 			buf_printf(out, "%s", between);
 			put_camel(out, m->name);
 			buf_put_byte(out, '=');
@@ -609,13 +627,9 @@ put_text(struct buf *out, const struct field *f, const void *at)
 		buf_put_byte(out, '}');
 		break;
 	}
-	case SHAPE_ITEM: {
-		const struct in_item *item = at;
-
-		if (av_exists(item->value))
-			item_write_json(out, item->value);
+	case SHAPE_ITEM:
+		put_item_text(out, ((const struct in_item *)at)->value);
 		break;
-	}
 	case SHAPE_NAMES:
 	case SHAPE_VALUES:
 		break; /* have no constraints of their own */
@@ -779,6 +793,26 @@ check_map_values(struct checker *c, const struct field *f, const struct in_map *
 }
 
 static void
+check_table(struct checker *c, const struct field *f, const struct slice *name, const struct place *place)
+{
+	if (name->len == 0) {
+		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 1LL);
+		return;
+	}
+	if (slice_starts(*name, SLICE("arn:"))) {
+		if (name->len > 1024)
+			fail(c, f, name, place, MSG_AT_MOST_LENGTH, 1024LL);
+		return;
+	}
+	if (!shape_is_name(*name))
+		fail(c, f, name, place, MSG_NAME_PATTERN);
+	if (name->len < 3)
+		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 3LL);
+	if (characters(*name) > 255)
+		fail(c, f, name, place, MSG_AT_MOST_LENGTH, 255LL);
+}
+
+static void
 check_field(struct checker *c, const struct field *f, const void *at, const struct place *place)
 {
 	if (!is_set(f, at)) {
@@ -838,7 +872,9 @@ check_field(struct checker *c, const struct field *f, const void *at, const stru
 		}
 		break;
 	}
-	case SHAPE_TABLE: /* check_table */
+	case SHAPE_TABLE:
+		check_table(c, f, at, place);
+		break;
 	case SHAPE_BOOL:
 	case SHAPE_ITEM:
 	case SHAPE_NAMES:
@@ -858,29 +894,22 @@ check_fields(struct checker *c, const struct shape *shape, const void *in, const
 	}
 }
 
-/* The value of a table name is looked at before anything else and ends the checks by itself. */
+/*
+ * A table name that breaks its rules is told alone, unless a required member is missing: then it takes its place among
+ * the others.
+ */
 static void
-check_table(struct checker *c, const struct field *f, const struct slice *name)
+check_table_first(struct checker *c, const struct shape *shape, const void *in)
 {
-	struct place place = {.name = f->name};
+	for (const struct field *f = shape->fields; f->name != NULL; f++)
+		if ((f->flags & FIELD_REQUIRED) && !is_set(f, (const char *)in + f->offset))
+			return;
+	for (const struct field *f = shape->fields; f->name != NULL; f++)
+		if (f->type == SHAPE_TABLE) {
+			struct place place = {.name = f->name};
 
-	if (name->data == NULL)
-		return;
-	if (name->len == 0) {
-		fail(c, f, name, &place, MSG_AT_LEAST_LENGTH, 1LL);
-		return;
-	}
-	if (slice_starts(*name, SLICE("arn:"))) {
-		if (name->len > 1024)
-			fail(c, f, name, &place, MSG_AT_MOST_LENGTH, 1024LL);
-		return;
-	}
-	if (!shape_is_name(*name))
-		fail(c, f, name, &place, MSG_NAME_PATTERN);
-	if (name->len < 3)
-		fail(c, f, name, &place, MSG_AT_LEAST_LENGTH, 3LL);
-	if (characters(*name) > 255)
-		fail(c, f, name, &place, MSG_AT_MOST_LENGTH, 255LL);
+			check_field(c, f, (const char *)in + f->offset, &place);
+		}
 }
 
 enum status
@@ -894,9 +923,8 @@ shape_check(const struct shape *shape, const void *in, struct err *err)
 
 		if ((f->flags & FIELD_PARAMETER) && !is_set(f, at))
 			return err_set(err, S_VALIDATION, MSG_PARAMETER_REQUIRED, f->name);
-		if (f->type == SHAPE_TABLE)
-			check_table(&c, f, at);
 	}
+	check_table_first(&c, shape, in);
 	if (c.failures == 0)
 		check_fields(&c, shape, in, NULL);
 	if (c.failures > 0) {

@@ -45,7 +45,9 @@ extern const struct shape shape_throughput, shape_on_demand, shape_warm, shape_s
 extern const struct shape shape_index_create, shape_index_update, shape_index_delete;
 
 /* ---- table_read.c: checked requests to what table/ takes ---- */
-enum keys_of { KEYS_OF_TABLE, KEYS_OF_LOCAL, KEYS_OF_GLOBAL };
+/* NEW_GLOBAL: of UpdateTable, whose attributes may be defined by the table already; table_update() finds their types.
+ */
+enum keys_of { KEYS_OF_TABLE, KEYS_OF_LOCAL, KEYS_OF_GLOBAL, KEYS_OF_NEW_GLOBAL };
 
 enum status table_check_units(const struct throughput_in *in, struct err *err);
 enum status table_read_definitions(const struct in_list *list, struct table_spec *spec, struct arena *a,
@@ -54,7 +56,7 @@ enum status table_read_definitions(const struct in_list *list, struct table_spec
 enum status table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of,
 			    struct slice index, struct key_schema *ret, struct arena *a, struct err *err);
 /* Against spec's schema, definitions and billing mode. */
-enum status table_read_index(const struct index_in *in, bool global, const struct table_spec *spec, struct arena *a,
+enum status table_read_index(const struct index_in *in, enum keys_of of, const struct table_spec *spec, struct arena *a,
 			     struct table_index_spec *ret, struct err *err);
 enum status table_check_new_name(const struct table_spec *spec, struct slice name, struct err *err);
 enum status table_check_projections(const struct table_index_spec *indexes, size_t count, struct err *err);

@@ -74,7 +74,7 @@ check_key_names(const struct in_list *list, const struct table_spec *spec, enum 
 {
 	if (of == KEYS_OF_TABLE && list->count > spec->definition_count)
 		return err_set(err, S_VALIDATION, MSG_NO_DEFINITION);
-	for (uint32_t i = 0; i < list->count; i++)
+	for (uint32_t i = 0; i < list->count && of != KEYS_OF_NEW_GLOBAL; i++)
 		if (definition_of(spec, key_at(list, i)->name) == NULL)
 			return err_set(err, S_VALIDATION, MSG_UNDEFINED_KEYS, names_of_keys(list, a),
 				       names_of_definitions(spec, a));
@@ -89,7 +89,8 @@ enum status
 table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of, struct slice index,
 		struct key_schema *ret, struct arena *a, struct err *err)
 {
-	uint8_t most = of == KEYS_OF_GLOBAL ? KEY_ATTRS_MAX : 1;
+	bool global = of == KEYS_OF_GLOBAL || of == KEYS_OF_NEW_GLOBAL;
+	uint8_t most = global ? KEY_ATTRS_MAX : 1;
 	enum status s = check_key_names(list, spec, of, a, err);
 
 	if (s != S_OK)
@@ -99,20 +100,21 @@ table_read_keys(const struct in_list *list, const struct table_spec *spec, enum 
 		return err_set(err, S_VALIDATION, MSG_FIRST_HASH);
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct key_attr *definition = definition_of(spec, key_at(list, i)->name);
+		struct key_attr attr = {key_at(list, i)->name, definition != NULL ? definition->type : AV_NULL};
 		bool hash = key_at(list, i)->type.value == 1;
 
 		if (hash && ret->sort_count > 0)
 			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_ORDER, SLICE_ARG(index));
 		if ((hash ? ret->partition_count : ret->sort_count) >= most) {
-			if (of != KEYS_OF_GLOBAL)
+			if (!global)
 				return err_set(err, S_VALIDATION, MSG_SECOND_RANGE);
 			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_LENGTH, SLICE_ARG(index),
 				       hash ? "HASH" : "RANGE");
 		}
 		if (hash)
-			ret->partition[ret->partition_count++] = *definition;
+			ret->partition[ret->partition_count++] = attr;
 		else
-			ret->sort[ret->sort_count++] = *definition;
+			ret->sort[ret->sort_count++] = attr;
 	}
 	return S_OK;
 }
@@ -165,18 +167,19 @@ check_global(const struct index_in *in, const struct table_spec *spec, struct er
 }
 
 enum status
-table_read_index(const struct index_in *in, bool global, const struct table_spec *spec, struct arena *a,
+table_read_index(const struct index_in *in, enum keys_of of, const struct table_spec *spec, struct arena *a,
 		 struct table_index_spec *ret, struct err *err)
 {
+	bool global = of != KEYS_OF_LOCAL;
 	enum status s;
 
 	*ret = (struct table_index_spec){.name = in->name, .global = global};
-	s = table_read_keys(&in->keys, spec, global ? KEYS_OF_GLOBAL : KEYS_OF_LOCAL, in->name, &ret->schema, a, err);
+	s = table_read_keys(&in->keys, spec, of, in->name, &ret->schema, a, err);
 	if (s == S_OK && !global)
 		s = check_local(in, spec, ret, err);
 	if (s == S_OK)
 		s = read_projection(in->projection, ret, err);
-	if (s == S_OK && global)
+	if (s == S_OK && of == KEYS_OF_GLOBAL)
 		s = check_global(in, spec, err);
 	if (s == S_OK && global)
 		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec->billing, &ret->throughput,
