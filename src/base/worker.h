@@ -16,8 +16,9 @@ struct work {
 	void (*run)(struct work *work);
 };
 
+/* NULL when the system gives no threads. */
 struct worker_pool *worker_pool_new(const char *name, int threads, int queue_max);
-/* Finishes what is queued, then joins. */
+/* Finishes what is queued, then joins; takes NULL. Nobody submits any more by then. */
 void worker_pool_free(struct worker_pool *pool);
 /* False when the queue is full; the work was then not taken. */
 bool worker_submit(struct worker_pool *pool, struct work *work);

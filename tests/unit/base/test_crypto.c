@@ -1,0 +1,109 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+
+#include "base/crypto.h"
+
+static void
+assert_sum(const uint8_t sum[SHA256_BYTES], const char *wanted)
+{
+	char hex[2 * SHA256_BYTES + 1] = "";
+
+	crypto_hex(sum, SHA256_BYTES, hex);
+	assert_string_equal(hex, wanted);
+}
+
+static void
+sha256_of_the_standard(void **state)
+{
+	uint8_t sum[SHA256_BYTES];
+
+	(void)state;
+	for (int again = 0; again < 2; again++) { /* the context is used again */
+		crypto_sha256(SLICE_NONE, sum);
+		assert_sum(sum, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+		crypto_sha256(SLICE("abc"), sum);
+		assert_sum(sum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	}
+}
+
+static void
+hmac_of_rfc_4231(void **state)
+{
+	uint8_t sum[SHA256_BYTES], key[131];
+
+	(void)state;
+	memset(key, 0xaa, sizeof key);
+	for (int again = 0; again < 2; again++) {
+		crypto_hmac_sha256(SLICE("Jefe"), SLICE("what do ya want for nothing?"), sum);
+		assert_sum(sum, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+		crypto_hmac_sha256(slice_of(key, sizeof key),
+				   SLICE("Test Using Larger Than Block-Size Key - Hash Key First"), sum);
+		assert_sum(sum, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+		crypto_hmac_sha256(SLICE_NONE, SLICE_NONE, sum); /* not the key of last time */
+		assert_sum(sum, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+	}
+}
+
+static void *
+hash_in_thread(void *wanted)
+{
+	uint8_t sum[SHA256_BYTES];
+
+	for (int i = 0; i < 1000; i++)
+		crypto_sha256(SLICE("abc"), sum);
+	crypto_hmac_sha256(SLICE("key"), SLICE("abc"), sum);
+	memcpy(wanted, sum, sizeof sum);
+	return NULL;
+}
+
+static void
+threads_do_not_share_contexts(void **state)
+{
+	uint8_t sums[8][SHA256_BYTES], wanted[SHA256_BYTES];
+	pthread_t threads[8];
+
+	(void)state;
+	crypto_hmac_sha256(SLICE("key"), SLICE("abc"), wanted);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hash_in_thread, sums[i]), 0);
+	for (int i = 0; i < 8; i++) {
+		pthread_join(threads[i], NULL);
+		assert_memory_equal(sums[i], wanted, SHA256_BYTES);
+	}
+}
+
+static void
+random_bytes_differ(void **state)
+{
+	uint8_t a[300] = {0}, b[300] = {0};
+
+	(void)state;
+	crypto_random(a, sizeof a);
+	crypto_random(b, sizeof b);
+	assert_memory_not_equal(a, b, sizeof a);
+	assert_memory_not_equal(a + 268, b + 268, 32); /* to the end */
+	assert_true(crypto_fast_random() != crypto_fast_random());
+	assert_true(crypto_equal(a, a, sizeof a));
+	b[299] = (uint8_t)(a[299] ^ 1);
+	memcpy(b, a, 299);
+	assert_false(crypto_equal(a, b, sizeof a));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(sha256_of_the_standard),
+	    cmocka_unit_test(hmac_of_rfc_4231),
+	    cmocka_unit_test(threads_do_not_share_contexts),
+	    cmocka_unit_test(random_bytes_differ),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* the worker pool and fault points */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/worker.h"
+
+struct job {
+	struct work work;
+	atomic_int runs;
+	int order;
+};
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int ran;
+
+static void
+job_run(struct work *work)
+{
+	struct job *job = (struct job *)((char *)work - offsetof(struct job, work));
+
+	pthread_mutex_lock(&gate);
+	job->order = atomic_fetch_add(&ran, 1);
+	pthread_mutex_unlock(&gate);
+	atomic_fetch_add(&job->runs, 1);
+}
+
+static void
+every_job_runs_once_also_those_queued_at_the_end(void **state)
+{
+	struct worker_pool *pool = worker_pool_new("test", 4, 1000);
+	static struct job jobs[1000];
+
+	(void)state;
+	pthread_mutex_lock(&gate);
+	for (int i = 0; i < 1000; i++) {
+		jobs[i].work.run = job_run;
+		assert_true(worker_submit(pool, &jobs[i].work));
+	}
+	pthread_mutex_unlock(&gate);
+	worker_pool_free(pool);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(jobs[i].runs, 1);
+}
+
+static void
+a_full_queue_says_so_and_jobs_keep_their_order(void **state)
+{
+	struct worker_pool *pool = worker_pool_new("test", 1, 3);
+	struct job jobs[5] = {0};
+
+	(void)state;
+	ran = 0;
+	for (int i = 0; i < 5; i++)
+		jobs[i].work.run = job_run;
+	pthread_mutex_lock(&gate);
+	assert_true(worker_submit(pool, &jobs[0].work));
+	while (worker_queued(pool) > 0)
+		sched_yield(); /* until the thread has taken it, to wait at the gate */
+	for (int i = 1; i <= 3; i++)
+		assert_true(worker_submit(pool, &jobs[i].work));
+	assert_int_equal(worker_queued(pool), 3);
+	assert_false(worker_submit(pool, &jobs[4].work));
+	pthread_mutex_unlock(&gate);
+	worker_pool_free(pool);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(jobs[i].order, i);
+	assert_int_equal(jobs[4].runs, 0);
+}
+
+static void
+faults_hit_only_where_and_when_named(void **state)
+{
+	(void)state;
+	assert_false(fault_hit("a"));
+	assert_true(fault_setup("a:io,b-c:io:2,d:sleep:30:1"));
+	for (int i = 1; i <= 3; i++) {
+		int64_t start = clock_mono_ns();
+
+		assert_true(fault_hit("a"));
+		assert_int_equal(fault_hit("b-c"), i == 2);
+		assert_false(fault_hit("c"));
+		assert_false(fault_hit("d"));
+		assert_int_equal(clock_mono_ns() - start >= 30000000, i == 1);
+	}
+	assert_true(fault_setup(NULL));
+	assert_false(fault_hit("a"));
+	assert_true(fault_setup(""));
+	assert_false(atomic_load(&fault_armed));
+}
+
+static void
+malformed_specifications_change_nothing(void **state)
+{
+	static const char *const malformed[] = {"a",
+						"a:",
+						"a:io:",
+						"a:io:0",
+						"a:io:x",
+						"a:sleep",
+						"a:sleep:",
+						"a:sleep:-1",
+						"a:io,",
+						",a:io",
+						":io",
+						"a:kill:1:2",
+						"a:IO",
+						"a:io:99999999999999999999",
+						"a:sleep:99999999999"};
+
+	(void)state;
+	assert_true(fault_setup("here:io"));
+	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
+		if (fault_setup(malformed[i]))
+			fail_msg("%s was taken", malformed[i]);
+		assert_true(fault_hit("here"));
+	}
+	fault_setup(NULL);
+}
+
+static void
+kill_dies_at_the_named_passage(void **state)
+{
+	int pipe_ends[2], status;
+	char passed[8];
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(pipe_ends), 0);
+	child = fork();
+	if (child == 0) {
+		fault_setup("spot:kill:3");
+		for (;;) {
+			fault_hit("spot");
+			if (write(pipe_ends[1], "x", 1) != 1)
+				_exit(1);
+		}
+	}
+	close(pipe_ends[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(read(pipe_ends[0], passed, sizeof passed), 2);
+	close(pipe_ends[0]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_job_runs_once_also_those_queued_at_the_end),
+	    cmocka_unit_test(a_full_queue_says_so_and_jobs_keep_their_order),
+	    cmocka_unit_test(faults_hit_only_where_and_when_named),
+	    cmocka_unit_test(malformed_specifications_change_nothing),
+	    cmocka_unit_test(kill_dies_at_the_named_passage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
