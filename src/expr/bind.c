@@ -689,6 +689,8 @@ expr_bind(enum expr_kind kind, struct slice text, struct expr_params *params, st
 
 	if (text.len == 0)
 		return expr_fail(kind, err, "The expression can not be empty;");
+	if (text.len > EXPR_TEXT_MAX && kind == EXPR_UPDATE) /* updates do not tell how long they are */
+		return expr_fail(kind, err, "Expression size has exceeded the maximum allowed size;");
 	if (text.len > EXPR_TEXT_MAX)
 		return expr_fail(
 		    kind, err, "Expression size has exceeded the maximum allowed size; expression size: %zu", text.len);

@@ -4,7 +4,7 @@
  */
 #include "expr/expr_int.h"
 
-#define CONDITIONS_MAX (2 * KEY_ATTRS_MAX)
+#include <stdio.h>
 
 struct compiler {
 	struct expr *e;
@@ -109,12 +109,13 @@ compile_one(struct compiler *c, const struct node *n)
 	k->name = expr_path_head(e, expr_child(e, n, attr));
 	for (uint32_t i = 0; i < e->condition_count; i++)
 		if (slice_eq(e->conditions[i].name, k->name))
-			return fail(c, "KeyConditionExpressions must only contain one condition per key", NULL);
+			return fail(c,
+				    "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one "
+				    "condition per key",
+				    NULL);
 	k->op = key_op_of((enum expr_op)n->op, attr == 1);
 	k->low = e->values[expr_child(e, n, attr == 0 ? 1 : 0)->first];
 	k->high = n->op == EXPR_BETWEEN ? e->values[expr_child(e, n, 2)->first] : AV_NONE;
-	if (e->condition_count == CONDITIONS_MAX)
-		return fail(c, "Query key condition not supported", NULL);
 	e->condition_count++;
 	return true;
 }
@@ -137,7 +138,8 @@ key_condition_compile(struct expr *e, struct arena *arena)
 {
 	struct compiler c = {e, arena};
 
-	e->conditions = ARENA_ARRAY(arena, struct key_condition, CONDITIONS_MAX + 1);
+	/* each comparison has an operator and two operands at least */
+	e->conditions = ARENA_ARRAY(arena, struct key_condition, e->node_count / 3 + 1);
 	compile(&c, expr_node(e, e->root));
 }
 
@@ -216,22 +218,51 @@ tie_partition(const struct expr *e, const struct key_schema *schema, struct key_
 	return S_OK;
 }
 
-/* Equalities from the left, then at most one range, then nothing. */
+/*
+ * Several sort attributes: those before the last one that has a condition must be tied by equality. An engine's range
+ * is one run of keys only then.
+ */
+static enum status
+check_prefix(const struct expr *e, const struct key_schema *schema, struct err *err)
+{
+	char names[KEY_ATTRS_MAX * (KEY_ATTR_NAME_MAX + 2) + 1] = "";
+	size_t len = 0;
+	uint8_t last = 0;
+
+	for (uint8_t i = 0; i < schema->sort_count; i++)
+		if (condition_on(e, schema->sort[i].name) != NULL)
+			last = i;
+	for (uint8_t i = 0; i < last; i++) {
+		const struct key_condition *k = condition_on(e, schema->sort[i].name);
+
+		if (k != NULL && k->op == KEY_EQ)
+			continue;
+		len += (size_t)snprintf(names + len, sizeof names - len, "%s%.*s", len > 0 ? ", " : "",
+					SLICE_ARG(schema->sort[i].name));
+		if (len >= sizeof names)
+			break; /* names longer than a key attribute's may be: cut */
+	}
+	if (len == 0)
+		return S_OK;
+	return err_set(
+	    err, S_VALIDATION,
+	    "RANGE key attributes %s must have equality conditions specified in the query because a condition is "
+	    "present on key attribute %.*s",
+	    names, SLICE_ARG(schema->sort[last].name));
+}
+
 static enum status
 tie_sort(const struct expr *e, const struct key_schema *schema, struct key_range *ret, uint32_t *used, struct err *err)
 {
-	for (uint8_t i = 0; i < schema->sort_count; i++) {
+	enum status s = check_prefix(e, schema, err);
+
+	for (uint8_t i = 0; i < schema->sort_count && s == S_OK; i++) {
 		const struct key_attr *attr = &schema->sort[i];
 		const struct key_condition *k = condition_on(e, attr->name);
-		enum status s;
 
 		if (k == NULL)
 			return *used < e->condition_count ? fail_missed(attr, err) : S_OK;
 		s = check_operands(k, attr, err);
-		if (s != S_OK)
-			return s;
-		if (ret->op != KEY_ALL)
-			return fail_unsupported(err); /* a condition behind a range */
 		++*used;
 		if (k->op == KEY_EQ && i + 1 < schema->sort_count) {
 			ret->sort_equal[ret->sort_equal_count++] = k->low;
@@ -240,23 +271,28 @@ tie_sort(const struct expr *e, const struct key_schema *schema, struct key_range
 		ret->op = k->op;
 		ret->low = k->low;
 		ret->high = k->high;
+		if (k->op != KEY_EQ)
+			break; /* check_prefix(): nothing is tied behind a range */
 	}
-	return S_OK;
+	return s;
 }
 
 enum status
 expr_key_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret, struct err *err)
 {
-	uint32_t used = 0;
+	uint32_t used = 0, attrs = (uint32_t)schema->partition_count + schema->sort_count;
 	enum status s = expr_key_check(e, err);
 
 	*ret = (struct key_range){0};
 	if (s != S_OK)
 		return s;
-	if (schema->partition_count + schema->sort_count <= 2 && e->condition_count > 2)
-		return err_set(err, S_VALIDATION, "Conditions can be of length 1 or 2 only");
-	if (schema->partition_count == 1 && schema->sort_count == 0 && e->condition_count > 1)
+	if (attrs == 1 && e->condition_count > 1)
 		return fail_unsupported(err);
+	if (e->condition_count > attrs)
+		return err_set(err, S_VALIDATION,
+			       "The number of query conditions (%u) exceeds the number of key attributes defined in "
+			       "the schema (%u)",
+			       e->condition_count, attrs);
 	s = tie_partition(e, schema, ret, &used, err);
 	if (s == S_OK)
 		s = tie_sort(e, schema, ret, &used, err);

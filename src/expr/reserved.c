@@ -599,9 +599,9 @@ expr_is_reserved_word(struct slice word)
 	if (word.len == 0 || word.len >= sizeof upper)
 		return false;
 	for (size_t i = 0; i < word.len; i++) {
-		char c = word.data[i];
-
-		upper[i] = (char)(c & ~0x20); /* reserved words have letters only */
+		upper[i] = (char)(word.data[i] & ~0x20);
+		if (upper[i] < 'A' || upper[i] > 'Z')
+			return false; /* reserved words have letters only */
 	}
 	upper[word.len] = '\0';
 	return bsearch(upper, reserved_words, sizeof reserved_words / sizeof reserved_words[0],

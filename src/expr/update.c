@@ -48,21 +48,21 @@ fail_size(struct updater *u)
 	return err_set(u->err, S_VALIDATION, "Item size to update has exceeded the maximum allowed size");
 }
 
-/* A buf over arena memory for a value of at most so many bytes; it never grows. */
-static enum status
-room_for(struct updater *u, size_t bytes, struct buf *ret)
+/* A buf for a value of about so many bytes, to be ended by finish(); NULL when the item becomes too large. */
+static struct buf *
+begin(struct updater *u, size_t bytes)
 {
 	u->made_bytes += bytes;
-	if (u->made_bytes > VALUES_BYTES_MAX)
-		return fail_size(u);
-	*ret = (struct buf){arena_alloc(u->arena, bytes), 0, bytes};
-	return S_OK;
+	return u->made_bytes > VALUES_BYTES_MAX ? NULL : scratch_take();
 }
 
 static struct av
-av_of(const struct buf *b)
+finish(struct updater *u, struct buf *out)
 {
-	return (struct av){(const uint8_t *)b->data, (uint32_t)b->len};
+	struct av v = av_of_buf(u->arena, out, 0);
+
+	scratch_give(out);
+	return v;
 }
 
 /* What av_iter() will walk, as bytes. */
@@ -97,20 +97,19 @@ arithmetic(struct updater *u, enum expr_op op, struct av a, struct av b, struct 
 static enum status
 list_append(struct updater *u, struct av a, struct av b, struct av *ret)
 {
-	struct buf out;
+	struct buf *out;
 	size_t mark;
-	enum status s;
 
 	if (av_type(a) != AV_L || av_type(b) != AV_L)
 		return fail_type(u);
-	s = room_for(u, (size_t)a.len + b.len, &out);
-	if (s != S_OK)
-		return s;
-	mark = av_open(&out, TAG_L);
-	buf_put_slice(&out, body_of(a));
-	buf_put_slice(&out, body_of(b));
-	av_close_list(&out, mark, av_count(a) + av_count(b));
-	*ret = av_of(&out);
+	out = begin(u, (size_t)a.len + b.len);
+	if (out == NULL)
+		return fail_size(u);
+	mark = av_open(out, TAG_L);
+	buf_put_slice(out, body_of(a));
+	buf_put_slice(out, body_of(b));
+	av_close_list(out, mark, av_count(a) + av_count(b));
+	*ret = finish(u, out);
 	return S_OK;
 }
 
@@ -168,21 +167,21 @@ merge_sets(struct updater *u, struct av a, struct av b, bool unite, struct av *r
 	struct av_iter left = av_iter(a), right = av_iter(b);
 	bool more_left = av_next(&left), more_right = av_next(&right);
 	uint32_t count = 0;
-	struct buf out;
+	struct buf *out = begin(u, (size_t)a.len + (unite ? b.len : 0));
 	size_t mark;
-	enum status s = room_for(u, (size_t)a.len + (unite ? b.len : 0), &out);
+	enum status s;
 
-	if (s != S_OK)
-		return s;
-	mark = av_open(&out, (enum av_tag)a.data[0]);
+	if (out == NULL)
+		return fail_size(u);
+	mark = av_open(out, (enum av_tag)a.data[0]);
 	while (more_left || (unite && more_right)) {
 		int order = !more_right ? -1 : !more_left ? 1 : slice_cmp(left.element, right.element);
 
 		if (order < 0 || (order == 0 && unite)) {
-			av_put_element(&out, left.element);
+			av_put_element(out, left.element);
 			count++;
 		} else if (order > 0 && unite) {
-			av_put_element(&out, right.element);
+			av_put_element(out, right.element);
 			count++;
 		}
 		if (order <= 0)
@@ -190,12 +189,10 @@ merge_sets(struct updater *u, struct av a, struct av b, bool unite, struct av *r
 		if (order >= 0)
 			more_right = av_next(&right);
 	}
-	if (count == 0) {
+	s = av_close_set(out, mark, count, &(struct slice){0}); /* distinct: the merge saw to it */
+	*ret = finish(u, out);
+	if (count == 0)
 		*ret = AV_NONE;
-		return S_OK;
-	}
-	s = av_close_set(&out, mark, count, &(struct slice){0});
-	*ret = av_of(&out);
 	return s;
 }
 
