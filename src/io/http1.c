@@ -71,12 +71,15 @@ static int
 on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
 	struct request *r = ((struct conn *)parser->data)->reading;
-	struct http_header *h = &r->headers[r->x.header_count - 1];
+	struct http_header *h;
 
 	if (!header_bytes_fit(r, len))
 		return fail(r, 431);
 	if (r->part == PART_BODY)
 		return 0;
+	if (r->x.header_count == 0)
+		return fail(r, 400);
+	h = &r->headers[r->x.header_count - 1];
 	if (r->part == PART_NAME)
 		h->value = slice_of(at, len);
 	else if (at == h->value.data + h->value.len)
@@ -91,6 +94,7 @@ on_header_value(llhttp_t *parser, const char *at, size_t len)
 static void
 spill(struct request *r)
 {
+	(void)request_count_body(r, r->x.raw_body.len); /* a block at most; on_body() looks at the total */
 	buf_put_slice(&r->body, r->x.raw_body);
 	r->x.raw_body = SLICE_NONE;
 	r->spilled = true;
@@ -103,6 +107,9 @@ headers_fit_together(struct request *r, const llhttp_t *parser)
 
 	for (size_t i = 0; i < r->x.header_count; i++) {
 		struct http_header *h = &r->headers[i];
+
+		if (h->name.len == 0)
+			return false;
 
 		while (h->value.len > 0 &&
 		       (h->value.data[h->value.len - 1] == ' ' || h->value.data[h->value.len - 1] == '\t'))
