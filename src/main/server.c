@@ -321,6 +321,7 @@ server_run(const struct config *config)
 
 	/* before the first thread starts, so that all of them leave signals to this one */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not the end of the process */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

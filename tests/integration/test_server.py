@@ -1,0 +1,312 @@
+"""The program itself: options, data directory, signals, health, figures."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import ROOT, create, make_client
+from raw_http import Connection, request_bytes
+from stator_server import binary, clean_environment
+
+
+def run(*args, env=None, seconds=30):
+    return subprocess.run(
+        [binary(), *map(str, args)], capture_output=True, text=True, timeout=seconds, env=clean_environment(env), stdin=subprocess.DEVNULL
+    )
+
+
+# ---- options ----
+
+
+def test_help_is_for_people():
+    for args in (("--help",), ("help",), ()):
+        out = run(*args)
+        assert out.returncode == 0 and "serve" in out.stdout and "bench" in out.stdout
+    for command in ("serve", "bench"):
+        out = run(command, "--help")
+        assert out.returncode == 0
+        assert "Usage: stator" in out.stdout and "Examples" in out.stdout
+        assert max(map(len, out.stdout.splitlines())) <= 120
+
+
+def test_version():
+    assert re.fullmatch(r"stator \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (("serv",), 'did you mean "serve"'),
+        (("serve", "--lissten", "x"), "did you mean --listen?"),
+        (("serve", "--nothing-like-it"), "--help"),
+        (("serve", "extra"), "unexpected argument"),
+        (("serve", "--data"), "needs a value"),
+        (("serve", "--threads", "many"), "not a number"),
+        (("serve", "--threads", "-1"), "not between"),
+        (("serve", "--cache-bytes", "64Q"), "not a size"),
+        (("serve", "--log-format", "xml"), "not one of text, json"),
+        (("serve", "--ephemeral=maybe"), "neither true nor false"),
+        (("serve", "--ephemeral", "--data", "/tmp/x"), "choose one"),
+        (("serve", "--region", "Up/Down"), "no region name"),
+        (("serve", "--region", "a", "--region", "a"), "given twice"),
+        (("serve", "--account", "12"), "12 digits"),
+        (("serve", "--tls-cert", "x"), "belong together"),
+        (("bench", "--threads", "8", "--connections", "2"), "--connections"),
+    ],
+)
+def test_wrong_calls_are_explained(args, message):
+    out = run(*args)
+    assert out.returncode == 2
+    assert message in out.stderr and out.stdout == ""
+
+
+def test_wrong_variables_are_explained():
+    out = run("serve", env={"STATOR_THREADS": "many"})
+    assert out.returncode == 2 and "STATOR_THREADS" in out.stderr
+
+
+def test_options_from_the_environment(start_server):
+    server = start_server(env={"STATOR_EPHEMERAL": "yes", "STATOR_REGION": "eu-west-1,eu-north-1", "STATOR_CACHE_BYTES": "8M"})
+    assert make_client(server.endpoint, region="eu-north-1").list_tables()["TableNames"] == []
+    assert "eu-west-1" in json.dumps(server.health())
+
+
+def test_docs_list_every_option():
+    assert (ROOT / "docs" / "OPTIONS.md").read_text() == run("options-markdown").stdout
+
+
+# ---- data directory ----
+
+
+def test_a_second_server_is_refused(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "d")
+    out = run("serve", "--data", tmp_path / "d", "--listen", "127.0.0.1:0")
+    assert out.returncode == 1
+    assert "in use" in out.stderr and str(server.pid) in out.stderr
+    assert server.health()
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    (tmp_path / "VERSION").write_text("stator data format 999\n")
+    out = run("serve", "--data", tmp_path, "--listen", "127.0.0.1:0")
+    assert out.returncode == 1 and "newer" in out.stderr and "999" in out.stderr
+
+
+def test_strangers_files_are_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    out = run("serve", "--data", tmp_path, "--listen", "127.0.0.1:0")
+    assert out.returncode == 1 and "not empty" in out.stderr
+    assert [p.name for p in tmp_path.iterdir() if p.name != "LOCK"] == ["letter.txt"]
+
+
+def test_a_missing_directory_is_made(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "deep" / "er" / "data", "--region", "us-east-1", "--region", "eu-west-1")
+    assert server.stop() == 0
+    found = {p.name for p in (tmp_path / "deep" / "er" / "data").iterdir()}
+    assert {"VERSION", "LOCK", "us-east-1", "eu-west-1"} <= found
+
+
+def test_a_taken_port_is_explained(start_server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        out = run("serve", "--ephemeral", "--listen", f"127.0.0.1:{port}")
+    assert out.returncode == 1 and str(port) in out.stderr
+
+
+def test_ephemeral_leaves_nothing(start_server, tmp_path):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    server = start_server("--ephemeral", env={"TMPDIR": str(folder)})
+    create(make_client(server.endpoint), "pk:S")
+    assert list(folder.iterdir())
+    assert server.stop() == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_data_is_there_after_a_restart(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "d", "--control-plane-delay", "0")
+    client = make_client(server.endpoint)
+    name = create(client, "pk:S", Tags=[{"Key": "k", "Value": "v"}])
+    client.put_item(TableName=name, Item={"pk": {"S": "a"}, "n": {"N": "1.50"}})
+    before = client.describe_table(TableName=name)["Table"]
+    assert server.stop() == 0
+    client = make_client(start_server("--data", tmp_path / "d").endpoint)
+    assert client.get_item(TableName=name, Key={"pk": {"S": "a"}})["Item"] == {"pk": {"S": "a"}, "n": {"N": "1.5"}}
+    after = client.describe_table(TableName=name)["Table"]
+    assert (after["TableId"], after["CreationDateTime"]) == (before["TableId"], before["CreationDateTime"])
+    assert after["ItemCount"] == 1
+    assert client.list_tags_of_resource(ResourceArn=after["TableArn"])["Tags"] == [{"Key": "k", "Value": "v"}]
+
+
+# ---- signals ----
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly(start_server, number):
+    server = start_server("--ephemeral")
+    idle = Connection(server)
+    began = time.monotonic()
+    server.signal(number)
+    assert server.wait() == 0
+    assert time.monotonic() - began < 5
+    assert idle.is_closed()
+
+
+def test_what_is_in_flight_is_answered(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "d", "--control-plane-delay", "0", "--min-free", "1M")
+    client = make_client(server.endpoint)
+    name = create(client, "pk:S")
+    acknowledged, broken = [], []
+
+    def write(worker):
+        i = 0
+        with Connection(server) as c:
+            while True:
+                key = f"{worker}-{i}"
+                try:
+                    answer = c.call("PutItem", {"TableName": name, "Item": {"pk": {"S": key}}})
+                except (EOFError, ConnectionError) as end:
+                    if end.args and isinstance(end.args[0], bytes) and end.args[0]:
+                        broken.append(end.args[0])
+                    return
+                assert answer.status == 200
+                acknowledged.append(key)
+                i += 1
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert not broken, "an answer was cut"
+    assert len(acknowledged) > 20
+    client = make_client(start_server("--data", tmp_path / "d").endpoint)
+    found = {item["pk"]["S"] for page in client.get_paginator("scan").paginate(TableName=name) for item in page["Items"]}
+    assert set(acknowledged) <= found
+
+
+def test_a_second_signal_ends_it_at_once(start_server):
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "60000", "--write-timeout", "60000")
+    client = make_client(server.endpoint)
+    name = create(client, "pk:S")
+    client.put_item(TableName=name, Item={"pk": {"S": "a"}, "x": {"S": "y" * 390_000}})
+    deaf = Connection(server)
+    deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.send(request_bytes(deaf.host, "GetItem", {"TableName": name, "Key": {"pk": {"S": "a"}}}) * 40)
+    time.sleep(0.5)
+    server.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert server.process.poll() is None, "it should wait for the answers in progress"
+    server.expected_code = 1
+    server.signal(signal.SIGTERM)
+    assert server.wait(5) == 1
+    deaf.socket.close()
+
+
+def test_the_drain_timeout_ends_the_wait(start_server):
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "300", "--write-timeout", "60000")
+    client = make_client(server.endpoint)
+    name = create(client, "pk:S")
+    client.put_item(TableName=name, Item={"pk": {"S": "a"}, "x": {"S": "y" * 390_000}})
+    deaf = Connection(server)
+    deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.send(request_bytes(deaf.host, "GetItem", {"TableName": name, "Key": {"pk": {"S": "a"}}}) * 40)
+    time.sleep(0.5)
+    assert server.stop(10) == 0
+    deaf.socket.close()
+
+
+# ---- what it tells ----
+
+
+def test_health(server):
+    health = server.health()
+    assert health["http"] == f"{server.host}:{server.port}" or health["addresses"]["http"] == f"{server.host}:{server.port}"
+    assert health["version"]
+    assert "us-east-1" in json.dumps(health)
+
+
+def test_metrics_count_requests(start_server):
+    server = start_server("--ephemeral")
+    client = make_client(server.endpoint)
+    for _ in range(3):
+        client.list_tables()
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_item(TableName="no-such-table", Key={"pk": {"S": "a"}})
+    text = server.get("/metrics")
+    assert server.metric("stator_requests_total", operation="ListTables") == 3
+    assert server.metric("stator_errors_total", operation="GetItem") == 1
+    assert server.metric("stator_request_seconds_count", operation="ListTables") == 3
+    assert "stator_engine_" in text
+    for line in text.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) \w+ .*|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [-+.\w]+', line), line
+
+
+def test_log_lines_are_json(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "d", "--log-level", "debug")
+    make_client(server.endpoint).list_tables()
+    server.stop()
+    lines = server.log().splitlines()
+    assert lines and all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_text_ready_shows_what_to_type(tmp_path):
+    process = subprocess.Popen(
+        [binary(), "serve", "--ephemeral", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean_environment()
+    )
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    text = first + process.stdout.read()
+    assert process.wait(30) == 0
+    endpoint = re.search(r"ready at (http://\S+:\d+)", text)[1]
+    assert text.count(f"--endpoint-url {endpoint}") == 3
+
+
+@pytest.mark.figures
+def test_ready_and_small(start_server, tmp_path):
+    """Ready in under 50 ms on an empty directory, idle under 30 MB."""
+    ready = []
+    for i in range(5):
+        server = start_server("--data", tmp_path / f"d{i}")
+        ready.append(server.ready["ready_us"] / 1000)
+        memory = server.memory_bytes() / 1e6
+        server.stop()
+    assert min(ready) < 50, ready
+    assert memory < 30, memory
+
+
+def test_bench_measures(server, tmp_path):
+    for workload in ("get", "put", "update", "query", "batchwrite", "mix"):
+        out = run("bench", "--endpoint", server.endpoint, "--workload", workload, "--seconds", 1, "--warmup", 100, "--items", 200, "--query-items", 20, "--connections", 8, "--table", f"bench-{os.getpid()}", "--json", seconds=120)
+        assert out.returncode == 0, out.stderr
+        result = json.loads(out.stdout)
+        assert result["failures"] == 0 and result["requests"] > 50
+        assert 0 < result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
+    assert not any(name.startswith("bench-") for name in make_client(server.endpoint).list_tables()["TableNames"])
+
+
+def test_bench_keeps_a_rate(server):
+    out = run("bench", "--endpoint", server.endpoint, "--rate", 200, "--seconds", 2, "--warmup", 200, "--items", 100, "--connections", 4, "--json")
+    assert out.returncode == 0, out.stderr
+    assert 180 <= json.loads(out.stdout)["requests_per_second"] <= 220
+
+
+def test_bench_raw(server):
+    out = run("bench", "--endpoint", server.endpoint, "--raw-get", "/health", "--seconds", 1, "--warmup", 0, "--connections", 4, "--json")
+    assert out.returncode == 0 and json.loads(out.stdout)["requests"] > 50
+
+
+def test_bench_tells_what_failed(server, start_server):
+    out = run("bench", "--endpoint", "http://127.0.0.1:1", "--seconds", 1)
+    assert out.returncode == 1 and "cannot connect" in out.stderr
