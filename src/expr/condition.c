@@ -2,6 +2,8 @@
 #include "expr/expr_int.h"
 #include "model/number.h"
 
+_Static_assert(SMALL_NUMBER_MAX == 2 + NUMBER_ENCODED_MAX, "room for any number");
+
 /* Depth is bounded: the parser's limit. */
 static bool holds(const struct expr *e, const struct node *n, struct av item);
 

@@ -183,6 +183,15 @@ extern const char *const expr_op_names[];   /* as messages print them: "<", "BET
 #define expr_fail(kind, err, format, ...)                                                                              \
 	err_set((err), S_VALIDATION, "Invalid %s: " format, expr_kind_names[kind], ##__VA_ARGS__)
 
+/* slice_cmp() for names: most differ in their first byte. */
+static inline int
+name_cmp(struct slice a, struct slice b)
+{
+	if (a.len > 0 && b.len > 0 && a.data[0] != b.data[0])
+		return (uint8_t)a.data[0] < (uint8_t)b.data[0] ? -1 : 1;
+	return slice_cmp(a, b);
+}
+
 /* Order of two path elements that lie in one container: indexes by number, then names by bytes. */
 int path_elem_cmp(const struct path_elem *a, const struct path_elem *b);
 /* What hangs at the path below v; AV_NONE when there is nothing. */
@@ -198,8 +207,7 @@ void key_condition_compile(struct expr *e, struct arena *arena);
 /* The item reduced to ascending paths without overlaps; appends a map, maybe an empty one. */
 void paths_project(struct buf *out, struct av item, const struct path_ref *paths, uint32_t count);
 
-/* Bytes of an N made on the fly, for size(). */
-#define SMALL_NUMBER_MAX (2 + NUMBER_BYTES_MAX)
-#define NUMBER_BYTES_MAX 24
+/* Bytes of an N made on the fly, for size(): tag, length, number encoding (at most NUMBER_ENCODED_MAX). */
+#define SMALL_NUMBER_MAX (2 + 24)
 
 #endif

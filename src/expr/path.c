@@ -13,7 +13,7 @@ path_elem_cmp(const struct path_elem *a, const struct path_elem *b)
 	}
 	if (a->name.data == b->name.data && a->name.len == b->name.len)
 		return 0;
-	return slice_cmp(a->name, b->name);
+	return name_cmp(a->name, b->name);
 }
 
 struct av

@@ -34,22 +34,19 @@ project_map(struct buf *out, struct av map, const struct path_ref *paths, uint32
 
 	for (uint32_t i = 0; i < count && more;) {
 		struct group g = next_group(paths, i, count, depth);
-		int order = slice_cmp(it.name, g.elem->name);
+		size_t before = out->len;
+		int order;
 
-		if (order < 0) {
-			more = av_next(&it);
-			continue;
-		}
-		if (order == 0) {
-			size_t before = out->len;
-
-			av_put_name(out, it.name);
-			if (project_below(out, it.value, &g, depth))
-				put++;
-			else
-				out->len = before;
-		}
+		while ((order = name_cmp(it.name, g.elem->name)) < 0 && (more = av_next(&it)))
+			;
 		i += g.count;
+		if (!more || order != 0)
+			continue;
+		av_put_name(out, it.name);
+		if (project_below(out, it.value, &g, depth))
+			put++;
+		else
+			out->len = before;
 	}
 	return put;
 }

@@ -354,14 +354,15 @@ write_map(struct buf *out, struct av old, const struct span *all)
 
 	for (uint32_t i = 0; i < all->count;) {
 		struct span g = next_group(all, i);
-		int order = more ? slice_cmp(it.name, elem_of(&g)->name) : 1;
 		enum decision decision = ends_here(&g) ? g.changes[0].decision : PUT;
+		int order = 1;
 
-		if (order < 0) {
+		while (more && (order = name_cmp(it.name, elem_of(&g)->name)) < 0) {
 			entry = it.at;
 			more = av_next(&it);
-			continue;
 		}
+		if (!more)
+			order = 1;
 		i += g.count;
 		if (decision == KEEP || (decision == DROP && order > 0))
 			continue;
