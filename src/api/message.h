@@ -50,7 +50,6 @@
 	"Expression parameters: {%s}"
 #define MSG_NAMES_WITHOUT         "ExpressionAttributeNames can only be specified when using expressions"
 #define MSG_VALUES_WITHOUT        "ExpressionAttributeValues can only be specified when using expressions: %s null"
-#define MSG_VALUES_INVALID        "ExpressionAttributeValues contains invalid value: %s for key %.*s"
 #define MSG_LEGACY                "The legacy parameter %s is not offered by this version of Stator: use %s"
 #define MSG_DUPLICATE_ATTRIBUTE   "One or more parameter values were invalid: Duplicate value in attribute name: %.*s"
 #define MSG_RETURN_OLD_ONLY       "ReturnValues can only be ALL_OLD or NONE"

@@ -88,14 +88,9 @@ request_refuse_legacy(const struct member *legacy, const char *const *instead, s
 enum status
 request_check_params(const struct in_params *params, bool any_expression, struct err *err)
 {
-	enum status s;
-
 	if (!params->p.has_names && !params->p.has_values)
 		return S_OK;
-	s = expr_params_check(&params->p, any_expression, err);
-	if (s == S_OK && params->failure != NULL)
-		s = err_set(err, S_VALIDATION, MSG_VALUES_INVALID, params->failure, SLICE_ARG(params->failed_key));
-	return s;
+	return expr_params_check(&params->p, any_expression, err);
 }
 
 enum status

@@ -303,10 +303,10 @@ read_values(struct reader *r, struct in_params *in)
 		value = &in->p.values[in->p.value_count++];
 		*value = (struct expr_value){.placeholder = placeholder};
 		s = av_read_json(&r->json, r->json.arena, &value->value, r->err);
-		if (s == S_VALIDATION && in->failure == NULL) {
-			in->failure = arena_dup(r->json.arena, slice_str(r->err->message)).data;
-			in->failed_key = placeholder;
-		} else if (s != S_OK && s != S_VALIDATION) {
+		if (s == S_VALIDATION) { /* told when the expressions are looked at */
+			value->invalid = arena_dup(r->json.arena, slice_str(r->err->message));
+			value->value = AV_NONE;
+		} else if (s != S_OK) {
 			r->told = s == S_SERIALIZATION;
 			json_fail(&r->json, "broken value");
 			return;

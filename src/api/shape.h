@@ -68,12 +68,7 @@ struct in_item {
 };
 struct in_params {
 	struct expr_params p;
-	const char *failure; /* of the first broken value */
-	struct slice failed_key;
 };
-
-#define SHAPE_NO_MIN INT64_MIN
-#define SHAPE_NO_MAX INT64_MAX
 
 #define FIELD_REQUIRED  1u /* "Member must not be null" */
 #define FIELD_PARAMETER 2u /* "The parameter 'X' is required but was not present in the request" */

@@ -173,7 +173,8 @@ expect_error(const char *operation, const char *body, const char *name, const ch
 
 #define expect_invalid(operation, body, message) expect_error(operation, body, "ValidationException", message)
 
-/* h: pk S; c: pk S and sk S, local index l (ls S, keys only), global indexes g (gk S, ALL) and i (gk S, sk S; INCLUDE inc) */
+/* h: pk S; c: pk S and sk S, local index l (ls S, keys only), global indexes g (gk S, ALL) and i (gk S, sk S; INCLUDE
+ * inc) */
 static inline void
 create_tables(void)
 {
@@ -182,15 +183,17 @@ create_tables(void)
 				 "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}");
 	expect_ok("CreateTable",
 		  "{'TableName':'composite','BillingMode':'PAY_PER_REQUEST',"
-		  "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'},{'AttributeName':'sk','AttributeType':'S'},"
+		  "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'},{'AttributeName':'sk','"
+		  "AttributeType':'S'},"
 		  "{'AttributeName':'ls','AttributeType':'S'},{'AttributeName':'gk','AttributeType':'S'}],"
 		  "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'},{'AttributeName':'sk','KeyType':'RANGE'}],"
 		  "'LocalSecondaryIndexes':[{'IndexName':'loc','KeySchema':[{'AttributeName':'pk','KeyType':'HASH'},"
 		  "{'AttributeName':'ls','KeyType':'RANGE'}],'Projection':{'ProjectionType':'KEYS_ONLY'}}],"
 		  "'GlobalSecondaryIndexes':[{'IndexName':'glo','KeySchema':[{'AttributeName':'gk','KeyType':'HASH'}],"
-		  "'Projection':{'ProjectionType':'ALL'}},{'IndexName':'inc','KeySchema':[{'AttributeName':'gk','KeyType':'HASH'},"
+		  "'Projection':{'ProjectionType':'ALL'}},{'IndexName':'inc','KeySchema':[{'AttributeName':'gk','"
+		  "KeyType':'HASH'},"
 		  "{'AttributeName':'sk','KeyType':'RANGE'}],'Projection':{'ProjectionType':'INCLUDE',"
-		  "'NonKeyAttributes':['some']}}]}");
+		  "'NonKeyAttributes':['more']}}]}");
 	wait_active("hash");
 	wait_active("composite");
 }

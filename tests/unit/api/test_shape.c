@@ -1,7 +1,7 @@
 /* What is told about requests that break the model, in the service's words and order. */
 #include "api_fixture.h"
 
-#define SERIALIZATION "SerializationException"
+#define SERIALIZATION  "SerializationException"
 #define NULL_AT(where) "Value null at '" where "' failed to satisfy constraint: Member must not be null"
 
 static void
@@ -17,7 +17,8 @@ wrong_json_types_are_serialization_errors(void **state)
 	expect_error("GetItem", "{'TableName':true}", SERIALIZATION, "TRUE_VALUE cannot be converted to String");
 	expect_error("GetItem", "{'TableName':[]}", SERIALIZATION,
 		     "Unrecognized collection type class java.lang.String");
-	expect_error("GetItem", "{'TableName':{}}", SERIALIZATION, "Start of structure or map found where not expected");
+	expect_error("GetItem", "{'TableName':{}}", SERIALIZATION,
+		     "Start of structure or map found where not expected");
 	expect_error("GetItem", "{'ConsistentRead':1}", SERIALIZATION, "NUMBER_VALUE cannot be converted to Boolean");
 	expect_error("GetItem", "{'ConsistentRead':'maybe'}", SERIALIZATION, "Unexpected token received from parser");
 	expect_error("GetItem", "{'AttributesToGet':'a'}", SERIALIZATION, "Unexpected field type");
@@ -60,21 +61,25 @@ static void
 a_table_name_is_told_alone(void **state)
 {
 	(void)state;
-	expect_invalid("PutItem", "{'TableName':'','Item':{},'ReturnValues':'INVALID'}",
-		       "1 validation error detected: Value '' at 'tableName' failed to satisfy constraint: Member must have "
-		       "length greater than or equal to 1");
-	expect_invalid("CreateTable", "{'TableName':'ab','AttributeDefinitions':[],'KeySchema':[]}",
-		       "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have "
-		       "length greater than or equal to 3");
-	expect_invalid("PutItem", "{'TableName':'bad table!@#','Item':{}}",
-		       "1 validation error detected: Value 'bad table!@#' at 'tableName' failed to satisfy constraint: Member "
-		       "must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
-	expect_invalid("UpdateItem", "{'TableName':'','ReturnConsumedCapacity':'X','ReturnValues':'Y'}",
-		       "4 validation errors detected: Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: "
-		       "Member must satisfy enum value set: [INDEXES, TOTAL, NONE]; Value '' at 'tableName' failed to satisfy "
-		       "constraint: Member must have length greater than or equal to 1; Value 'Y' at 'returnValues' failed to "
-		       "satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, "
-		       "UPDATED_NEW]; " NULL_AT("key"));
+	expect_invalid(
+	    "PutItem", "{'TableName':'','Item':{},'ReturnValues':'INVALID'}",
+	    "1 validation error detected: Value '' at 'tableName' failed to satisfy constraint: Member must have "
+	    "length greater than or equal to 1");
+	expect_invalid(
+	    "CreateTable", "{'TableName':'ab','AttributeDefinitions':[],'KeySchema':[]}",
+	    "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have "
+	    "length greater than or equal to 3");
+	expect_invalid(
+	    "PutItem", "{'TableName':'bad table!@#','Item':{}}",
+	    "1 validation error detected: Value 'bad table!@#' at 'tableName' failed to satisfy constraint: Member "
+	    "must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
+	expect_invalid(
+	    "UpdateItem", "{'TableName':'','ReturnConsumedCapacity':'X','ReturnValues':'Y'}",
+	    "4 validation errors detected: Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: "
+	    "Member must satisfy enum value set: [INDEXES, TOTAL, NONE]; Value '' at 'tableName' failed to satisfy "
+	    "constraint: Member must have length greater than or equal to 1; Value 'Y' at 'returnValues' failed to "
+	    "satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, "
+	    "UPDATED_NEW]; " NULL_AT("key"));
 }
 
 static void
@@ -87,7 +92,8 @@ long_table_name(void **state)
 	name[256] = '\0';
 	snprintf(body, sizeof body, "{'TableName':'%s','Item':{}}", name);
 	snprintf(expected, sizeof expected,
-		 "1 validation error detected: Value '%s' at 'tableName' failed to satisfy constraint: Member must have length "
+		 "1 validation error detected: Value '%s' at 'tableName' failed to satisfy constraint: Member must "
+		 "have length "
 		 "less than or equal to 255",
 		 name);
 	expect_invalid("PutItem", body, expected);
@@ -97,86 +103,107 @@ static void
 enums_ranges_and_lengths_come_in_member_order(void **state)
 {
 	(void)state;
-	expect_invalid("Scan",
-		       "{'TableName':'abc','Select':'hi','IndexName':'a;','TotalSegments':0,'ReturnConsumedCapacity':'hi',"
-		       "'Segment':-1,'Limit':-1,'AttributesToGet':[]}",
-		       "8 validation errors detected: Value 'hi' at 'select' failed to satisfy constraint: Member must satisfy enum "
-		       "value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]; "
-		       "Value 'a;' at 'indexName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
-		       "[a-zA-Z0-9_.-]+; "
-		       "Value 'a;' at 'indexName' failed to satisfy constraint: Member must have length greater than or equal to 3; "
-		       "Value '0' at 'totalSegments' failed to satisfy constraint: Member must have value greater than or equal to "
-		       "1; "
-		       "Value 'hi' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: "
-		       "[INDEXES, TOTAL, NONE]; "
-		       "Value '-1' at 'segment' failed to satisfy constraint: Member must have value greater than or equal to 0; "
-		       "Value '-1' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1; "
-		       "Value '[]' at 'attributesToGet' failed to satisfy constraint: Member must have length greater than or equal "
-		       "to 1");
+	expect_invalid(
+	    "Scan",
+	    "{'TableName':'abc','Select':'hi','IndexName':'a;','TotalSegments':0,'ReturnConsumedCapacity':'hi',"
+	    "'Segment':-1,'Limit':-1,'AttributesToGet':[]}",
+	    "8 validation errors detected: Value 'hi' at 'select' failed to satisfy constraint: Member must satisfy "
+	    "enum "
+	    "value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]; "
+	    "Value 'a;' at 'indexName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+	    "[a-zA-Z0-9_.-]+; "
+	    "Value 'a;' at 'indexName' failed to satisfy constraint: Member must have length greater than or equal to "
+	    "3; "
+	    "Value '0' at 'totalSegments' failed to satisfy constraint: Member must have value greater than or equal "
+	    "to "
+	    "1; "
+	    "Value 'hi' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: "
+	    "[INDEXES, TOTAL, NONE]; "
+	    "Value '-1' at 'segment' failed to satisfy constraint: Member must have value greater than or equal to 0; "
+	    "Value '-1' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1; "
+	    "Value '[]' at 'attributesToGet' failed to satisfy constraint: Member must have length greater than or "
+	    "equal "
+	    "to 1");
 	expect_invalid("Query", "{'TableName':'abc','Limit':0,'KeyConditionExpression':'a = :a'}",
-		       "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater "
+		       "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have "
+		       "value greater "
 		       "than or equal to 1");
-	expect_invalid("ListTables", "{'Limit':101,'ExclusiveStartTableName':'a;'}",
-		       "3 validation errors detected: Value '101' at 'limit' failed to satisfy constraint: Member must have value "
-		       "less than or equal to 100; Value 'a;' at 'exclusiveStartTableName' failed to satisfy constraint: Member must "
-		       "satisfy regular expression pattern: [a-zA-Z0-9_.-]+; Value 'a;' at 'exclusiveStartTableName' failed to "
-		       "satisfy constraint: Member must have length greater than or equal to 3");
+	expect_invalid(
+	    "ListTables", "{'Limit':101,'ExclusiveStartTableName':'a;'}",
+	    "3 validation errors detected: Value '101' at 'limit' failed to satisfy constraint: Member must have value "
+	    "less than or equal to 100; Value 'a;' at 'exclusiveStartTableName' failed to satisfy constraint: Member "
+	    "must "
+	    "satisfy regular expression pattern: [a-zA-Z0-9_.-]+; Value 'a;' at 'exclusiveStartTableName' failed to "
+	    "satisfy constraint: Member must have length greater than or equal to 3");
 }
 
 static void
 members_of_lists_have_paths(void **state)
 {
 	(void)state;
-	expect_invalid("CreateTable",
-		       "{'TableName':'abc','BillingMode':'PAY_PER_REQUEST','AttributeDefinitions':[{'AttributeName':'pk',"
-		       "'AttributeType':'X'}],'KeySchema':[{'AttributeName':'pk','KeyType':'INVALID'}]}",
-		       "2 validation errors detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy "
-		       "constraint: Member must satisfy enum value set: [B, N, S]; Value 'INVALID' at 'keySchema.1.member.keyType' "
-		       "failed to satisfy constraint: Member must satisfy enum value set: [HASH, RANGE]");
-	expect_invalid("CreateTable",
-		       "{'TableName':'abc','AttributeDefinitions':[],'KeySchema':[{'AttributeName':'a','KeyType':'HASH'},"
-		       "{'AttributeName':'b','KeyType':'RANGE'},{'AttributeName':'c','KeyType':'RANGE'}]}",
-		       "1 validation error detected: Value '[KeySchemaElement(attributeName=a, keyType=HASH), "
-		       "KeySchemaElement(attributeName=b, keyType=RANGE), KeySchemaElement(attributeName=c, keyType=RANGE)]' at "
-		       "'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2");
-	expect_invalid("CreateTable",
-		       "{'TableName':'abc','AttributeDefinitions':[],'KeySchema':[{'AttributeName':'a','KeyType':'HASH'}],"
-		       "'LocalSecondaryIndexes':[{'IndexName':'l1','KeySchema':[{'AttributeName':'a','KeyType':'HASH'}],"
-		       "'Projection':{}}],'GlobalSecondaryIndexes':[{'IndexName':'g1','KeySchema':[{'AttributeName':'a',"
-		       "'KeyType':'HASH'}],'Projection':{}}]}",
-		       "2 validation errors detected: Value 'g1' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy "
-		       "constraint: Member must have length greater than or equal to 3; Value 'l1' at "
-		       "'localSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length greater than "
-		       "or equal to 3");
-	expect_invalid("UpdateTable", "{'TableName':'abc','GlobalSecondaryIndexUpdates':[{'Update':{}}]}",
-		       "1 validation error detected: " NULL_AT("globalSecondaryIndexUpdates.1.member.update.indexName"));
+	expect_invalid(
+	    "CreateTable",
+	    "{'TableName':'abc','BillingMode':'PAY_PER_REQUEST','AttributeDefinitions':[{'AttributeName':'pk',"
+	    "'AttributeType':'X'}],'KeySchema':[{'AttributeName':'pk','KeyType':'INVALID'}]}",
+	    "2 validation errors detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to "
+	    "satisfy "
+	    "constraint: Member must satisfy enum value set: [B, N, S]; Value 'INVALID' at "
+	    "'keySchema.1.member.keyType' "
+	    "failed to satisfy constraint: Member must satisfy enum value set: [HASH, RANGE]");
+	expect_invalid(
+	    "CreateTable",
+	    "{'TableName':'abc','AttributeDefinitions':[],'KeySchema':[{'AttributeName':'a','KeyType':'HASH'},"
+	    "{'AttributeName':'b','KeyType':'RANGE'},{'AttributeName':'c','KeyType':'RANGE'}]}",
+	    "1 validation error detected: Value '[KeySchemaElement(attributeName=a, keyType=HASH), "
+	    "KeySchemaElement(attributeName=b, keyType=RANGE), KeySchemaElement(attributeName=c, keyType=RANGE)]' at "
+	    "'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2");
+	expect_invalid(
+	    "CreateTable",
+	    "{'TableName':'abc','AttributeDefinitions':[],'KeySchema':[{'AttributeName':'a','KeyType':'HASH'}],"
+	    "'LocalSecondaryIndexes':[{'IndexName':'l1','KeySchema':[{'AttributeName':'a','KeyType':'HASH'}],"
+	    "'Projection':{}}],'GlobalSecondaryIndexes':[{'IndexName':'g1','KeySchema':[{'AttributeName':'a',"
+	    "'KeyType':'HASH'}],'Projection':{}}]}",
+	    "2 validation errors detected: Value 'g1' at 'globalSecondaryIndexes.1.member.indexName' failed to satisfy "
+	    "constraint: Member must have length greater than or equal to 3; Value 'l1' at "
+	    "'localSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length greater "
+	    "than "
+	    "or equal to 3");
+	expect_invalid(
+	    "UpdateTable", "{'TableName':'abc','GlobalSecondaryIndexUpdates':[{'Update':{}}]}",
+	    "1 validation error detected: " NULL_AT("globalSecondaryIndexUpdates.1.member.update.indexName"));
 }
 
 static void
 at_most_ten_errors_are_told(void **state)
 {
 	(void)state;
-	expect_part("CreateTable",
-		    "{'TableName':'abc','KeySchema':[{},{}],'AttributeDefinitions':[{},{},{},{},{},{},{},{},{},{},{},{}]}",
-		    "\"10 validation errors detected: ");
+	expect_part(
+	    "CreateTable",
+	    "{'TableName':'abc','KeySchema':[{},{}],'AttributeDefinitions':[{},{},{},{},{},{},{},{},{},{},{},{}]}",
+	    "\"10 validation errors detected: ");
 }
 
 static void
 batches_are_told_as_maps(void **state)
 {
 	(void)state;
-	expect_invalid("BatchWriteItem", "{'RequestItems':{}}", "The requestItems parameter is required for BatchWriteItem");
-	expect_invalid("BatchGetItem", "{'RequestItems':{}}", "The requestItems parameter is required for BatchGetItem");
+	expect_invalid("BatchWriteItem", "{'RequestItems':{}}",
+		       "The requestItems parameter is required for BatchWriteItem");
+	expect_invalid("BatchGetItem", "{'RequestItems':{}}",
+		       "The requestItems parameter is required for BatchGetItem");
 	expect_invalid("BatchWriteItem", "{'RequestItems':{'abc':[]}}",
-		       "1 validation error detected: Value '{abc=[]}' at 'requestItems' failed to satisfy constraint: Map value must "
-		       "satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than "
+		       "1 validation error detected: Value '{abc=[]}' at 'requestItems' failed to satisfy constraint: "
+		       "Map value must "
+		       "satisfy constraint: [Member must have length less than or equal to 25, Member must have length "
+		       "greater than "
 		       "or equal to 1]");
-	expect_invalid("BatchWriteItem", "{'RequestItems':{'bad!name':[{'PutRequest':{'Item':{'pk':{'S':'x'}}}}]}}",
-		       "1 validation error detected: Value "
-		       "'{bad!name=[WriteRequest(putRequest=PutRequest(item={pk={\"S\":\"x\"}}))]}' at 'requestItems' failed to "
-		       "satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 255, "
-		       "Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: "
-		       "[a-zA-Z0-9_.-]+]");
+	expect_invalid(
+	    "BatchWriteItem", "{'RequestItems':{'bad!name':[{'PutRequest':{'Item':{'pk':{'S':'x'}}}}]}}",
+	    "1 validation error detected: Value "
+	    "'{bad!name=[WriteRequest(putRequest=PutRequest(item={pk={\"S\":\"x\"}}))]}' at 'requestItems' failed to "
+	    "satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 255, "
+	    "Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: "
+	    "[a-zA-Z0-9_.-]+]");
 }
 
 static void
