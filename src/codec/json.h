@@ -13,6 +13,8 @@
 #ifndef STATOR_CODEC_JSON_H
 #define STATOR_CODEC_JSON_H
 
+#include <emmintrin.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 
@@ -64,6 +66,22 @@ void json_end(struct json_reader *r);
 void json_fail(struct json_reader *r, const char *what); /* the first one stays; static text or in the arena */
 /* The same for a well-formed value that does not fit (wrong_type): its words are meant for the client. */
 void json_fail_type(struct json_reader *r, const char *what);
+
+/*
+ * For the innermost loops, in line: how long the string is whose first byte is at `at`, where at least 16 bytes can be
+ * read; -1 when it does not end within them or holds anything but plain ASCII without escapes.
+ */
+static inline int
+json_short_length(const char *at)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+	unsigned quotes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+	unsigned others = (unsigned)_mm_movemask_epi8( /* signed: bytes of 0x80 and more are below a space too */
+	    _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+
+	/* the bits below the lowest quote: none of them may be another's */
+	return quotes != 0 && ((quotes - 1) & ~quotes & others) == 0 ? __builtin_ctz(quotes) : -1;
+}
 
 /*
  * What a caller expected, for the words about a value that is something else. json_string() and json_bool() use

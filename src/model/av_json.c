@@ -273,6 +273,68 @@ read_list(struct reading *v, int depth)
 	av_close_list(v->out, mark, count);
 }
 
+static inline const char *
+skip_blank(const char *at)
+{
+	return *at == ' ' ? at + 1 : at;
+}
+
+/*
+ * Nearly every attribute is `"name":{"S":"..."}` or the same with N, with no blank or one behind colons and commas and
+ * a name of less than 16 bytes. This reads one such member, its comma included, faster than piece by piece. False, and
+ * nothing has happened, when it looks any other way: no error is found or told here.
+ */
+static inline bool
+read_common_member(struct reading *v)
+{
+	struct json_reader *r = v->r;
+	const char *at = r->at, *start = at, *name;
+	struct slice text;
+	int name_length;
+	char type, *to;
+
+	if (r->end - at < 48) /* more than all that is looked at below, but for the value */
+		return false;
+	if (r->need_comma) {
+		if (*at != ',')
+			return false;
+		at = skip_blank(at + 1);
+	}
+	name = at + 1;
+	if (*at != '"' || (name_length = json_short_length(name)) <= 0)
+		return false;
+	at = name + name_length + 1;
+	if (*at != ':')
+		return false;
+	at = skip_blank(at + 1);
+	type = at[2];
+	if (at[0] != '{' || at[1] != '"' || at[3] != '"' || at[4] != ':' || (type != 'S' && type != 'N'))
+		return false;
+	at = skip_blank(at + 5);
+	if (*at != '"')
+		return false;
+	r->at = at;
+	text = json_string(r);
+	if (r->at == r->end || *r->at != '}') { /* failed, or more members: once more, slowly */
+		if (json_failed(r))
+			return false;
+		r->at = start;
+		r->need_comma = *start == ',';
+		return false;
+	}
+	r->at++;
+	buf_reserve(v->out, 32);
+	to = v->out->data + v->out->len;
+	*to++ = (char)name_length;
+	memcpy(to, name, 16); /* what is too much is overwritten */
+	v->out->len += 1 + (size_t)name_length;
+	if (type == 'S')
+		av_put_string(v->out, text);
+	else
+		put_number(v, text);
+	return true;
+}
+
 /* The members of an object as a map; the caller knows that one comes. Depth -1: the item itself. */
 static void
 read_members(struct reading *v, int depth)
@@ -282,7 +344,11 @@ read_members(struct reading *v, int depth)
 	struct slice name;
 
 	json_enter_object(v->r);
-	while (json_next_member(v->r, &name)) {
+	for (;; count++) {
+		if (read_common_member(v))
+			continue;
+		if (!json_next_member(v->r, &name))
+			break;
 		if (name.len == 0) {
 			v->empty_name |= depth < 0;
 			refuse(v, "Empty attribute name");
@@ -291,7 +357,6 @@ read_members(struct reading *v, int depth)
 		}
 		av_put_name(v->out, name);
 		read_value(v, depth + 1);
-		count++;
 	}
 	if (!json_failed(v->r) && av_close_map(v->out, mark, count, NULL) != S_OK)
 		json_fail(v->r, "a member name appears twice");

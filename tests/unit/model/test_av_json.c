@@ -413,6 +413,34 @@ texts_of_every_length_are_written(void **state)
 	}
 }
 
+/* The reader has a short way for common attributes and a long one for the rest: both must see the same. */
+static void
+short_and_long_ways_read_the_same(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+	static const char *const colons[] = {":", ": ", "  : "};
+	static const char *const commas[] = {",", ", ", " , "};
+	static const char *const sent[] = {"x", "\\n", "\xC3\xA9", "\\u0041", "}", ",\\\""};
+	static const char *const shown[] = {"x", "\\n", "\xC3\xA9", "A", "}", ",\\\""};
+
+	(void)state;
+	for (int i = 0; i < 40 * 3 * 6; i++) {
+		const char *colon = colons[i % 3], *comma = commas[i % 3];
+		const char *s = sent[i / 3 % 6], *w = shown[i / 3 % 6];
+		int len = i / 18;
+		char text[512], wanted[512];
+
+		/* the names begin so that they are in order */
+		snprintf(text, sizeof text,
+			 "{\"1%.*s%s\"%s{\"S\"%s\"%s%.*s\"}%s\"2%.*s%s\"%s{\"N\"%s\"%d\"}%s\"3\":{\"BOOL\":true}}", len,
+			 letters, s, colon, colon, s, len, letters, comma, len, letters, s, colon, colon, len, comma);
+		snprintf(wanted, sizeof wanted,
+			 "{\"1%.*s%s\":{\"S\":\"%s%.*s\"},\"2%.*s%s\":{\"N\":\"%d\"},\"3\":{\"BOOL\":true}}", len,
+			 letters, w, w, len, letters, len, letters, w, len);
+		becomes(text, wanted, true);
+	}
+}
+
 int
 main(void)
 {
@@ -427,6 +455,7 @@ main(void)
 	    cmocka_unit_test(many_attributes_and_elements_are_sorted),
 	    cmocka_unit_test(long_duplicates_are_cut_in_the_message),
 	    cmocka_unit_test(texts_of_every_length_are_written),
+	    cmocka_unit_test(short_and_long_ways_read_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
