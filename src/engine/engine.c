@@ -112,6 +112,7 @@ commit_failed(struct commit_point *point)
 void
 commit_recovered(struct commit_point *point)
 {
+	atomic_fetch_add(&point->reopened, 1);
 	commit_durable(point, atomic_load(&point->applied));
 }
 
@@ -163,13 +164,18 @@ engine_close(struct engine *e)
 struct engine_batch *
 engine_batch_new(struct engine *e)
 {
-	return e->ops->batch_new(e);
+	struct engine_batch *b = e->ops->batch_new(e);
+
+	b->point = e->point;
+	b->reopened = atomic_load(&e->point->reopened);
+	return b;
 }
 
 void
 engine_batch_clear(struct engine_batch *b)
 {
 	b->ops->clear(b);
+	b->reopened = atomic_load(&b->point->reopened);
 }
 
 void

@@ -63,7 +63,9 @@ void engine_batch_put(struct engine_batch *b, enum engine_space space, struct sl
 void engine_batch_delete(struct engine_batch *b, enum engine_space space, struct slice key);
 void engine_batch_delete_range(struct engine_batch *b, enum engine_space space, struct slice from,
 			       struct slice to); /* [from, to) */
-/* Any thread. On failure nothing of the batch is visible. The batch may be cleared and used again. */
+/* Any thread. On failure nothing of the batch is visible. The batch may be cleared and used again. S_IO also when
+ * writes that were visible when the batch was made or last cleared have been lost since: it may have been decided by
+ * them. */
 enum status engine_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct err *err);
 
 uint64_t engine_applied(struct engine *e); /* the last place given out */

@@ -29,7 +29,8 @@ struct commit_point {
 	_Alignas(64) _Atomic uint64_t applied;
 	_Alignas(64) _Atomic uint64_t durable;
 	_Atomic uint64_t failed_through;
-	atomic_int waiters; /* threads inside commit_wait() */
+	_Atomic uint64_t reopened; /* times that applied writes were taken back */
+	atomic_int waiters;        /* threads inside commit_wait() */
 	atomic_int listener_count;
 	pthread_mutex_t lock;
 	pthread_cond_t moved; /* durable or failed_through rose */
@@ -101,7 +102,17 @@ struct batch_ops {
 
 struct engine_batch {
 	const struct batch_ops *ops;
+	struct commit_point *point;
+	uint64_t reopened; /* of the point, when the batch was made or cleared */
 };
+
+/* What the batch's writer may have read since was taken back: it must not be applied. Ask where no reopening can come
+ * between. */
+static inline bool
+batch_is_stale(const struct engine_batch *b)
+{
+	return b->reopened != atomic_load(&b->point->reopened);
+}
 
 struct iter_ops {
 	void (*first)(struct engine_iter *it);

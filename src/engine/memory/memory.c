@@ -311,9 +311,12 @@ memory_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct
 	uint64_t place;
 	bool held;
 
-	(void)err;
 	assert(batch->batch.ops == &memory_batch_ops);
 	pthread_mutex_lock(&m->lock);
+	if (batch_is_stale(b)) {
+		pthread_mutex_unlock(&m->lock);
+		return err_set(err, S_IO, "writes were lost by a disk failure after this one was begun");
+	}
 	place = atomic_load(&m->point.applied) + 1;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct record record;
@@ -575,7 +578,7 @@ batch_file(struct engine_batch *b, enum engine_space space, const char *path, st
 static enum status
 memory_ingest(struct engine *e, enum engine_space space, const char *const *files, size_t count, struct err *err)
 {
-	struct engine_batch *b = memory_batch_new(e);
+	struct engine_batch *b = engine_batch_new(e);
 	enum status s = S_OK;
 	uint64_t seq;
 
@@ -592,7 +595,7 @@ memory_ingest(struct engine *e, enum engine_space space, const char *const *file
 static enum status
 memory_drop(struct engine *e, enum engine_space space, struct slice from, struct slice to, struct err *err)
 {
-	struct engine_batch *b = memory_batch_new(e);
+	struct engine_batch *b = engine_batch_new(e);
 	enum status s;
 	uint64_t seq;
 

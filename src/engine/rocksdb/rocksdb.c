@@ -166,8 +166,10 @@ rocks_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct 
 	if (!gate_enter(r, false))
 		return refused(r, err);
 	/* asked inside the gate: a place given out after a failure is then counted as lost, as recovery waits for us */
-	if (atomic_load(&r->state) != ENGINE_RUNNING || batch->incomplete)
+	if (atomic_load(&r->state) != ENGINE_RUNNING)
 		s = refused(r, err);
+	else if (batch->incomplete || batch_is_stale(b))
+		s = err_set(err, S_IO, "writes were lost by a disk failure after this one was begun");
 	else
 		s = write_batch(r, batch, err);
 	if (s == S_OK)
@@ -517,7 +519,7 @@ static enum status
 rocks_drop(struct engine *e, enum engine_space space, struct slice from, struct slice to, struct err *err)
 {
 	struct rocks *r = (struct rocks *)e;
-	struct engine_batch *b = rocks_batch_new(e);
+	struct engine_batch *b = engine_batch_new(e);
 	enum status s;
 	uint64_t seq = 0;
 

@@ -19,7 +19,7 @@
 
 #define GATE_SHARDS       64
 #define SYNC_BUCKETS      12
-#define DURABLE_MARK_SIZE 24
+#define DURABLE_MARK_SIZE 16
 
 enum engine_state { ENGINE_RUNNING, ENGINE_FAILED };
 

@@ -193,24 +193,43 @@ sync_round(struct rocks *r)
 
 /* ---- recovery ---- */
 
-/* Can a file be written and fsynced? */
+/* Opening rewrites the log's content as tables: as much as the memtables hold now, beside the log. */
+static uint64_t
+bytes_to_reopen(struct rocks *r)
+{
+	uint64_t sum = PROBE_BYTES, bytes;
+
+	for (int i = 0; r->db != NULL && i < SPACE_COUNT; i++) {
+		if (rocksdb_property_int_cf(r->db, r->spaces[i], "rocksdb.cur-size-all-mem-tables", &bytes) == 0)
+			sum += bytes;
+	}
+	return sum;
+}
+
+/*
+ * Can a file be written and fsynced, and is there room for what opening will write? Asked by taking the room, which
+ * quotas and limits see too: once the old database is closed there is nothing to read from until a new one could be
+ * opened.
+ */
 static bool
 disk_works(struct rocks *r)
 {
+	uint64_t need = bytes_to_reopen(r);
 	static const char zeros[PROBE_BYTES];
 	char path[PATH_MAX];
 	bool works;
 	int fd;
 
 	measure_disk(r);
-	if (atomic_load(&r->free_bytes) < r->min_free_bytes)
+	if (atomic_load(&r->free_bytes) < r->min_free_bytes + need)
 		return false;
 	if (snprintf(path, sizeof path, "%s/probe", r->dir) >= (int)sizeof path)
 		return true;
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	works = write(fd, zeros, sizeof zeros) == (ssize_t)sizeof zeros && fsync(fd) == 0;
+	works = (fallocate(fd, 0, 0, (off_t)need) == 0 || errno == EOPNOTSUPP) &&
+		write(fd, zeros, sizeof zeros) == (ssize_t)sizeof zeros && fsync(fd) == 0;
 	works = close(fd) == 0 && works;
 	unlink(path);
 	return works;

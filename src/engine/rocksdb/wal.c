@@ -1,14 +1,381 @@
+/*
+ * Is everything that was called durable still in the log?
+ *
+ * After a crash the end of the log may be torn: records cut off, pages missing while later ones arrived. RocksDB's
+ * point-in-time recovery handles that by dropping everything from the first damaged place on. The same happens,
+ * silently, when a damaged place lies among records that had been fsynced and acknowledged (a bad sector, a stray
+ * write). To tell the two apart, batches carry marks: "RocksDB's sequence numbers up to N are on the disk". Before each
+ * opening the log is read once; sequence numbers missing at a damaged place, and a later mark that covers them, mean
+ * lost acknowledged writes, and the engine refuses to open.
+ *
+ * What this cannot see: damage behind the last mark but before the last sync (at most what was written between two
+ * syncs before a crash). An orderly end writes a last mark.
+ *
+ * The format is RocksDB's (and LevelDB's): blocks of 32 KiB; records in fragments that do not cross a block,
+ * each with a header: masked CRC-32C (4), length (2), type (1), little-endian.
+ */
 #include "engine/rocksdb/rocksdb_int.h"
-void
-wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t n)
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BLOCK_BYTES  32768
+#define HEADER_BYTES 7
+#define BATCH_HEADER 12 /* sequence number (8), count (4) */
+
+static const char mark_magic[8] = {'S', 't', 'a', 't', 'o', 'r', 'D', 'M'};
+
+enum fragment_type { FRAGMENT_FULL = 1, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
+
+struct scan {
+	char path[PATH_MAX];
+	uint64_t offset; /* of the block in the file */
+	char block[BLOCK_BYTES];
+	size_t block_len;
+	struct buf record;    /* fragments so far */
+	bool in_record;       /* a FIRST was seen */
+	uint64_t next_number; /* that the next batch should begin with; 0: unknown */
+	/* the first damaged place whose numbers have not turned up since */
+	bool damaged;
+	bool damage_here;      /* in the present file */
+	uint64_t missing_from; /* 0: unknown */
+	uint64_t damage_offset;
+	char damage_path[PATH_MAX];
+	bool missing; /* there are later batches, and these numbers were skipped */
+	uint64_t missing_through;
+};
+
+static uint64_t
+get_le(const char *p, int bytes)
 {
-	memset(mark, 0, DURABLE_MARK_SIZE);
-	memcpy(mark, &n, 8);
+	uint64_t v = 0;
+
+	for (int i = bytes - 1; i >= 0; i--)
+		v = v << 8 | (uint8_t)p[i];
+	return v;
 }
+
+void
+wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number)
+{
+	memcpy(mark, mark_magic, sizeof mark_magic);
+	for (int i = 0; i < 8; i++)
+		mark[8 + i] = (char)(durable_number >> (8 * i));
+}
+
+/* ---- CRC-32C ---- */
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t
+crc32c_hardware(uint32_t crc, const char *data, size_t len)
+{
+	uint64_t c = crc;
+
+	for (; len >= 8; data += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, data, sizeof word);
+		c = __builtin_ia32_crc32di(c, word);
+	}
+	for (; len > 0; data++, len--)
+		c = __builtin_ia32_crc32qi((uint32_t)c, (uint8_t)*data);
+	return (uint32_t)c;
+}
+#endif
+
+static uint32_t
+crc32c_table(uint32_t crc, const char *data, size_t len)
+{
+	static _Thread_local uint32_t table[256];
+
+	for (uint32_t i = 0; table[255] == 0 && i < 256; i++) {
+		uint32_t v = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			v = v >> 1 ^ (v & 1 ? 0x82F63B78u : 0);
+		table[i] = v;
+	}
+	for (; len > 0; data++, len--)
+		crc = crc >> 8 ^ table[(uint8_t)(crc ^ (uint8_t)*data)];
+	return crc;
+}
+
+static uint32_t
+crc32c_masked(const char *data, size_t len)
+{
+	uint32_t crc;
+
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("sse4.2"))
+		crc = ~crc32c_hardware(~0u, data, len);
+	else
+#endif
+		crc = ~crc32c_table(~0u, data, len);
+	return (crc >> 15 | crc << 17) + 0xA282EAD8u;
+}
+
+/* ---- batches ---- */
+
+static bool
+skip_varint(struct slice *in, uint32_t *ret)
+{
+	uint32_t v = 0;
+
+	for (int shift = 0; shift < 35; shift += 7) {
+		uint8_t byte;
+
+		if (in->len == 0)
+			return false;
+		byte = (uint8_t)*in->data++;
+		in->len--;
+		v |= (uint32_t)(byte & 0x7F) << shift;
+		if (byte < 0x80) {
+			*ret = v;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+take_bytes(struct slice *in, struct slice *ret)
+{
+	uint32_t len;
+
+	if (!skip_varint(in, &len) || len > in->len)
+		return false;
+	*ret = slice_of(in->data, len);
+	in->data += len;
+	in->len -= len;
+	return true;
+}
+
+/* The highest number that the batch's marks call durable, 0 when it has none. */
+static uint64_t
+find_mark(struct slice batch)
+{
+	/* how the entries of a batch look, by their tag: a column family's id, then so many byte strings */
+	static const struct {
+		bool known, family;
+		uint8_t strings;
+	} entries[16] = {
+	    [0x0] = {true, false, 1},                                                    /* deletion */
+	    [0x1] = {true, false, 2},                                                    /* value */
+	    [0x3] = {true, false, 1},                                                    /* log data */
+	    [0x4] = {true, true, 1},  [0x5] = {true, true, 2}, [0xD] = {true, false, 0}, /* nothing */
+	    [0xE] = {true, true, 2},                                                     /* range deletion */
+	    [0xF] = {true, false, 2},
+	};
+	struct slice in = slice_of(batch.data + BATCH_HEADER, batch.len - BATCH_HEADER);
+	uint64_t mark = 0;
+
+	while (in.len > 0) {
+		uint8_t tag = (uint8_t)*in.data++;
+		struct slice bytes = SLICE_NONE;
+		uint32_t family;
+
+		in.len--;
+		if (tag >= 16 || !entries[tag].known || (entries[tag].family && !skip_varint(&in, &family)))
+			return mark;
+		for (int i = 0; i < entries[tag].strings; i++) {
+			if (!take_bytes(&in, &bytes))
+				return mark;
+		}
+		if (tag == 0x3 && bytes.len == DURABLE_MARK_SIZE &&
+		    memcmp(bytes.data, mark_magic, sizeof mark_magic) == 0) {
+			uint64_t number = get_le(bytes.data + 8, 8);
+
+			mark = number > mark ? number : mark;
+		}
+	}
+	return mark;
+}
+
+/* ---- scanning ---- */
+
+static void
+note_damage(struct scan *scan, size_t at)
+{
+	scan->in_record = false;
+	if (scan->damaged)
+		return;
+	scan->damaged = scan->damage_here = true;
+	scan->missing = false;
+	scan->missing_from = scan->next_number;
+	scan->damage_offset = scan->offset + at;
+	memcpy(scan->damage_path, scan->path, sizeof scan->path);
+}
+
+static enum status
+check_batch(struct scan *scan, struct slice batch, struct err *err)
+{
+	uint64_t number, count;
+
+	if (batch.len < BATCH_HEADER)
+		return S_OK;
+	number = get_le(batch.data, 8);
+	count = get_le(batch.data + 8, 4);
+	if (scan->damaged && !scan->missing) {
+		/* What was torn when a process died is written anew under the same numbers by the next one, in the next
+		 * file. At the very beginning of the log the numbers are not known: then only a batch of the same file
+		 * tells. */
+		if (scan->missing_from != 0 ? number > scan->missing_from : scan->damage_here) {
+			scan->missing = true;
+			scan->missing_through = number - 1;
+		} else {
+			scan->damaged = false;
+		}
+	}
+	scan->next_number = number + count;
+	if (!scan->missing || find_mark(batch) < (scan->missing_from != 0 ? scan->missing_from : scan->missing_through))
+		return S_OK;
+	return err_set(
+	    err, S_CORRUPT,
+	    "the log file %s is damaged at byte %" PRIu64 ": writes %" PRIu64 " to %" PRIu64
+	    " were durable and are lost. Restore a backup; or, to go on without them and all that followed, move the "
+	    "file and those after it away",
+	    scan->damage_path, scan->damage_offset, scan->missing_from, scan->missing_through);
+}
+
+static enum status
+take_fragment(struct scan *scan, size_t at, int type, struct slice payload, struct err *err)
+{
+	enum status s = S_OK;
+
+	if (type == FRAGMENT_FULL || type == FRAGMENT_FIRST) {
+		if (scan->in_record)
+			note_damage(scan, at); /* the record before has no end */
+		scan->record.len = 0;
+		scan->in_record = true;
+	} else if (!scan->in_record) {
+		note_damage(scan, at); /* the record has no beginning */
+		return S_OK;
+	}
+	if (type == FRAGMENT_FULL) {
+		scan->in_record = false;
+		return check_batch(scan, payload, err);
+	}
+	buf_put_slice(&scan->record, payload);
+	if (type == FRAGMENT_LAST) {
+		scan->in_record = false;
+		s = check_batch(scan, buf_slice(&scan->record), err);
+	}
+	return s;
+}
+
+/* 0: nothing valid begins here. */
+static size_t
+fragment_length(const struct scan *scan, size_t at)
+{
+	const char *header = scan->block + at;
+	size_t len;
+
+	if (scan->block_len - at < HEADER_BYTES)
+		return 0;
+	len = get_le(header + 4, 2);
+	if (header[6] < FRAGMENT_FULL || header[6] > FRAGMENT_LAST || len > scan->block_len - at - HEADER_BYTES)
+		return 0;
+	return crc32c_masked(header + 6, len + 1) == get_le(header, 4) ? HEADER_BYTES + len : 0;
+}
+
+/* Behind a damaged place the next fragment may begin anywhere. */
+static size_t
+find_fragment(const struct scan *scan, size_t at)
+{
+	while (at < scan->block_len && fragment_length(scan, at) == 0)
+		at++;
+	return at;
+}
+
+static enum status
+scan_block(struct scan *scan, struct err *err)
+{
+	enum status s = S_OK;
+	size_t at = 0;
+
+	/* less than a header's room at a block's end is filled with zeros */
+	while (s == S_OK && at < scan->block_len && BLOCK_BYTES - at >= HEADER_BYTES) {
+		size_t len = fragment_length(scan, at);
+
+		if (len == 0) {
+			bool known = scan->damaged;
+
+			note_damage(scan, at);
+			/* only near the place where damage begins: a long run of garbage is searched at block starts */
+			if (known && at == 0)
+				return S_OK;
+			at = find_fragment(scan, at + 1);
+			continue;
+		}
+		s = take_fragment(scan, at, scan->block[at + 6],
+				  slice_of(scan->block + at + HEADER_BYTES, len - HEADER_BYTES), err);
+		at += len;
+	}
+	return s;
+}
+
+static enum status
+scan_file(struct scan *scan, struct err *err)
+{
+	FILE *stream = fopen(scan->path, "rbe");
+	enum status s = S_OK;
+
+	if (stream == NULL)
+		return err_set(err, S_IO, "%s: %s", scan->path, strerror(errno));
+	scan->damage_here = false;
+	scan->offset = 0;
+	scan->in_record = false;
+	while (s == S_OK && (scan->block_len = fread(scan->block, 1, BLOCK_BYTES, stream)) > 0) {
+		s = scan_block(scan, err);
+		scan->offset += scan->block_len;
+	}
+	if (s == S_OK && ferror(stream))
+		s = err_set(err, S_IO, "%s: %s", scan->path, strerror(errno));
+	if (s == S_OK && scan->in_record)
+		note_damage(scan, 0); /* cut off */
+	fclose(stream);
+	return s;
+}
+
+static int
+is_log(const struct dirent *entry)
+{
+	size_t digits = strspn(entry->d_name, "0123456789");
+
+	return digits > 0 && strcmp(entry->d_name + digits, ".log") == 0;
+}
+
+static int
+by_number(const struct dirent **a, const struct dirent **b)
+{
+	unsigned long long x = strtoull((*a)->d_name, NULL, 10), y = strtoull((*b)->d_name, NULL, 10);
+
+	return x < y ? -1 : x > y;
+}
+
 enum status
 wal_check(const char *dir, struct err *err)
 {
-	(void)dir;
-	(void)err;
-	return S_OK;
+	struct dirent **logs = NULL;
+	struct scan *scan;
+	enum status s = S_OK;
+	int count = scandir(dir, &logs, is_log, by_number);
+
+	if (count < 0)
+		return errno == ENOENT ? S_OK : err_set(err, S_IO, "%s: %s", dir, strerror(errno));
+	scan = engine_alloc(sizeof *scan);
+	for (int i = 0; i < count; i++) {
+		if (s == S_OK &&
+		    snprintf(scan->path, sizeof scan->path, "%s/%s", dir, logs[i]->d_name) < (int)sizeof scan->path)
+			s = scan_file(scan, err);
+		free(logs[i]);
+	}
+	free(logs);
+	buf_done(&scan->record);
+	free(scan);
+	return s;
 }

@@ -1,0 +1,607 @@
+/*
+ * What is acknowledged survives: crashes, damaged files, a disk that fails or is full.
+ */
+#include "base/fault.h"
+#include "engine/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+static uint64_t min_free_bytes;
+static struct engine *e;
+
+static int
+remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+	(void)info;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static enum status
+try_open(struct engine **ret, struct err *err)
+{
+	struct engine_options options = {dir, 8 << 20, 4 << 20, false, min_free_bytes};
+
+	return engine_rocksdb_open(&options, ret, err);
+}
+
+static void
+open_engine(void)
+{
+	struct err err;
+
+	if (try_open(&e, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+static void
+close_engine(void)
+{
+	engine_close(e);
+	e = NULL;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	min_free_bytes = 1 << 20;
+	snprintf(dir, sizeof dir, "%s", "/tmp/stator-engine-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	open_engine();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fault_setup(NULL);
+	engine_close(e);
+	e = NULL;
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return 0;
+}
+
+static enum status
+try_put(int number, size_t size, uint64_t *ret_seq, struct err *err)
+{
+	struct engine_batch *b = engine_batch_new(e);
+	char *value = calloc(1, size + 1);
+	char key[16];
+	enum status s;
+
+	snprintf(key, sizeof key, "%08d", number);
+	memset(value, 'a' + number % 26, size);
+	engine_batch_put(b, SPACE_ITEMS, slice_str(key), slice_of(value, size));
+	s = engine_apply(e, b, ret_seq, err);
+	engine_batch_free(b);
+	free(value);
+	return s;
+}
+
+static void
+put(int number)
+{
+	uint64_t seq;
+	struct err err;
+
+	if (try_put(number, 100, &seq, &err) != S_OK || engine_sync_to(e, seq, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+static bool
+is_there(int number)
+{
+	struct engine_value v;
+	struct err err;
+	char key[16];
+	enum status s;
+
+	snprintf(key, sizeof key, "%08d", number);
+	s = engine_get(e, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
+	if (s != S_OK && s != S_NOT_FOUND)
+		fail_msg("%s", err.message);
+	engine_value_done(&v);
+	return s == S_OK;
+}
+
+/* Tries for 10 seconds. */
+static void
+wait_until_writable(int number)
+{
+	uint64_t seq;
+	struct err err;
+
+	for (int i = 0; i < 1000; i++) {
+		if (try_put(number, 100, &seq, &err) == S_OK && engine_sync_to(e, seq, &err) == S_OK)
+			return;
+		usleep(10000);
+	}
+	fail_msg("still not writable: %s", err.message);
+}
+
+/* ---- files ---- */
+
+static void
+newest_log(char path[128])
+{
+	struct dirent *entry;
+	unsigned long newest = 0;
+	DIR *d = opendir(dir);
+
+	while ((entry = readdir(d)) != NULL) {
+		char *end;
+		unsigned long number = strtoul(entry->d_name, &end, 10);
+
+		if (strcmp(end, ".log") == 0 && number >= newest) {
+			newest = number;
+			snprintf(path, 128, "%s/%.32s", dir, entry->d_name);
+		}
+	}
+	closedir(d);
+	assert_true(newest > 0);
+}
+
+/* Finds a record's value in the log. */
+static off_t
+find_in_log(const char *path, const char *text)
+{
+	static char bytes[1 << 20];
+	FILE *f = fopen(path, "rb");
+	size_t len = fread(bytes, 1, sizeof bytes, f);
+	char *found = memmem(bytes, len, text, strlen(text));
+
+	fclose(f);
+	assert_non_null(found);
+	return found - bytes;
+}
+
+static void
+damage(const char *path, off_t at)
+{
+	int fd = open(path, O_RDWR);
+	char byte;
+
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 0x55;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
+static void
+a_second_open_is_refused(void **state)
+{
+	struct engine *second;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(try_open(&second, &err), S_LOCKED);
+	assert_non_null(strstr(err.message, "in use"));
+	assert_null(second);
+}
+
+static void
+what_was_waited_for_is_found_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		put(i);
+	for (int round = 0; round < 3; round++) {
+		close_engine();
+		open_engine();
+		for (int i = 0; i < 100; i++)
+			assert_true(is_there(i));
+		assert_true(engine_durable(e) == engine_applied(e));
+	}
+}
+
+static void
+a_torn_end_of_the_log_is_no_damage(void **state)
+{
+	static const char garbage[100000] = {1, 2, 3, 0, 0, 0, 7};
+	char path[128];
+	FILE *f;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		put(i);
+	close_engine();
+	newest_log(path);
+	f = fopen(path, "ab");
+	fwrite(garbage, sizeof garbage, 1, f);
+	fclose(f);
+	open_engine();
+	for (int i = 0; i < 100; i++)
+		assert_true(is_there(i));
+	put(100);
+	close_engine();
+	open_engine();
+	assert_true(is_there(100));
+}
+
+static void
+a_log_cut_anywhere_is_opened_with_what_is_before(void **state)
+{
+	char path[128];
+	off_t at;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		put(i);
+	close_engine();
+	newest_log(path);
+	at = find_in_log(path, "00000090");
+	assert_int_equal(truncate(path, at), 0);
+	open_engine(); /* cannot be told from an end that was never written */
+	assert_true(is_there(89));
+	assert_false(is_there(90));
+}
+
+static void
+damage_in_what_was_durable_is_refused(void **state)
+{
+	static const char *const places[] = {"00000000", "00000050", "00000099"};
+	struct err err;
+	char path[128];
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		put(i);
+	close_engine();
+	newest_log(path);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		off_t at = find_in_log(path, places[i]);
+
+		damage(path, at);
+		assert_int_equal(try_open(&e, &err), S_CORRUPT);
+		assert_non_null(strstr(err.message, path));
+		damage(path, at); /* back */
+	}
+	open_engine();
+	for (int i = 0; i < 100; i++)
+		assert_true(is_there(i));
+}
+
+/* ---- killed ---- */
+
+static void
+what_was_waited_for_survives_a_kill(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	close_engine();
+	child = fork();
+	if (child == 0) {
+		open_engine();
+		for (int i = 0; i < 50; i++)
+			put(i);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	open_engine();
+	for (int i = 0; i < 50; i++)
+		assert_true(is_there(i));
+}
+
+/* ---- the disk fails ---- */
+
+static atomic_int told;
+
+static void
+listener(void *context)
+{
+	atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void
+a_failed_sync_acknowledges_nothing_and_the_engine_comes_back(void **state)
+{
+	struct engine_batch *stale = engine_batch_new(e);
+	struct err err;
+	uint64_t seq, ignored;
+
+	(void)state;
+	atomic_store(&told, 0);
+	engine_on_sync(e, listener, &told);
+	put(1);
+	assert_true(atomic_load(&told) > 0);
+	engine_batch_put(stale, SPACE_ITEMS, SLICE("stale"), SLICE("x"));
+	fault_setup("engine-before-sync:io:1");
+	assert_int_equal(try_put(2, 100, &seq, &err), S_OK);
+	assert_int_equal(engine_sync_to(e, seq, &err), S_IO);
+	assert_int_equal(engine_wait_status(e, seq), S_IO);
+	assert_true(engine_failed_through(e) >= seq);
+	assert_true(is_there(1));
+	fault_setup(NULL);
+	wait_until_writable(3);
+	assert_int_equal(engine_wait_status(e, seq), S_IO); /* told so for ever */
+	assert_int_equal(engine_wait_status(e, seq - 1), S_OK);
+	assert_int_equal(engine_apply(e, stale, &ignored, &err), S_IO);
+	engine_batch_clear(stale);
+	engine_batch_put(stale, SPACE_ITEMS, SLICE("fresh"), SLICE("x"));
+	assert_int_equal(engine_apply(e, stale, &ignored, &err), S_OK);
+	engine_batch_free(stale);
+	close_engine();
+	open_engine();
+	assert_true(is_there(1));
+	assert_true(is_there(3));
+}
+
+static void
+open_readers_hold_up_the_reopening_until_told_to_stop(void **state)
+{
+	struct engine_iter *it;
+	struct engine_snapshot *snapshot;
+	struct engine_value v, other;
+	struct err err;
+	uint64_t seq;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		put(i);
+	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE_NONE, SLICE_NONE, 0);
+	snapshot = engine_snapshot_new(e);
+	engine_iter_first(it);
+	assert_int_equal(engine_get(e, NULL, SPACE_ITEMS, SLICE("00000005"), 0, &v, &err), S_OK);
+	fault_setup("engine-before-sync:io:1");
+	assert_int_equal(try_put(11, 100, &seq, &err), S_OK);
+	assert_int_equal(engine_sync_to(e, seq, &err), S_IO);
+	while (engine_iter_valid(it)) { /* goes round and round until it is told */
+		engine_iter_next(it);
+		if (!engine_iter_valid(it) && engine_iter_status(it, &err) == S_OK)
+			engine_iter_first(it);
+		usleep(1000);
+	}
+	assert_int_equal(engine_iter_status(it, &err), S_UNAVAILABLE);
+	assert_int_equal(engine_get(e, snapshot, SPACE_ITEMS, SLICE("00000005"), 0, &other, &err), S_UNAVAILABLE);
+	assert_int_equal(try_put(12, 100, &seq, &err), S_IO);
+	assert_int_equal(v.data.len, 100);
+	assert_int_equal(v.data.data[99], 'f');
+	engine_iter_free(it);
+	engine_snapshot_free(e, snapshot);
+	engine_value_done(&v);
+	wait_until_writable(13);
+	assert_true(is_there(5));
+}
+
+struct reader {
+	atomic_bool stop;
+	atomic_int errors;
+};
+
+static void *
+read_always(void *context)
+{
+	struct reader *r = context;
+
+	while (!atomic_load(&r->stop)) {
+		struct engine_value v;
+
+		if (engine_get(e, NULL, SPACE_ITEMS, SLICE("00000001"), ENGINE_MAY_BLOCK, &v, NULL) != S_OK)
+			atomic_fetch_add(&r->errors, 1);
+		engine_value_done(&v);
+	}
+	return NULL;
+}
+
+static void
+reads_go_on_through_failure_and_reopening(void **state)
+{
+	struct reader r = {false, 0};
+	pthread_t threads[2];
+
+	(void)state;
+	put(1);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, read_always, &r);
+	for (int i = 0; i < 3; i++) {
+		uint64_t seq;
+
+		fault_setup("engine-after-sync:io:1");
+		if (try_put(2, 100, &seq, NULL) == S_OK)
+			engine_sync_to(e, seq, NULL);
+		fault_setup(NULL);
+		wait_until_writable(3);
+	}
+	atomic_store(&r.stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&r.errors), 0);
+}
+
+/* ---- the disk is full ---- */
+
+static int acknowledged;
+
+/* Writes until refused; remembers what was acknowledged. */
+static enum status
+fill(size_t size, struct err *err)
+{
+	for (int i = 0; i < 10000; i++) {
+		uint64_t seq;
+		enum status s = try_put(acknowledged, size, &seq, err);
+
+		if (s == S_OK)
+			s = engine_sync_to(e, seq, err);
+		if (s != S_OK)
+			return s;
+		acknowledged++;
+	}
+	return S_OK;
+}
+
+static void
+expect_all_acknowledged(void)
+{
+	for (int i = 0; i < acknowledged; i++) {
+		if (!is_there(i))
+			fail_msg("write %d of %d was acknowledged and is gone", i, acknowledged);
+	}
+}
+
+/* A small disk of its own; false when this user may not make one. */
+static bool
+mount_small_disk(const char *options)
+{
+	close_engine();
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	mkdir(dir, 0700);
+	if (mount("tmpfs", dir, "tmpfs", 0, options) != 0) {
+		open_engine();
+		return false;
+	}
+	return true;
+}
+
+static void
+use_up(const char *name)
+{
+	char path[128];
+	off_t used = 0;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	for (off_t size = 64 << 20; size >= 4096; size /= 2) {
+		while (fallocate(fd, 0, used, size) == 0)
+			used += size;
+	}
+	close(fd);
+}
+
+static void
+free_again(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	unlink(path);
+}
+
+static void
+a_disk_below_its_minimum_refuses_writes_and_nothing_else(void **state)
+{
+	struct err err;
+
+	(void)state;
+	min_free_bytes = 24 << 20;
+	if (!mount_small_disk("size=64m")) {
+		print_message("not allowed to mount: the limit on file sizes stands in (see the next test)\n");
+		return;
+	}
+	open_engine();
+	acknowledged = 0;
+	assert_int_equal(fill(10000, &err), S_NO_SPACE);
+	assert_true(acknowledged > 500);
+	assert_int_equal(engine_failed_through(e), 0); /* the log never met the end of the disk */
+	expect_all_acknowledged();
+	close_engine();
+	umount(dir);
+}
+
+static void
+a_disk_full_under_the_log_loses_nothing_acknowledged(void **state)
+{
+	uint64_t seq;
+	struct err err;
+
+	(void)state;
+	min_free_bytes = 0; /* as if another program used up the disk faster than the engine looks */
+	if (!mount_small_disk("size=64m"))
+		return;
+	open_engine();
+	acknowledged = 0;
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(try_put(i, 10000, &seq, &err), S_OK);
+		assert_int_equal(engine_sync_to(e, seq, &err), S_OK);
+		acknowledged++;
+	}
+	use_up("ballast");
+	assert_int_equal(fill(10000, &err), S_IO); /* the waiter's answer: lost */
+	assert_true(engine_failed_through(e) > 0);
+	expect_all_acknowledged();
+	assert_int_not_equal(try_put(99999, 10, &seq, &err), S_OK);
+	usleep(700000); /* a try to recover finds no space */
+	expect_all_acknowledged();
+	free_again("ballast");
+	wait_until_writable(90000);
+	expect_all_acknowledged();
+	close_engine();
+	open_engine();
+	expect_all_acknowledged();
+	assert_true(is_there(90000));
+	close_engine();
+	umount(dir);
+}
+
+static void
+a_limit_on_file_sizes_is_a_full_disk(void **state)
+{
+	struct rlimit before, limit;
+	struct err err;
+	enum status s;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = 1 << 20;
+	acknowledged = 0;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	s = fill(10000, &err);
+	assert_true(s == S_NO_SPACE || s == S_IO);
+	expect_all_acknowledged();
+	usleep(700000);
+	expect_all_acknowledged();
+	setrlimit(RLIMIT_FSIZE, &before);
+	wait_until_writable(90000);
+	expect_all_acknowledged();
+	close_engine();
+	open_engine();
+	expect_all_acknowledged();
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(a_second_open_is_refused),
+	    TEST(what_was_waited_for_is_found_again),
+	    TEST(a_torn_end_of_the_log_is_no_damage),
+	    TEST(a_log_cut_anywhere_is_opened_with_what_is_before),
+	    TEST(damage_in_what_was_durable_is_refused),
+	    TEST(what_was_waited_for_survives_a_kill),
+	    TEST(a_failed_sync_acknowledges_nothing_and_the_engine_comes_back),
+	    TEST(open_readers_hold_up_the_reopening_until_told_to_stop),
+	    TEST(reads_go_on_through_failure_and_reopening),
+	    TEST(a_disk_below_its_minimum_refuses_writes_and_nothing_else),
+	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
+	    TEST(a_limit_on_file_sizes_is_a_full_disk),
+	};
+
+	return cmocka_run_group_tests_name("durability", tests, NULL, NULL);
+}
