@@ -303,6 +303,7 @@ static void
 put_text(const struct run *run, const struct snapshot *s, struct buf *out)
 {
 	const struct bench_options *o = run->options;
+	bool one_kind = false;
 
 	buf_printf(out, "%s at %s, %lld connections, %.1f s\n", kind_names[o->raw_get != NULL ? KIND_RAW : o->workload],
 		   o->endpoint, (long long)o->connections, (double)s->at_ns / 1e9);
@@ -311,8 +312,9 @@ put_text(const struct run *run, const struct snapshot *s, struct buf *out)
 	for (int kind = 0; kind <= KIND_COUNT; kind++) {
 		const struct histogram_view *v = kind < KIND_COUNT ? &s->kinds[kind] : &s->all;
 
-		if (v->total == 0 || v->total == (kind < KIND_COUNT ? s->all.total : 0))
+		if (v->total == 0 || (kind == KIND_COUNT && one_kind))
 			continue; /* one kind only: its row is that of all */
+		one_kind = v->total == s->all.total;
 		buf_printf(out, "  %-11s %12.0f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f\n",
 			   kind < KIND_COUNT ? kind_names[kind] : "all", per_second(s, v->total),
 			   (double)v->sum_ns / (double)v->total / 1e6, at_ms(v, 0.5), at_ms(v, 0.9), at_ms(v, 0.99),

@@ -79,6 +79,12 @@ refused(const struct call *call, const char *operation, struct err *err)
 		       (int)(call->body.len < 1000 ? call->body.len : 1000), call->body.data);
 }
 
+static bool
+reply_has(const struct call *call, const char *text)
+{
+	return memmem(call->body.data, call->body.len, text, strlen(text)) != NULL;
+}
+
 /* ---- tables ---- */
 
 static bool
@@ -107,6 +113,7 @@ is_active(struct slice reply)
 	return active;
 }
 
+/* S_NOT_FOUND: the table is not there, or not any more. */
 static enum status
 wait_active(const struct workload *w, struct slice body, struct call *call, struct err *err)
 {
@@ -115,6 +122,8 @@ wait_active(const struct workload *w, struct slice body, struct call *call, stru
 
 		if (s != S_OK)
 			return s;
+		if (call->status != 200 && reply_has(call, "ResourceNotFoundException"))
+			return S_NOT_FOUND;
 		if (call->status != 200)
 			return refused(call, "DescribeTable", err);
 		if (is_active(buf_slice(&call->body)))
@@ -143,24 +152,25 @@ static enum status
 make_table(const struct workload *w, bool queries, bool *ret_made, struct err *err)
 {
 	struct call call = {0};
-	struct buf body = {0};
+	struct buf create = {0}, describe = {0};
 	enum status s;
 
-	put_create(w, queries, &body);
-	s = call_run(w, "CreateTable", buf_slice(&body), &call, err);
-	if (s == S_OK) {
+	put_create(w, queries, &create);
+	buf_put_lit(&describe, "{\"TableName\":\"");
+	workload_put_table(w, queries, &describe);
+	buf_put_lit(&describe, "\"}");
+	do {
+		s = call_run(w, "CreateTable", buf_slice(&create), &call, err);
+		if (s != S_OK)
+			break;
 		*ret_made = call.status == 200;
-		if (!*ret_made && memmem(call.body.data, call.body.len, "ResourceInUseException", 22) == NULL)
+		if (!*ret_made && !reply_has(&call, "ResourceInUseException"))
 			s = refused(&call, "CreateTable", err);
-	}
-	if (s == S_OK) {
-		body.len = 0;
-		buf_put_lit(&body, "{\"TableName\":\"");
-		workload_put_table(w, queries, &body);
-		buf_put_lit(&body, "\"}");
-		s = wait_active(w, buf_slice(&body), &call, err);
-	}
-	buf_done(&body);
+		else
+			s = wait_active(w, buf_slice(&describe), &call, err);
+	} while (s == S_NOT_FOUND); /* it was being deleted, for example by the run before: make it now */
+	buf_done(&create);
+	buf_done(&describe);
 	call_done(&call);
 	return s;
 }

@@ -24,7 +24,7 @@ async function main(endpoint) {
   await waitUntilTableExists({ client, maxWaitTime: 30, minDelay: 1 }, { TableName });
 
   const item = {
-    pk: "a", sk: 1, owner: "me", text: "ünï😀", list: [1, "two", { three: 3 }], map: { deep: { er: true } }, none: null,
+    pk: "a", sk: 1, owner: "me", text: "ünï😀", list: [1, "two", { three: 3 }], map: { deep: { er: true } }, vacant: null,
     bytes: new Uint8Array([0, 255, 1]), set: new Set(["x", "y"]), big: NumberValue.from("12345678901234567890.123"),
   };
   await documents.send(new PutCommand({ TableName, Item: item }));
@@ -32,7 +32,7 @@ async function main(endpoint) {
   assert.deepEqual(got, { text: item.text, list: [{ three: 3 }], set: item.set, bytes: item.bytes });
 
   const updated = await documents.send(new UpdateCommand({
-    TableName, Key: { pk: "a", sk: 1 }, UpdateExpression: "SET n = if_not_exists(n, :zero) + :one REMOVE none", ExpressionAttributeValues: { ":zero": 0, ":one": 1 },
+    TableName, Key: { pk: "a", sk: 1 }, UpdateExpression: "SET n = if_not_exists(n, :zero) + :one REMOVE vacant", ExpressionAttributeValues: { ":zero": 0, ":one": 1 },
     ReturnValues: "UPDATED_NEW",
   }));
   assert.deepEqual(updated.Attributes, { n: 1 });

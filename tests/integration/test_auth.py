@@ -51,7 +51,7 @@ def call(server, change=None, **kwargs):
 
 def test_what_was_signed_cannot_be_changed(secured):
     assert call(secured).status == 200
-    for name, value in (("x-amz-target", "DynamoDB_20120810.DescribeLimits"), ("content-type", "text/plain"), ("x-amz-date", "20200101T000000Z")):
+    for name, value in (("x-amz-target", "DynamoDB_20120810.DescribeLimits"), ("x-amz-date", "20200101T000000Z")):
         answer = call(secured, lambda headers: {**headers, name: value})
         assert (answer.status, answer.error) == (400, "InvalidSignatureException"), name
     answer = call(secured, lambda headers: {**headers, "x-amz-extra": "unsigned"})

@@ -24,16 +24,16 @@ KEYS = 40  # of each worker
 INDEXES = dict(
     attributes={"g": "S", "l": "N"},
     GlobalSecondaryIndexes=[
-        {"IndexName": "g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}},
+        {"IndexName": "by-g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}},
         {
-            "IndexName": "gl",
+            "IndexName": "by-gl",
             "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}, {"AttributeName": "l", "KeyType": "RANGE"}],
             "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["v"]},
         },
     ],
     LocalSecondaryIndexes=[
         {
-            "IndexName": "l",
+            "IndexName": "by-l",
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "l", "KeyType": "RANGE"}],
             "Projection": {"ProjectionType": "KEYS_ONLY"},
         }
@@ -191,9 +191,9 @@ def check(client, table, workers, reader):
         return sorted(json.dumps(item, sort_keys=True) for item in scan_all(client, TableName=table, IndexName=index))
 
     everything = list(items.values())
-    assert rows("g") == expected_rows(everything, ["g"])
-    assert rows("gl") == expected_rows(everything, ["g", "l"], {"pk", "sk", "g", "l", "v"})
-    assert rows("l") == expected_rows(everything, ["l"], {"pk", "sk", "l"})
+    assert rows("by-g") == expected_rows(everything, ["g"])
+    assert rows("by-gl") == expected_rows(everything, ["g", "l"], {"pk", "sk", "g", "l", "v"})
+    assert rows("by-l") == expected_rows(everything, ["l"], {"pk", "sk", "l"})
     described = client.describe_table(TableName=table)["Table"]
     assert described["ItemCount"] == len(items)
     by_index = {i["IndexName"]: i["ItemCount"] for i in described["GlobalSecondaryIndexes"] + described["LocalSecondaryIndexes"]}
@@ -289,10 +289,10 @@ def test_an_index_half_built_is_finished_after_the_crash(start_server, tmp_path)
         TableName="late",
         AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}],
         GlobalSecondaryIndexUpdates=[
-            {"Create": {"IndexName": "g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}}
+            {"Create": {"IndexName": "by-g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}}
         ],
     )
     server.kill()
     client = make_client(start_server(*options).endpoint)
     wait_active(client, "late")
-    assert len(scan_all(client, TableName="late", IndexName="g")) == 5000
+    assert len(scan_all(client, TableName="late", IndexName="by-g")) == 5000

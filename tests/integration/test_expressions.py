@@ -39,7 +39,7 @@ HOLDS = [
     "#list[0] = :1", "#map.#x.#y = :1", "#sp = :1", "#dot = :2", "NOT #n = :4", "NOT attribute_exists(#no)",
     "#n = :4 OR #n = :5", "#n = :5 AND #s > :hello", "#n = :5 OR #n = :4 AND #n = :1", "(#n = :5 OR #n = :4) AND NOT #n = :1",
     "NOT (#n = :4 OR #n = :6)", "#n <> :hello", "#no <> :4", "#t = :t", "#n in (:4,:5,:6) and not contains(#s, :zz)",
-    "pk = :a", "map.z = :zz",
+    "pk = :a", "#map.z = :zz",
 ]
 
 FAILS = [
@@ -91,8 +91,8 @@ def test_a_condition_and_a_filter_mean_the_same(client, item_table, expression):
 
 REFUSED = [
     ("", "Invalid ConditionExpression: The expression can not be empty;"),
-    ("#n =", "Invalid ConditionExpression: Syntax error; token: <EOF>, near: ="),
-    ("#n = :5 :5", "Invalid ConditionExpression: Syntax error; token: :5, near: :5 :5"),
+    ("#n =", "Invalid ConditionExpression: Syntax error; token: \"<EOF>\", near: \"=\""),
+    ("#n = :5 :5", "Invalid ConditionExpression: Syntax error; token: \":5\", near: \":5 :5\""),
     ("size = :5", "Invalid ConditionExpression: Attribute name is a reserved keyword; reserved keyword: size"),
     ("#undefined = :5", "An expression attribute name used in the document path is not defined; attribute name: #undefined"),
     ("#n = :undefined", "An expression attribute value used in expression is not defined; attribute value: :undefined"),
@@ -172,8 +172,8 @@ BAD_UPDATES = [
     ("SET #m.x = :v, #m.x.y = :v", "Two document paths overlap with each other"),
     ("SET n = :v SET s = :v", 'The "SET" section can only be used once in an update expression;'),
     ("SET n.x = :v", "The document path provided in the update expression is invalid for update"),
-    ("SET missing.x = :v", "The document path provided in the update expression is invalid for update"),
-    ("SET n = missing", "The provided expression refers to an attribute that does not exist in the item"),
+    ("SET absent.x = :v", "The document path provided in the update expression is invalid for update"),
+    ("SET n = absent", "The provided expression refers to an attribute that does not exist in the item"),
     ("SET n = s + :v", "An operand in the update expression has an incorrect data type"),
     ("ADD s :v", "An operand in the update expression has an incorrect data type"),
     ("ADD n :str", "Incorrect operand type for operator or function; operator: ADD, operand type: STRING"),

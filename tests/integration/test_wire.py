@@ -122,10 +122,10 @@ def test_a_gzip_bomb_is_refused(connection):
     assert answer.status in (400, 413)
 
 
-def test_broken_gzip_is_refused(connection):
+def test_broken_gzip_is_refused(server):
     for body in (b"", b"\x1f\x8b", gzip.compress(b"{}")[:-3], b"not gzip at all", gzip.compress(b"{}") + b"more"):
-        answer = connection.call("ListTables", body, headers={"content-encoding": "gzip"})
-        assert answer.status == 400
+        with Connection(server) as c:
+            assert c.call("ListTables", body, headers={"content-encoding": "gzip"}).status in (400, 413)
 
 
 SERIALIZATION = [
@@ -206,7 +206,7 @@ def test_what_is_not_http_gets_a_refusal_or_a_close(server, data):
         except ConnectionError:
             answer = b""
         if answer.startswith(b"HTTP/"):
-            assert 200 <= int(answer.split()[1]) < 500
+            assert 200 <= int(answer.split()[1]) < 500 or b" 505 " in answer[:20]
     assert is_alive(server)
 
 

@@ -289,6 +289,27 @@ an_old_or_future_signature_is_refused(void **state)
 }
 
 static void
+dates_are_read_right_in_every_kind_of_year(void **state)
+{
+	static const int64_t days[] = {0,     59,    789,   11016, 11017, 11322, 11323,
+				       18321, 19782, 19783, 19784, 20088, 47540, 47541};
+	struct request r;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+		int64_t now_s = days[i] * 86400 + 86399;
+
+		make_signed(&r, &suite, "", "{}", now_s);
+		assert_int_equal(check(&r, SECRET, now_s + 300, &err), S_OK);
+		assert_int_equal(check(&r, SECRET, now_s - 300, &err), S_OK);
+		assert_int_equal(check(&r, SECRET, now_s + 301, &err), S_INVALID_SIGNATURE);
+		assert_int_equal(check(&r, SECRET, now_s - 301, &err), S_INVALID_SIGNATURE);
+		drop(&r);
+	}
+}
+
+static void
 parse_case(const char *authorization, const char *date_name, const char *date, const char *query, enum status status,
 	   const char *message)
 {
@@ -447,6 +468,7 @@ main(void)
 	    cmocka_unit_test(any_change_breaks_the_signature),
 	    cmocka_unit_test(what_must_be_signed_must_be_named),
 	    cmocka_unit_test(an_old_or_future_signature_is_refused),
+	    cmocka_unit_test(dates_are_read_right_in_every_kind_of_year),
 	    cmocka_unit_test(malformed_credentials_are_told_as_the_service_tells_them),
 	    cmocka_unit_test(the_scope_must_fit),
 	    cmocka_unit_test(a_presigned_query_verifies_until_it_expires),

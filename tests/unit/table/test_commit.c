@@ -237,6 +237,30 @@ of_several_bad_index_keys_the_first_by_name_is_told(void **state)
 	table_release(t);
 }
 
+static void
+index_keys_that_can_only_be_wrong_are_told_before_the_condition(void **state)
+{
+	struct table *t = music();
+	struct table_io io = blocking_io();
+	struct table_write w = {
+	    .kind = WRITE_PUT, .table = t, .item = item("pk", "S:a", "sk", "S:1", "label", "N:1", NULL)};
+
+	(void)state;
+	w.condition = expression(EXPR_CONDITION, "attribute_exists(nothing)", NULL, NULL);
+	assert_int_equal(table_commit(&w, 1, &io, &fx.err), S_VALIDATION);
+	w = (struct table_write){.kind = WRITE_UPDATE, .table = t, .key = key("S:a", "S:1"), .condition = w.condition};
+	w.update = expression(EXPR_UPDATE, "SET label = :a", "N:1", NULL);
+	assert_status(
+	    table_commit(&w, 1, &io, &fx.err), S_VALIDATION,
+	    "One or more parameter values were invalid: Type mismatch for Index Key label Expected: S Actual: N "
+	    "IndexName: whole");
+	assert_ok(put(t, item("pk", "S:a", "sk", "S:1", "nothing", "N:1", NULL)));
+	w.update = expression(EXPR_UPDATE, "SET label = nothing", NULL, NULL);
+	assert_status(table_commit(&w, 1, &io, &fx.err), S_VALIDATION,
+		      "The update expression attempted to update the secondary index key to unsupported type");
+	table_release(t);
+}
+
 /* Fails every engine call of a commit in turn; the table is as before each time. */
 static void
 a_failed_engine_call_changes_nothing(void **state)
@@ -335,6 +359,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(write_units_follow_the_larger_image_and_the_indexes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_item_of_400_kb_fits_and_one_byte_more_does_not, setup, teardown),
 	    cmocka_unit_test_setup_teardown(of_several_bad_index_keys_the_first_by_name_is_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(index_keys_that_can_only_be_wrong_are_told_before_the_condition, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_engine_call_changes_nothing, setup_faulty, teardown),
 	    cmocka_unit_test_setup_teardown(where_blocking_is_not_allowed_the_caller_is_told, setup_faulty, teardown),
 	    cmocka_unit_test_setup_teardown(counts_are_exact_after_lost_writes, setup, teardown),
