@@ -914,11 +914,12 @@ conn_deadline(const struct conn *c, int64_t *ret_due_ns)
 void
 conn_arm(struct conn *c)
 {
-	int64_t now = loop_now_ns(c->home->loop);
+	/* never later than this, as nothing sets the timer when a connection becomes idle */
+	int64_t idle = loop_now_ns(c->home->loop) + (int64_t)c->home->server->limits.idle_ms * 1000000;
 	int64_t due = 0;
 
-	if (conn_deadline(c, &due) == DEADLINE_NONE)
-		due = now + (int64_t)c->home->server->limits.idle_ms * 1000000;
+	if (conn_deadline(c, &due) == DEADLINE_NONE || due > idle)
+		due = idle;
 	if (c->timer.due_ns == 0 || due < c->timer.due_ns)
 		loop_timer_set(c->home->loop, &c->timer, due);
 }

@@ -14,6 +14,8 @@
 #define HEX_BYTES         (2 * SHA256_BYTES)
 #define AMZ_DATE_BYTES    16   /* YYYYMMDDTHHMMSSZ */
 #define USUAL_BYTES       2048 /* of a canonical request */
+#define PAD_BYTES         64   /* a block of SHA-256 */
+#define SCOPE_BYTES       224
 #define KEY_CACHE_ENTRIES 64
 
 static const char mismatch[] =
@@ -104,32 +106,37 @@ put_encoded(struct buf *out, struct slice s, bool keep_slash)
 	}
 }
 
-/* "20130609T100015Z" to seconds since the epoch. */
+static int
+two_digits(const char *at)
+{
+	return (at[0] - '0') * 10 + (at[1] - '0');
+}
+
+/* "20130609T100015Z" to seconds since the epoch; timegm() would cost as much as a hash. */
 static bool
 amz_date_read(struct slice text, int64_t *ret)
 {
-	struct tm tm = {0};
-	int v[14];
+	int64_t year, month, day, hour, minute, second, era_day;
 
 	if (text.len != AMZ_DATE_BYTES || text.data[8] != 'T' || text.data[15] != 'Z')
 		return false;
-	for (int i = 0, at = 0; i < 14; i++, at++) {
-		if (at == 8)
-			at++;
-		if (text.data[at] < '0' || text.data[at] > '9')
+	for (int i = 0; i < 15; i++)
+		if (i != 8 && (text.data[i] < '0' || text.data[i] > '9'))
 			return false;
-		v[i] = text.data[at] - '0';
-	}
-	tm.tm_year = v[0] * 1000 + v[1] * 100 + v[2] * 10 + v[3] - 1900;
-	tm.tm_mon = v[4] * 10 + v[5] - 1;
-	tm.tm_mday = v[6] * 10 + v[7];
-	tm.tm_hour = v[8] * 10 + v[9];
-	tm.tm_min = v[10] * 10 + v[11];
-	tm.tm_sec = v[12] * 10 + v[13];
-	if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-	    tm.tm_sec > 60)
+	year = two_digits(text.data) * 100 + two_digits(text.data + 2);
+	month = two_digits(text.data + 4);
+	day = two_digits(text.data + 6);
+	hour = two_digits(text.data + 9);
+	minute = two_digits(text.data + 11);
+	second = two_digits(text.data + 13);
+	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
 		return false;
-	*ret = timegm(&tm);
+	if (month < 3) { /* a year that begins in March has its leap day at the end */
+		year--;
+		month += 12;
+	}
+	era_day = 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1;
+	*ret = (era_day - 719468) * 86400 + hour * 3600 + minute * 60 + second; /* 719468: 1970-01-01 */
 	return true;
 }
 
@@ -491,14 +498,15 @@ put_canonical_request(struct buf *out, const struct signing *s, struct arena *ar
 	return true;
 }
 
-/* In place of the canonical request that is in out. */
+/* In place of the canonical request that is in out; behind the key's first pad. */
 static void
-put_string_to_sign(struct buf *out, const struct signing *s)
+put_string_to_sign(struct buf *out, const struct signing *s, const uint8_t inner_pad[PAD_BYTES])
 {
 	uint8_t hash[SHA256_BYTES];
 
 	crypto_sha256(buf_slice(out), hash);
 	out->len = 0;
+	buf_put(out, inner_pad, PAD_BYTES);
 	buf_put_lit(out, ALGORITHM "\n");
 	buf_put_slice(out, s->amz_date);
 	buf_put_byte(out, '\n');
@@ -515,10 +523,18 @@ put_string_to_sign(struct buf *out, const struct signing *s)
 
 /* --- keys --- */
 
+/*
+ * A signing key as HMAC uses it: mixed with its two constants, a block of the hash each. With these a signature is two
+ * plain hashes, which takes half the time of an HMAC that is given its key anew.
+ */
+struct pads {
+	uint8_t inner[PAD_BYTES], outer[PAD_BYTES];
+};
+
 struct cached_key {
-	uint16_t len; /* of `scope`; 0: empty */
-	uint8_t key[SHA256_BYTES];
-	char scope[220]; /* secret, date, region, service, each behind its length */
+	size_t len; /* of `scope`; 0: empty */
+	struct pads pads;
+	char scope[SCOPE_BYTES]; /* secret, date, region, service, each behind its length */
 };
 
 static size_t
@@ -530,62 +546,87 @@ put_part(char *at, struct slice s)
 }
 
 static void
-derive_key(struct slice secret, const struct signing *s, uint8_t ret[SHA256_BYTES])
+derive_pads(struct slice secret, const struct signing *s, struct pads *ret)
 {
+	uint8_t key[SHA256_BYTES];
 	struct buf first = {0};
 
 	buf_put_lit(&first, "AWS4");
 	buf_put_slice(&first, secret);
-	crypto_hmac_sha256(buf_slice(&first), s->date, ret);
+	crypto_hmac_sha256(buf_slice(&first), s->date, key);
 	memset(first.data, 0, first.len);
 	buf_done(&first);
-	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), s->region, ret);
-	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), s->service, ret);
-	crypto_hmac_sha256(slice_of(ret, SHA256_BYTES), SLICE("aws4_request"), ret);
+	crypto_hmac_sha256(slice_of(key, sizeof key), s->region, key);
+	crypto_hmac_sha256(slice_of(key, sizeof key), s->service, key);
+	crypto_hmac_sha256(slice_of(key, sizeof key), SLICE("aws4_request"), key);
+	memset(ret->inner, 0x36, PAD_BYTES);
+	memset(ret->outer, 0x5c, PAD_BYTES);
+	for (size_t i = 0; i < sizeof key; i++) {
+		ret->inner[i] ^= key[i];
+		ret->outer[i] ^= key[i];
+	}
 }
 
-static void
-signing_key(struct slice secret, const struct signing *s, uint8_t ret[SHA256_BYTES])
+static size_t
+cache_place(const char *scope, size_t len)
+{
+	uint64_t hash = len;
+
+	for (size_t i = 0; i < len; i += 8) { /* zeros follow up to a multiple of 8 */
+		uint64_t word;
+
+		memcpy(&word, scope + i, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	return hash % KEY_CACHE_ENTRIES;
+}
+
+/* The result lives until the thread's next call; `space` is for keys that are not cached. */
+static const struct pads *
+signing_pads(struct slice secret, const struct signing *s, struct pads *space)
 {
 	static _Thread_local struct cached_key cache[KEY_CACHE_ENTRIES];
 	struct cached_key *entry;
-	char scope[sizeof entry->scope];
-	uint64_t hash = 0xcbf29ce484222325;
+	char scope[SCOPE_BYTES];
 	size_t len = 0;
 
-	if (secret.len + s->date.len + s->region.len + s->service.len + 4 > sizeof scope) {
-		derive_key(secret, s, ret);
-		return;
+	if (secret.len + s->date.len + s->region.len + s->service.len + 4 + 8 > sizeof scope) {
+		derive_pads(secret, s, space);
+		return space;
 	}
 	len += put_part(scope + len, secret);
 	len += put_part(scope + len, s->date);
 	len += put_part(scope + len, s->region);
 	len += put_part(scope + len, s->service);
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)scope[i]) * 0x100000001b3;
-	entry = &cache[(hash ^ hash >> 32) % KEY_CACHE_ENTRIES];
+	memset(scope + len, 0, 8);
+	entry = &cache[cache_place(scope, len)];
 	if (entry->len != len || memcmp(entry->scope, scope, len) != 0) {
-		derive_key(secret, s, entry->key);
+		derive_pads(secret, s, &entry->pads);
 		memcpy(entry->scope, scope, len);
-		entry->len = (uint16_t)len;
+		entry->len = len;
 	}
-	memcpy(ret, entry->key, SHA256_BYTES);
+	return &entry->pads;
 }
 
 /* False: the request is beyond what is looked at. */
 static bool
 sign(struct slice secret, const struct signing *s, struct arena *arena, char ret[HEX_BYTES])
 {
-	uint8_t key[SHA256_BYTES], signature[SHA256_BYTES];
 	struct buf text = {0};
+	struct pads space;
+	const struct pads *pads;
+	uint8_t outer[PAD_BYTES + SHA256_BYTES], signature[SHA256_BYTES];
 	bool fits;
 
 	buf_reserve(&text, USUAL_BYTES);
 	fits = put_canonical_request(&text, s, arena);
 	if (fits) {
-		put_string_to_sign(&text, s);
-		signing_key(secret, s, key);
-		crypto_hmac_sha256(slice_of(key, sizeof key), buf_slice(&text), signature);
+		pads = signing_pads(secret, s, &space);
+		put_string_to_sign(&text, s, pads->inner);
+		memcpy(outer, pads->outer, PAD_BYTES);
+		crypto_sha256(buf_slice(&text), outer + PAD_BYTES);
+		crypto_sha256(slice_of(outer, sizeof outer), signature);
 		crypto_hex(signature, sizeof signature, ret);
 	}
 	buf_done(&text);
@@ -612,6 +653,8 @@ check_time(const struct sigv4_auth *auth, int64_t now_s, struct err *err)
 	char now[AMZ_DATE_BYTES + 1], limit[AMZ_DATE_BYTES + 1];
 
 	(void)amz_date_read(auth->amz_date, &signed_s); /* sigv4_parse has seen that it reads */
+	if (signed_s >= now_s - lifetime && signed_s <= now_s + SKEW_S)
+		return S_OK;
 	amz_date_write(now_s, now);
 	if (signed_s < now_s - lifetime) {
 		amz_date_write(now_s - lifetime, limit);
@@ -620,13 +663,10 @@ check_time(const struct sigv4_auth *auth, int64_t now_s, struct err *err)
 			       SLICE_ARG(auth->amz_date), limit, now,
 			       (long long)(lifetime % 60 ? lifetime : lifetime / 60), lifetime % 60 ? "sec" : "min");
 	}
-	if (signed_s > now_s + SKEW_S) {
-		amz_date_write(now_s + SKEW_S, limit);
-		return err_set(err, S_INVALID_SIGNATURE,
-			       "Signature not yet current: %.*s is still later than %s (%s + %d min.)",
-			       SLICE_ARG(auth->amz_date), limit, now, SKEW_S / 60);
-	}
-	return S_OK;
+	amz_date_write(now_s + SKEW_S, limit);
+	return err_set(err, S_INVALID_SIGNATURE,
+		       "Signature not yet current: %.*s is still later than %s (%s + %d min.)",
+		       SLICE_ARG(auth->amz_date), limit, now, SKEW_S / 60);
 }
 
 static enum status
