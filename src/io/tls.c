@@ -79,6 +79,7 @@ tls_begin(struct conn *c)
 		return false;
 	SSL_set_accept_state(c->ssl);
 	c->handshaking = true;
+	conn_arm(c);
 	return true;
 }
 
