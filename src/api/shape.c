@@ -391,7 +391,8 @@ long_of(struct slice text, enum shape_type type)
 	char *end;
 	size_t len = text.len < sizeof digits - 1 ? text.len : sizeof digits - 1;
 
-	memcpy(digits, text.data, len);
+	if (len > 0) /* nothing after a failure of the reader */
+		memcpy(digits, text.data, len);
 	digits[len] = '\0';
 	value = strtoll(digits, &end, 10); /* saturates by itself */
 	if (*end == 'e' || *end == 'E' || *end == '.') {

@@ -1,0 +1,114 @@
+/*
+ * Any target and any body against two tables on a memory engine: whatever comes, it is answered with a 2xx or 4xx and
+ * JSON. Input: the operation's name, a newline, the body. Several requests may follow each other, divided by a zero
+ * byte, so that one can build on what another wrote.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/op.h"
+
+static struct op_context *context;
+static struct table_db *db;
+
+static void
+done(struct op_call *call)
+{
+	if (call->http_status != 200 && call->http_status != 400)
+		abort();
+}
+
+static void
+check_json(const struct buf *out)
+{
+	struct arena arena = {0};
+	struct json_reader r;
+
+	if (out->len == 0) /* operations without output */
+		return;
+	json_init(&r, buf_slice(out), &arena);
+	json_skip(&r);
+	json_end(&r);
+	if (json_failed(&r))
+		abort();
+	arena_done(&arena);
+}
+
+static void
+request(struct slice name, struct slice body)
+{
+	struct op_call *call = calloc(1, sizeof *call);
+	struct arena arena = {0};
+	struct buf out = {0};
+
+	call->context = context;
+	call->arena = &arena;
+	call->target = arena_printf(&arena, "DynamoDB_20120810.%.*s", SLICE_ARG(name));
+	call->body = body;
+	call->out = &out;
+	call->done = done;
+	op_start(call);
+	check_json(&out);
+	buf_done(&out);
+	arena_done(&arena);
+	free(call);
+}
+
+static void
+start(void)
+{
+	static const struct table_db_options options = {
+	    .region = "us-east-1", .account = "000000000000", .control_delay_ms = 0, .partitions = 2};
+	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
+	static const char table[] =
+	    "{\"TableName\":\"tab\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
+	    "\"p\","
+	    "\"AttributeType\":\"S\"},{\"AttributeName\":\"s\",\"AttributeType\":\"N\"},{\"AttributeName\":\"l\","
+	    "\"AttributeType\":"
+	    "\"B\"}],\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"},{\"AttributeName\":\"s\","
+	    "\"KeyType\":\"RANGE\"}],"
+	    "\"LocalSecondaryIndexes\":[{\"IndexName\":\"loc\",\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":"
+	    "\"HASH\"},{"
+	    "\"AttributeName\":\"l\",\"KeyType\":\"RANGE\"}],\"Projection\":{\"ProjectionType\":\"KEYS_ONLY\"}}],"
+	    "\"GlobalSecondaryIndexes\":[{\"IndexName\":\"glo\",\"KeySchema\":[{\"AttributeName\":\"s\",\"KeyType\":"
+	    "\"HASH\"},{"
+	    "\"AttributeName\":\"l\",\"KeyType\":\"RANGE\"}],\"Projection\":{\"ProjectionType\":\"ALL\"}}]}";
+	static struct engine *engine;
+	struct err err;
+
+	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
+	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
+		abort();
+	request(SLICE("CreateTable"), slice_str(table));
+	for (;;) { /* until it is there */
+		struct table *found;
+
+		if (table_find(db, SLICE("tab"), &found, &err) == S_OK) {
+			table_release(found);
+			return;
+		}
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice rest = slice_of(data, size);
+
+	if (context == NULL)
+		start();
+	while (rest.len > 0) {
+		const char *end = memchr(rest.data, '\0', rest.len);
+		struct slice one = slice_of(rest.data, end != NULL ? (size_t)(end - rest.data) : rest.len);
+		const char *line = memchr(one.data, '\n', one.len);
+
+		rest = end != NULL ? slice_of(end + 1, rest.len - one.len - 1) : SLICE_NONE;
+		if (line != NULL && (size_t)(line - one.data) < 100) {
+			size_t name = (size_t)(line - one.data);
+
+			request(slice_of(one.data, name), slice_of(line + 1, one.len - name - 1));
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,216 @@
+/* How calls run on a real loop with a real disk: waiting for the sync, the I/O pool, its full queue. */
+#include "api_fixture.h"
+
+#include <ftw.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define CALLS 200
+
+static char dir[] = "/tmp/stator-api-XXXXXX";
+static struct loop *loop;
+static pthread_t loop_thread;
+static atomic_int done_count, failed_count, throttled_count, off_loop_count;
+
+static void *
+loop_main(void *unused)
+{
+	(void)unused;
+	loop_run(loop);
+	expr_cache_done();
+	return NULL;
+}
+
+static int
+remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+	(void)info;
+	(void)kind;
+	(void)walk;
+	return remove(path);
+}
+
+static int
+up(void **state)
+{
+	static const struct table_db_options options = {
+	    .region = "us-east-1", .account = "000000000000", .control_delay_ms = 1, .partitions = 4};
+	struct engine_options engine_options = {.dir = dir, .cache_bytes = 8 << 20, .write_buffer_bytes = 4 << 20};
+	struct op_options op_options = {.io_threads = 1, .io_queue_max = 2, .loops = &loop, .loop_count = 1};
+	struct err err;
+
+	(void)state;
+	if (mkdtemp(dir) == NULL || engine_rocksdb_open(&engine_options, &fx.engine, &err) != S_OK ||
+	    table_db_open(fx.engine, &options, &fx.db, &err) != S_OK || loop_new(0, &loop, &err) != S_OK ||
+	    op_context_new(&op_options, &fx.db, 1, &fx.context, &err) != S_OK) {
+		fprintf(stderr, "fixture: %s\n", err.message);
+		return -1;
+	}
+	expect_ok("CreateTable", "{'TableName':'hash','BillingMode':'PAY_PER_REQUEST',"
+				 "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"
+				 "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}");
+	wait_active("hash");
+	return pthread_create(&loop_thread, NULL, loop_main, NULL);
+}
+
+static int
+down(void **state)
+{
+	int s;
+
+	loop_stop(loop);
+	pthread_join(loop_thread, NULL);
+	s = fixture_down(state);
+	loop_free(loop);
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return s;
+}
+
+/* One call posted to the loop, as a front would start it there. */
+struct posted {
+	struct op_call call;
+	struct arena arena;
+	struct buf out;
+	struct loop_task task;
+	uint64_t durable_when_done;
+};
+
+static void
+posted_done(struct op_call *call)
+{
+	struct posted *p = call->owner;
+
+	if (loop_current() != loop)
+		atomic_fetch_add(&off_loop_count, 1);
+	if (call->status == S_THROTTLING)
+		atomic_fetch_add(&throttled_count, 1);
+	else if (call->status != S_OK)
+		atomic_fetch_add(&failed_count, 1);
+	p->durable_when_done = engine_durable(fx.engine);
+	atomic_fetch_add(&done_count, 1);
+}
+
+static void
+posted_start(struct loop_task *task)
+{
+	struct posted *p = (struct posted *)((char *)task - offsetof(struct posted, task));
+
+	op_start(&p->call);
+}
+
+static void
+post(struct posted *p, const char *target, struct slice body)
+{
+	p->call = (struct op_call){.context = fx.context,
+				   .loop = loop,
+				   .arena = &p->arena,
+				   .target = slice_str(target),
+				   .body = body,
+				   .out = &p->out,
+				   .done = posted_done,
+				   .owner = p};
+	p->task.run = posted_start;
+	loop_post(loop, &p->task);
+}
+
+static void
+wait_done(int count)
+{
+	int64_t until = clock_mono_ns() + 20 * INT64_C(1000000000);
+
+	while (atomic_load(&done_count) < count && clock_mono_ns() < until)
+		usleep(200);
+	assert_int_equal(atomic_load(&done_count), count);
+	assert_int_equal(op_in_progress(fx.context), 0);
+	assert_int_equal(atomic_load(&off_loop_count), 0);
+}
+
+static void
+reset(void)
+{
+	atomic_store(&done_count, 0);
+	atomic_store(&failed_count, 0);
+	atomic_store(&throttled_count, 0);
+}
+
+static void
+release(struct posted *calls, int count)
+{
+	for (int i = 0; i < count; i++) {
+		arena_done(&calls[i].arena);
+		buf_done(&calls[i].out);
+	}
+	free(calls);
+}
+
+/* done() for a write comes once, on the loop, and not before its place in the log is on the disk. */
+static void
+writes_are_answered_when_they_are_durable(void **state)
+{
+	struct posted *calls = calloc(CALLS, sizeof *calls);
+	char bodies[CALLS][96];
+
+	(void)state;
+	reset();
+	for (int i = 0; i < CALLS; i++) {
+		snprintf(bodies[i], sizeof bodies[i], "{\"TableName\":\"hash\",\"Item\":{\"pk\":{\"S\":\"w%d\"}}}", i);
+		post(&calls[i], "DynamoDB_20120810.PutItem", slice_str(bodies[i]));
+	}
+	wait_done(CALLS);
+	assert_int_equal(atomic_load(&failed_count), 0);
+	for (int i = 0; i < CALLS; i++) {
+		assert_true(calls[i].call.wait_seq > 0);
+		assert_true(calls[i].durable_when_done >= calls[i].call.wait_seq);
+	}
+	release(calls, CALLS);
+}
+
+/* Scans without a limit go to the pool; all that fit its queue are answered, the others are throttled, none is lost. */
+static void
+a_full_pool_throttles(void **state)
+{
+	struct posted *calls = calloc(CALLS, sizeof *calls);
+
+	(void)state;
+	reset();
+	for (int i = 0; i < CALLS; i++)
+		post(&calls[i], "DynamoDB_20120810.Scan", SLICE("{\"TableName\":\"hash\",\"Select\":\"COUNT\"}"));
+	wait_done(CALLS);
+	assert_int_equal(atomic_load(&failed_count), 0);
+	assert_true(atomic_load(&throttled_count) < CALLS);
+	for (int i = 0; i < CALLS; i++)
+		if (calls[i].call.status == S_THROTTLING)
+			assert_non_null(memmem(calls[i].out.data, calls[i].out.len, "#ThrottlingException\"", 21));
+		else
+			assert_non_null(memmem(calls[i].out.data, calls[i].out.len, "\"ScannedCount\":200}", 19));
+	release(calls, CALLS);
+}
+
+static void
+what_cannot_wait_is_answered_at_once(void **state)
+{
+	struct posted *calls = calloc(CALLS, sizeof *calls);
+
+	(void)state;
+	reset();
+	for (int i = 0; i < CALLS; i++)
+		post(&calls[i], i & 1 ? "DynamoDB_20120810.Nope" : "DynamoDB_20120810.GetItem", SLICE("{}"));
+	wait_done(CALLS);
+	assert_int_equal(atomic_load(&failed_count), CALLS);
+	release(calls, CALLS);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(writes_are_answered_when_they_are_durable),
+	    cmocka_unit_test(a_full_pool_throttles),
+	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, up, down);
+}
