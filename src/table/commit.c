@@ -292,6 +292,43 @@ decide_indexes(struct commit *c, struct table_write *w, const struct place *plac
 	return s;
 }
 
+static enum status
+check_given_type(const struct table_index *x, const struct key_attr *attr, const struct expr *update, struct err *err)
+{
+	enum av_type given;
+
+	if (!expr_update_type(update, attr->name, &given) || given == attr->type)
+		return S_OK;
+	return err_set(
+	    err, S_VALIDATION,
+	    "One or more parameter values were invalid: Type mismatch for Index Key %.*s Expected: %s Actual: %s "
+	    "IndexName: %.*s",
+	    SLICE_ARG(attr->name), av_type_name(attr->type), av_type_name(given), SLICE_ARG(x->spec->name));
+}
+
+/* What is wrong with index keys whatever the item is: DynamoDB tells that before it looks at the condition. */
+static enum status
+check_given_index_keys(const struct table *t, const struct table_write *w, struct err *err)
+{
+	enum status s = S_OK;
+	bool indexed;
+
+	for (size_t n = 0; s == S_OK && n < t->index_count; n++) {
+		const struct table_index *x = &t->indexes[t->by_name[n]];
+		const struct key_schema *schema = &x->spec->schema;
+
+		if (!x->maintained)
+			continue;
+		if (w->kind == WRITE_PUT)
+			s = key_check_index_from(schema, x->spec->name, w->item, KEY_FROM_ITEM, &indexed, err);
+		for (unsigned i = 0; s == S_OK && w->update != NULL && i < schema->partition_count; i++)
+			s = check_given_type(x, &schema->partition[i], w->update, err);
+		for (unsigned i = 0; s == S_OK && w->update != NULL && i < schema->sort_count; i++)
+			s = check_given_type(x, &schema->sort[i], w->update, err);
+	}
+	return s;
+}
+
 /* The old item is read and the condition holds: what shall the item be? */
 static enum status
 make_new_item(struct commit *c, struct table_write *w, struct err *err)
@@ -336,6 +373,11 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	if (s != S_OK)
 		return s;
 	old_size = av_exists(w->old_item) ? item_size(w->old_item) : 0;
+	if (w->update != NULL || (w->condition != NULL && w->kind == WRITE_PUT)) {
+		s = check_given_index_keys(l->version, w, err);
+		if (s != S_OK)
+			return s;
+	}
 	w->unit_count = 1; /* a refused write also costs, by what it looked at */
 	w->units[0].half_write = capacity_half_writes(old_size);
 	if (w->condition != NULL && !expr_test(w->condition, w->old_item))
@@ -379,6 +421,13 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 	return counts_begin(l->version, l->partition, flags, &l->failures, err);
 }
 
+/* Not something the client did: there is no point in deciding the other writes. */
+static bool
+is_engine_trouble(enum status s)
+{
+	return s != S_OK && s != S_COND_FAILED && s != S_VALIDATION;
+}
+
 static bool
 counts_change(const struct locked *l)
 {
@@ -412,17 +461,10 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 		struct table_write *w = &c->writes[i];
 
 		w->status = decide(c, w, &c->places[i], flags, first == S_OK ? err : NULL);
-		switch (w->status) {
-		case S_OK:
-			break;
-		case S_WOULD_BLOCK:
-		case S_IO:
-		case S_CORRUPT:
+		if (is_engine_trouble(w->status))
 			return w->status;
-		default:
-			if (first == S_OK)
-				first = w->status;
-		}
+		if (first == S_OK)
+			first = w->status;
 	}
 	for (size_t i = 0; first == S_OK && i < c->locked_count; i++) {
 		struct locked *l = &c->locked[i];

@@ -33,6 +33,31 @@ put_key(const struct table *t, const struct table_index *x, struct av item, stru
 	*ret_len = keys->len - *ret_at;
 }
 
+static bool
+has_types(const struct key_attr *attrs, unsigned count, struct av item)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct av v = av_get(item, attrs[i].name);
+
+		if (av_exists(v) && av_type(v) != attrs[i].type)
+			return false;
+	}
+	return true;
+}
+
+/* An update whose types were not known before it was evaluated is refused in words of its own. */
+static enum status
+check_new_key(const struct table_index *x, struct av new_item, enum key_cause cause, bool *ret_has, struct err *err)
+{
+	const struct key_schema *schema = &x->spec->schema;
+
+	if (cause == KEY_FROM_UPDATE && (!has_types(schema->partition, schema->partition_count, new_item) ||
+					 !has_types(schema->sort, schema->sort_count, new_item)))
+		return err_set(err, S_VALIDATION,
+			       "The update expression attempted to update the secondary index key to unsupported type");
+	return key_check_index_from(schema, x->spec->name, new_item, cause, ret_has, err);
+}
+
 enum status
 index_compare(const struct table *t, const struct table_index *x, struct av old_item, struct av new_item,
 	      enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret, struct err *err)
@@ -45,7 +70,7 @@ index_compare(const struct table *t, const struct table_index *x, struct av old_
 	if (av_exists(old_item) && key_check_index(schema, x->spec->name, old_item, &ret->had, NULL) != S_OK)
 		ret->had = false;
 	if (av_exists(new_item))
-		s = key_check_index_from(schema, x->spec->name, new_item, cause, &ret->has, err);
+		s = check_new_key(x, new_item, cause, &ret->has, err);
 	if (s != S_OK) {
 		ret->has = false;
 		if (ret->had || !av_exists(old_item) ||

@@ -314,9 +314,11 @@ expression(enum expr_kind kind, const char *source, const char *a, const char *b
 
 	params->values = ARENA_ARRAY(&fx.arena, struct expr_value, 2);
 	if (a != NULL)
-		params->values[params->value_count++] = (struct expr_value){.placeholder = SLICE(":a"), .value = value(a)};
+		params->values[params->value_count++] =
+		    (struct expr_value){.placeholder = SLICE(":a"), .value = value(a)};
 	if (b != NULL)
-		params->values[params->value_count++] = (struct expr_value){.placeholder = SLICE(":b"), .value = value(b)};
+		params->values[params->value_count++] =
+		    (struct expr_value){.placeholder = SLICE(":b"), .value = value(b)};
 	params->has_values = params->value_count > 0;
 	assert_ok(expr_bind(kind, arena_dup(&fx.arena, slice_str(source)), params, &fx.arena, &e, &fx.err));
 	return e;
