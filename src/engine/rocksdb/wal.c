@@ -11,6 +11,10 @@
  * What this cannot see: damage behind the last mark but before the last sync (at most what was written between two
  * syncs before a crash). An orderly end writes a last mark.
  *
+ * A log file all of whose writes are in tables is obsolete; it may linger, with others of its kind deleted around it,
+ * so its numbers mean nothing. Which files these are is in the manifest: each column family's edits name the first log
+ * it still needs.
+ *
  * The format is RocksDB's (and LevelDB's): blocks of 32 KiB; records in fragments that do not cross a block,
  * each with a header: masked CRC-32C (4), length (2), type (1), little-endian.
  */
@@ -32,6 +36,8 @@ static const char mark_magic[8] = {'S', 't', 'a', 't', 'o', 'r', 'D', 'M'};
 enum fragment_type { FRAGMENT_FULL = 1, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
 
 struct scan {
+	/* what to do with a whole record */
+	enum status (*take)(struct scan *scan, struct slice record, struct err *err);
 	char path[PATH_MAX];
 	uint64_t offset; /* of the block in the file */
 	char block[BLOCK_BYTES];
@@ -121,18 +127,18 @@ crc32c_masked(const char *data, size_t len)
 /* ---- batches ---- */
 
 static bool
-skip_varint(struct slice *in, uint32_t *ret)
+take_varint(struct slice *in, uint64_t *ret)
 {
-	uint32_t v = 0;
+	uint64_t v = 0;
 
-	for (int shift = 0; shift < 35; shift += 7) {
+	for (int shift = 0; shift < 70; shift += 7) {
 		uint8_t byte;
 
 		if (in->len == 0)
 			return false;
 		byte = (uint8_t)*in->data++;
 		in->len--;
-		v |= (uint32_t)(byte & 0x7F) << shift;
+		v |= (uint64_t)(byte & 0x7F) << shift;
 		if (byte < 0x80) {
 			*ret = v;
 			return true;
@@ -144,9 +150,9 @@ skip_varint(struct slice *in, uint32_t *ret)
 static bool
 take_bytes(struct slice *in, struct slice *ret)
 {
-	uint32_t len;
+	uint64_t len;
 
-	if (!skip_varint(in, &len) || len > in->len)
+	if (!take_varint(in, &len) || len > in->len)
 		return false;
 	*ret = slice_of(in->data, len);
 	in->data += len;
@@ -176,10 +182,10 @@ find_mark(struct slice batch)
 	while (in.len > 0) {
 		uint8_t tag = (uint8_t)*in.data++;
 		struct slice bytes = SLICE_NONE;
-		uint32_t family;
+		uint64_t family;
 
 		in.len--;
-		if (tag >= 16 || !entries[tag].known || (entries[tag].family && !skip_varint(&in, &family)))
+		if (tag >= 16 || !entries[tag].known || (entries[tag].family && !take_varint(&in, &family)))
 			return mark;
 		for (int i = 0; i < entries[tag].strings; i++) {
 			if (!take_bytes(&in, &bytes))
@@ -230,7 +236,8 @@ check_batch(struct scan *scan, struct slice batch, struct err *err)
 			scan->damaged = false;
 		}
 	}
-	scan->next_number = number + count;
+	if (count > 0) /* an empty batch (a mark alone, or RocksDB's note of how far it recovered) takes no number */
+		scan->next_number = number + count;
 	if (!scan->missing || find_mark(batch) < (scan->missing_from != 0 ? scan->missing_from : scan->missing_through))
 		return S_OK;
 	return err_set(
@@ -257,12 +264,12 @@ take_fragment(struct scan *scan, size_t at, int type, struct slice payload, stru
 	}
 	if (type == FRAGMENT_FULL) {
 		scan->in_record = false;
-		return check_batch(scan, payload, err);
+		return scan->take(scan, payload, err);
 	}
 	buf_put_slice(&scan->record, payload);
 	if (type == FRAGMENT_LAST) {
 		scan->in_record = false;
-		s = check_batch(scan, buf_slice(&scan->record), err);
+		s = scan->take(scan, buf_slice(&scan->record), err);
 	}
 	return s;
 }
@@ -341,6 +348,155 @@ scan_file(struct scan *scan, struct err *err)
 	return s;
 }
 
+/* ---- the manifest ---- */
+
+#define FAMILIES_MAX 16
+
+/* What one edit says, as far as we ask. */
+struct edit {
+	uint64_t family;
+	uint64_t log_number; /* 0: does not say */
+	bool dropped;
+};
+
+struct manifest {
+	struct scan scan; /* first: take_edit() finds the rest through it */
+	uint64_t log_numbers[FAMILIES_MAX];
+	bool alive[FAMILIES_MAX];
+	bool strange; /* not understood: says nothing */
+};
+
+/* The tags of RocksDB's edits that this engine's settings bring about. */
+enum edit_tag {
+	EDIT_COMPARATOR = 1,
+	EDIT_LOG = 2,
+	EDIT_NEXT_FILE = 3,
+	EDIT_LAST_SEQUENCE = 4,
+	EDIT_CURSOR = 5,
+	EDIT_DELETED = 6,
+	EDIT_PREVIOUS_LOG = 9,
+	EDIT_LOG_TO_KEEP = 10,
+	EDIT_NEW_FILE = 103,
+	EDIT_FAMILY = 200,
+	EDIT_FAMILY_ADD = 201,
+	EDIT_FAMILY_DROP = 202,
+	EDIT_FAMILY_MAX = 203,
+	EDIT_ATOMIC_GROUP = 300,
+	EDIT_IGNORABLE = 1 << 13 /* from here on: a byte string that may be skipped */
+};
+
+/* A new table file: level, number, size, two keys, two sequence numbers, then tagged fields up to tag 1. */
+static bool
+skip_new_file(struct slice *in)
+{
+	struct slice bytes;
+	uint64_t v;
+
+	if (!take_varint(in, &v) || !take_varint(in, &v) || !take_varint(in, &v) || !take_bytes(in, &bytes) ||
+	    !take_bytes(in, &bytes) || !take_varint(in, &v) || !take_varint(in, &v))
+		return false;
+	while (take_varint(in, &v)) {
+		if (v == 1)
+			return true;
+		if (!take_bytes(in, &bytes))
+			return false;
+	}
+	return false;
+}
+
+static bool
+parse_field(uint64_t tag, struct slice *in, struct edit *edit)
+{
+	struct slice bytes;
+	uint64_t v;
+
+	switch (tag) {
+	case EDIT_LOG:
+		return take_varint(in, &edit->log_number);
+	case EDIT_FAMILY:
+		return take_varint(in, &edit->family);
+	case EDIT_FAMILY_DROP:
+		edit->dropped = true;
+		return true;
+	case EDIT_NEXT_FILE:
+	case EDIT_LAST_SEQUENCE:
+	case EDIT_PREVIOUS_LOG:
+	case EDIT_LOG_TO_KEEP:
+	case EDIT_FAMILY_MAX:
+	case EDIT_ATOMIC_GROUP:
+		return take_varint(in, &v);
+	case EDIT_COMPARATOR:
+	case EDIT_FAMILY_ADD:
+		return take_bytes(in, &bytes);
+	case EDIT_CURSOR:
+		return take_varint(in, &v) && take_bytes(in, &bytes);
+	case EDIT_DELETED:
+		return take_varint(in, &v) && take_varint(in, &v);
+	case EDIT_NEW_FILE:
+		return skip_new_file(in);
+	default:
+		return tag >= EDIT_IGNORABLE && take_bytes(in, &bytes);
+	}
+}
+
+static enum status
+take_edit(struct scan *scan, struct slice record, struct err *err)
+{
+	struct manifest *m = (struct manifest *)scan;
+	struct edit edit = {0};
+	uint64_t tag;
+
+	(void)err;
+	while (record.len > 0 && !m->strange)
+		m->strange = !take_varint(&record, &tag) || !parse_field(tag, &record, &edit);
+	if (m->strange || edit.family >= FAMILIES_MAX) {
+		m->strange = true;
+		return S_OK;
+	}
+	m->alive[edit.family] = !edit.dropped;
+	if (edit.log_number > m->log_numbers[edit.family])
+		m->log_numbers[edit.family] = edit.log_number;
+	return S_OK;
+}
+
+static void
+scan_manifest(struct manifest *m, const char *dir)
+{
+	char path[PATH_MAX], name[64] = "";
+	FILE *current = NULL;
+	bool read;
+
+	m->scan.take = take_edit;
+	if (snprintf(path, sizeof path, "%s/CURRENT", dir) < (int)sizeof path)
+		current = fopen(path, "rbe");
+	read = current != NULL && fgets(name, sizeof name, current) != NULL;
+	if (current != NULL)
+		fclose(current);
+	name[strcspn(name, "\n")] = '\0';
+	if (!read || snprintf(m->scan.path, sizeof m->scan.path, "%s/%s", dir, name) >= (int)sizeof m->scan.path ||
+	    scan_file(&m->scan, NULL) != S_OK)
+		m->strange = true;
+	buf_done(&m->scan.record);
+}
+
+/* Log files with a lower number are obsolete. A manifest that cannot be read is RocksDB's to complain of. */
+static uint64_t
+first_needed_log(const char *dir)
+{
+	struct manifest *m = engine_alloc(sizeof *m);
+	uint64_t first = UINT64_MAX;
+
+	scan_manifest(m, dir);
+	for (int i = 0; i < FAMILIES_MAX; i++) {
+		if (m->alive[i] && m->log_numbers[i] < first)
+			first = m->log_numbers[i];
+	}
+	if (m->strange || first == UINT64_MAX)
+		first = 0;
+	free(m);
+	return first;
+}
+
 static int
 is_log(const struct dirent *entry)
 {
@@ -363,13 +519,17 @@ wal_check(const char *dir, struct err *err)
 	struct dirent **logs = NULL;
 	struct scan *scan;
 	enum status s = S_OK;
+	uint64_t needed = first_needed_log(dir);
 	int count = scandir(dir, &logs, is_log, by_number);
 
 	if (count < 0)
 		return errno == ENOENT ? S_OK : err_set(err, S_IO, "%s: %s", dir, strerror(errno));
 	scan = engine_alloc(sizeof *scan);
+	scan->take = check_batch;
 	for (int i = 0; i < count; i++) {
-		if (s == S_OK &&
+		bool obsolete = strtoull(logs[i]->d_name, NULL, 10) < needed;
+
+		if (s == S_OK && !obsolete &&
 		    snprintf(scan->path, sizeof scan->path, "%s/%s", dir, logs[i]->d_name) < (int)sizeof scan->path)
 			s = scan_file(scan, err);
 		free(logs[i]);
