@@ -28,7 +28,7 @@ a_table_is_creating_then_active(void **state)
 
 	(void)state;
 	table_db_close(fx.db);
-	fx.delay_ms = 100;
+	fx.delay_ms = 400;
 	db_open();
 	spec = spec_of("Music", schema("pk", "sk", AV_S), two_indexes(), 2);
 	assert_ok(table_create(fx.db, &spec, &fx.arena, &d, &fx.err));
@@ -257,7 +257,7 @@ throughput_changes_when_updating_ends(void **state)
 	(void)state;
 	provisioned("Music");
 	table_db_close(fx.db);
-	fx.delay_ms = 50;
+	fx.delay_ms = 400;
 	db_open();
 	assert_ok(table_update(fx.db, SLICE("Music"), &update, &fx.arena, &d, &fx.err));
 	assert_int_equal(d.status, TABLE_UPDATING);

@@ -220,7 +220,7 @@ only_one_index_at_a_time(void **state)
 	(void)state;
 	table_release(create("T", schema("pk", NULL, AV_S), NULL, 0));
 	table_db_close(fx.db);
-	fx.delay_ms = 100;
+	fx.delay_ms = 400;
 	db_open();
 	y.name = SLICE("other");
 	assert_ok(add_index(&x, &d));
