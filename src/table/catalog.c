@@ -351,6 +351,8 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	if (s == S_OK)
 		s = load_tables(db, err);
 	if (s == S_OK)
+		s = tokens_open(db, err);
+	if (s == S_OK)
 		s = jobs_start(db, err);
 	if (s != S_OK) {
 		table_db_close(db);
@@ -367,6 +369,7 @@ table_db_close(struct table_db *db)
 		return;
 	jobs_stop(db);
 	directory_done(db);
+	tokens_close(db);
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
 		pthread_mutex_destroy(&db->buckets[i].lock);
 	pthread_cond_destroy(&db->jobs_wake);

@@ -7,6 +7,7 @@
  */
 #include "model/key.h"
 #include "table/recent.h"
+#include "table/transact.h"
 
 #include <stdlib.h>
 
@@ -43,8 +44,9 @@ struct commit {
 	struct scratch *scratch;
 	struct table_write *writes;
 	size_t count;
-	struct place *places;  /* one a write */
-	struct locked *locked; /* ascending by (table number, partition) */
+	struct table_token *token; /* NULL: none */
+	struct place *places;      /* one a write */
+	struct locked *locked;     /* ascending by (table number, partition) */
 	size_t locked_count;
 	struct marked *marked;
 	size_t marked_count, marked_cap;
@@ -111,6 +113,8 @@ find_places(struct commit *c)
 static void
 lock_all(struct commit *c)
 {
+	if (c->token != NULL)
+		token_lock(c->db, c->token);
 	for (size_t i = 0; i < c->locked_count; i++)
 		pthread_mutex_lock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
 }
@@ -120,6 +124,8 @@ unlock_all(struct commit *c)
 {
 	for (size_t i = c->locked_count; i-- > 0;)
 		pthread_mutex_unlock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
+	if (c->token != NULL)
+		token_unlock(c->token);
 }
 
 static struct partition *
@@ -163,6 +169,13 @@ row_exists(struct commit *c, size_t key_at, size_t key_len, unsigned flags, bool
 static enum status
 warm(struct commit *c, struct err *err)
 {
+	if (c->token != NULL) { /* what it says is looked at under the lock */
+		enum status s =
+		    token_find(c->db, c->token, c->count, ENGINE_MAY_BLOCK, &c->scratch->from, c->io->arena, err);
+
+		if (s != S_OK && s != S_IDEMPOTENT_MISMATCH)
+			return s;
+	}
 	for (size_t i = 0; i < c->count; i++) {
 		const struct table_write *w = &c->writes[i];
 		struct buf *keys = &c->scratch->keys;
@@ -445,13 +458,20 @@ counts_change(const struct locked *l)
 static enum status
 decide_all(struct commit *c, unsigned flags, struct err *err)
 {
+	struct err own, *told = err != NULL ? err : &own;
 	enum status first = S_OK, s;
 
+	own.message[0] = '\0';
 	/* Before the first read: the engine refuses a batch begun before it had to reopen itself. */
 	engine_batch_clear(c->scratch->batch);
 	c->durable_before = engine_durable(c->db->engine);
 	c->marked_count = c->marked_cap = 0;
 	c->any_change = false;
+	if (c->token != NULL) {
+		s = token_find(c->db, c->token, c->count, flags, &c->scratch->from, c->io->arena, err);
+		if (s != S_OK || c->token->repeated)
+			return s;
+	}
 	for (size_t i = 0; i < c->locked_count; i++) {
 		s = prepare_partition(&c->locked[i], flags, err);
 		if (s != S_OK)
@@ -460,11 +480,15 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	for (size_t i = 0; i < c->count; i++) {
 		struct table_write *w = &c->writes[i];
 
-		w->status = decide(c, w, &c->places[i], flags, first == S_OK ? err : NULL);
+		w->status = decide(c, w, &c->places[i], flags, told);
 		if (is_engine_trouble(w->status))
 			return w->status;
+		if (w->status == S_OK)
+			continue;
+		w->message = arena_dup(c->io->arena, slice_str(told->message));
 		if (first == S_OK)
 			first = w->status;
+		told = &own; /* err keeps the first one's words */
 	}
 	for (size_t i = 0; first == S_OK && i < c->locked_count; i++) {
 		struct locked *l = &c->locked[i];
@@ -511,6 +535,9 @@ slots_restore(struct commit *c)
 static void
 wait_for_what_was_read(struct commit *c)
 {
+	if (c->token != NULL)
+		recent_raise(&c->io->wait_seq, atomic_load_explicit(token_slot(c->token), memory_order_relaxed),
+			     c->durable_before);
 	for (size_t i = 0; i < c->count; i++) {
 		const struct place *place = &c->places[i];
 		_Atomic uint64_t *slot = recent_slot(partition_at(place->locked), place->hash);
@@ -525,6 +552,10 @@ apply(struct commit *c, struct err *err)
 	uint64_t seq;
 	enum status s;
 
+	if (c->token != NULL) {
+		token_put(c->db, c->token, c->writes, c->count, c->scratch->batch, &c->scratch->from, &c->scratch->to);
+		mark(c, token_slot(c->token));
+	}
 	slots_busy(c);
 	s = engine_apply(c->db->engine, c->scratch->batch, &seq, err);
 	if (s != S_OK) {
@@ -547,7 +578,7 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 {
 	enum status s = decide_all(c, flags, err);
 
-	if (s == S_OK && c->any_change)
+	if (s == S_OK && (c->any_change || (c->token != NULL && !c->token->repeated)))
 		return apply(c, err);
 	if (s != S_WOULD_BLOCK)
 		wait_for_what_was_read(c);
@@ -555,9 +586,9 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 }
 
 enum status
-table_commit(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
+commit_writes(struct table_write *writes, size_t count, struct table_token *token, struct table_io *io, struct err *err)
 {
-	struct commit c = {.io = io, .writes = writes, .count = count};
+	struct commit c = {.io = io, .writes = writes, .count = count, .token = token};
 	enum status s;
 
 	if (count == 0)
@@ -582,4 +613,10 @@ table_commit(struct table_write *writes, size_t count, struct table_io *io, stru
 	}
 	table_scratch_give(c.db, c.scratch);
 	return s;
+}
+
+enum status
+table_commit(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
+{
+	return commit_writes(writes, count, NULL, io, err);
 }

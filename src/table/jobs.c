@@ -340,6 +340,8 @@ run_locked(struct table_db *db, const struct job *job, struct arena *a, struct e
 
 	if (job->kind == JOB_REWRITE)
 		return rewrite(db, job, err);
+	if (job->kind == JOB_FORGET_TOKENS)
+		return tokens_forget(db, err);
 	t = job_table(db, job);
 	if (t == NULL)
 		return S_OK;

@@ -2,7 +2,7 @@
  * Tables: the catalog, the write path and the read path. Everything that reads or changes items comes through here,
  * whatever front or feature it serves.
  *
- * One write, one way in: table_commit(). Single writes, batches and (later) transactions and TTL deletes are lists of
+ * One write, one way in: table_commit(). Single writes, batches, transactions (transact.h) and TTL deletes are lists of
  * struct table_write. It locks the partitions involved in order, reads the old items, tests the conditions, puts items, index
  * rows (and later change records) into one engine batch, applies it, unlocks. A lock is held for microseconds and never
  * across I/O: what would touch the disk makes the call return S_WOULD_BLOCK (unless io->may_block, in which case it is read
@@ -185,6 +185,7 @@ struct table_write {
 	const struct expr *update;    /* UPDATE */
 	/* out, also when the condition failed */
 	enum status        status;    /* of this write: S_OK, S_COND_FAILED, S_VALIDATION ... */
+	struct slice       message;   /* of a status that is not S_OK */
 	struct av          old_item;  /* AV_NONE: there was none */
 	struct av          new_item;  /* after PUT and UPDATE */
 	struct av          updated_old, updated_new; /* UPDATE */

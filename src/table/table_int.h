@@ -149,6 +149,8 @@ struct bucket {
 };
 
 struct job;
+struct tokens; /* transact.c */
+struct table_token;
 
 struct table_db {
 	/* set at open, then constant */
@@ -173,6 +175,7 @@ struct table_db {
 	pthread_t thread;
 	bool thread_started;
 
+	struct tokens *tokens;
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
 	struct bucket buckets[DIRECTORY_BUCKETS];
 };
@@ -217,11 +220,35 @@ void catalog_describe(const struct table *t, struct arena *a, struct table_descr
 
 /* ---- jobs.c: what happens later ---- */
 
-enum job_kind { JOB_SETTLE, JOB_BACKFILL, JOB_DROP_INDEX, JOB_DROP_TABLE, JOB_REWRITE };
+enum job_kind { JOB_SETTLE, JOB_BACKFILL, JOB_DROP_INDEX, JOB_DROP_TABLE, JOB_REWRITE, JOB_FORGET_TOKENS };
 void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
 	      uint32_t index_number, int64_t delay_ns);
 enum status jobs_start(struct table_db *db, struct err *err);
 void jobs_stop(struct table_db *db);
+
+/* ---- commit.c ---- */
+
+/* table_commit() and table_transact_write() */
+enum status commit_writes(struct table_write *writes, size_t count, struct table_token *token, struct table_io *io,
+			  struct err *err);
+
+/* ---- transact.c: tokens of transactions ---- */
+
+enum status tokens_open(struct table_db *db, struct err *err);
+void tokens_close(struct table_db *db);
+/* Drop the rows whose life has ended. */
+enum status tokens_forget(struct table_db *db, struct err *err);
+/* Locked before any partition and until the batch is applied: of two calls with one token the second finds the row. */
+void token_lock(struct table_db *db, struct table_token *token);
+void token_unlock(struct table_token *token);
+/* Sets token->repeated. `key` is work space. */
+enum status token_find(struct table_db *db, struct table_token *token, size_t count, unsigned flags, struct buf *key,
+		       struct arena *a, struct err *err);
+/* The row of decided writes. */
+void token_put(struct table_db *db, const struct table_token *token, const struct table_write *writes, size_t count,
+	       struct engine_batch *batch, struct buf *key, struct buf *value);
+/* recent.h, for all tokens of the lock. */
+_Atomic uint64_t *token_slot(const struct table_token *token);
 
 /* ---- backfill.c ---- */
 
