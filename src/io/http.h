@@ -71,7 +71,7 @@ struct http_server_options {
 	http_handler       handler;
 	void              *context;
 };
-/* One listening socket on each loop. Call before the loops run. */
+/* One listening socket on each loop. Call before the loops run. SIGPIPE is ignored from here on. */
 enum status http_server_new(const struct http_server_options *options, struct loop **loops, int loop_count,
                             struct http_server **ret, struct err *err);
 /* "127.0.0.1:8000" with the port that was really taken. */

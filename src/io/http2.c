@@ -455,6 +455,14 @@ http2_drain(struct conn *c)
 }
 
 void
+http2_goodbye(struct conn *c)
+{
+	c->h2->broken = true;
+	nghttp2_session_terminate_session(c->h2->session, NGHTTP2_NO_ERROR);
+	conn_want_flush(c);
+}
+
+void
 http2_end(struct conn *c)
 {
 	nghttp2_session_del(c->h2->session);

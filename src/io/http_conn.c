@@ -943,6 +943,10 @@ conn_timeout(struct loop_timer *t)
 		return;
 	case DEADLINE_IDLE:
 		COUNT(c->home, closed_idle, 1);
+		if (c->h2 != NULL && c->writable) {
+			http2_goodbye(c);
+			return;
+		}
 		break;
 	case DEADLINE_WRITE:
 		COUNT(c->home, closed_unread, 1);

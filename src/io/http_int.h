@@ -231,6 +231,7 @@ void http2_flush(struct conn *c);
 void http2_run_waiting(struct conn *c); /* answers got out: requests that waited for that may run */
 bool http2_owes(const struct conn *c);  /* frames wait for the socket */
 void http2_drain(struct conn *c);     /* GOAWAY; what runs is answered */
+void http2_goodbye(struct conn *c); /* GOAWAY, then the next flush closes */
 void http2_end(struct conn *c);       /* the connection is closed */
 
 /* --- tls.c: results as of conn_recv and conn_send --- */

@@ -412,6 +412,8 @@ an_idle_connection_is_closed(void **state)
 	while (!c->closed && turn(c, 2000))
 		;
 	assert_true(c->closed);
+	assert_true(c->goaway);
+	assert_int_equal(c->goaway_error, NGHTTP2_NO_ERROR);
 	client_done(c);
 	kit_stop(&k);
 }
