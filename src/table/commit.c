@@ -375,8 +375,8 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 {
 	struct locked *l = place->locked;
 	struct engine_batch *batch = c->scratch->batch;
-	struct slice key = buf_part(&c->scratch->keys, place->key_at, place->key_len);
 	uint64_t old_size, new_size;
+	struct slice key;
 	enum status s;
 
 	w->old_item = w->new_item = w->updated_old = w->updated_new = AV_NONE;
@@ -409,6 +409,7 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	s = decide_indexes(c, w, place, flags, err);
 	if (s != S_OK)
 		return s;
+	key = buf_part(&c->scratch->keys, place->key_at, place->key_len); /* only now: the buffer may have moved */
 	if (av_exists(w->new_item))
 		engine_batch_put(batch, SPACE_ITEMS, key, av_slice(w->new_item));
 	else

@@ -337,10 +337,29 @@ a_step_that_fails_is_done_again(void **state)
 	table_release(t);
 }
 
+static void
+long_index_keys_do_not_move_the_item(void **state) /* the keys of a call share one buffer, which grows */
+{
+	struct table_index_spec x = by_group();
+	struct table *t = create("T", schema("pk", NULL, AV_S), &x, 1);
+
+	(void)state;
+	for (int i = 1; i <= 40; i++) {
+		struct av key = item("pk", long_text((size_t)i * 45), NULL);
+
+		assert_ok(
+		    put(t, item("pk", long_text((size_t)i * 45), "g", long_text((size_t)i * 50), "n", "N:1", NULL)));
+		assert_true(av_exists(get(t, key)));
+		assert_index_is_right(t);
+	}
+	table_release(t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(long_index_keys_do_not_move_the_item, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_added_index_finds_what_was_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_index_filled_while_items_change_is_right, setup, teardown),
 	    cmocka_unit_test_setup_teardown(only_one_index_at_a_time, setup, teardown),
