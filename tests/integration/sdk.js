@@ -1,7 +1,7 @@
 // The JavaScript SDK v3 against the endpoint in the first argument. Prints "ok" when everything was as it should be.
 const assert = require("node:assert/strict");
 const {
-  DynamoDBClient, CreateTableCommand, DeleteTableCommand, waitUntilTableExists, waitUntilTableNotExists, ConditionalCheckFailedException,
+  DynamoDBClient, CreateTableCommand, DeleteTableCommand, GetItemCommand, waitUntilTableExists, waitUntilTableNotExists, ConditionalCheckFailedException,
   ResourceNotFoundException,
 } = require("@aws-sdk/client-dynamodb");
 const {
@@ -25,11 +25,17 @@ async function main(endpoint) {
 
   const item = {
     pk: "a", sk: 1, owner: "me", text: "ünï😀", list: [1, "two", { three: 3 }], map: { deep: { er: true } }, vacant: null,
-    bytes: new Uint8Array([0, 255, 1]), set: new Set(["x", "y"]), big: NumberValue.from("12345678901234567890.123"),
+    bytes: new Uint8Array([0, 255, 1]), set: new Set(["x", "y"]),
   };
   await documents.send(new PutCommand({ TableName, Item: item }));
   const got = (await documents.send(new GetCommand({ TableName, Key: { pk: "a", sk: 1 }, ConsistentRead: true, ProjectionExpression: "#t, #l[2].three, #s, #b", ExpressionAttributeNames: { "#t": "text", "#l": "list", "#s": "set", "#b": "bytes" } }))).Item;
   assert.deepEqual(got, { text: item.text, list: [{ three: 3 }], set: item.set, bytes: item.bytes });
+
+  const big = NumberValue.from("12345678901234567890.12345678901234567");
+  await documents.send(new PutCommand({ TableName, Item: { pk: "big", sk: 1, big } }));
+  const stored = await client.send(new GetItemCommand({ TableName, Key: { pk: { S: "big" }, sk: { N: "1" } } }));
+  assert.equal(stored.Item.big.N, big.value);
+  await documents.send(new DeleteCommand({ TableName, Key: { pk: "big", sk: 1 } }));
 
   const updated = await documents.send(new UpdateCommand({
     TableName, Key: { pk: "a", sk: 1 }, UpdateExpression: "SET n = if_not_exists(n, :zero) + :one REMOVE vacant", ExpressionAttributeValues: { ":zero": 0, ":one": 1 },

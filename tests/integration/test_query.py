@@ -147,12 +147,16 @@ def test_filters_cannot_use_the_key(numbers, failing):
         numbers.query(KeyConditionExpression=Key("pk").eq("a"), FilterExpression=Attr("sk").eq(1))
 
 
-def test_legacy_key_conditions_are_refused_by_name(client, numbers, failing):
-    with failing("ValidationException", "KeyConditions"):
-        client.query(
-            TableName=numbers.name,
-            KeyConditions={"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}},
-        )
+def test_legacy_key_conditions(client, numbers):
+    answer = client.query(
+        TableName=numbers.name,
+        KeyConditions={
+            "pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]},
+            "sk": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"N": "3"}, {"N": "5"}]},
+        },
+        QueryFilter={"even": {"ComparisonOperator": "EQ", "AttributeValueList": [{"BOOL": False}]}},
+    )
+    assert [item["sk"]["N"] for item in answer["Items"]] == ["3", "5"]
 
 
 def test_consumed_capacity_of_a_page(numbers):
