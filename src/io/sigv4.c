@@ -9,6 +9,7 @@
 #define ALGORITHM         "AWS4-HMAC-SHA256"
 #define SKEW_S            300
 #define EXPIRES_MAX_S     604800
+#define WORDS_MAX         64   /* looked at in an Authorization header; three are needed */
 #define SIGNED_MAX        100  /* header names in SignedHeaders */
 #define QUERY_MAX         1000 /* parameters of a query */
 #define HEX_BYTES         (2 * SHA256_BYTES)
@@ -167,36 +168,45 @@ query_get(struct slice query, struct slice name, struct arena *arena)
 	return SLICE_NONE;
 }
 
+/* What stands before the next blank or comma. */
+static struct slice
+next_word(struct slice *rest)
+{
+	const char *comma = memchr(rest->data, ',', rest->len), *blank;
+	struct slice word = *rest;
+
+	if (comma != NULL)
+		word.len = (size_t)(comma - word.data);
+	blank = memchr(word.data, ' ', word.len);
+	if (blank != NULL)
+		word.len = (size_t)(blank - word.data);
+	*rest = slice_of(rest->data + word.len, rest->len - word.len);
+	if (rest->len > 0)
+		*rest = slice_of(rest->data + 1, rest->len - 1);
+	return word;
+}
+
 /* Credential, Signature and SignedHeaders of "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." */
 static void
 split_authorization(struct slice header, struct slice *ret_algorithm, struct slice *ret_credential,
 		    struct sigv4_auth *ret)
 {
-	struct slice rest = header, piece, name;
+	struct slice rest = header, word, name;
 
-	*ret_algorithm = slice_of(header.data, 0);
-	while (ret_algorithm->len < header.len && header.data[ret_algorithm->len] != ' ' &&
-	       header.data[ret_algorithm->len] != ',')
-		ret_algorithm->len++;
-	rest = slice_of(header.data + ret_algorithm->len, header.len - ret_algorithm->len);
-	while (rest.len > 0) {
-		piece = slice_of(rest.data, 0);
-		while (piece.len < rest.len && rest.data[piece.len] != ' ' && rest.data[piece.len] != ',')
-			piece.len++;
-		rest = slice_of(rest.data + piece.len, rest.len - piece.len);
-		if (rest.len > 0)
-			rest = slice_of(rest.data + 1, rest.len - 1);
-		if (piece.len == 0)
+	*ret_algorithm = next_word(&rest);
+	for (int i = 0; i < WORDS_MAX && rest.len > 0; i++) {
+		word = next_word(&rest);
+		if (word.len == 0)
 			continue;
-		next_piece(&piece, '=', &name);
-		if (piece.data == NULL)
+		next_piece(&word, '=', &name);
+		if (word.data == NULL)
 			continue;
 		if (slice_eq(name, SLICE("Credential")))
-			*ret_credential = piece;
+			*ret_credential = word;
 		else if (slice_eq(name, SLICE("Signature")))
-			ret->signature = piece;
+			ret->signature = word;
 		else if (slice_eq(name, SLICE("SignedHeaders")))
-			ret->signed_headers = piece;
+			ret->signed_headers = word;
 	}
 }
 

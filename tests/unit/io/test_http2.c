@@ -133,6 +133,7 @@ client_new(struct kit *k)
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
 	nghttp2_option_new(&option);
 	nghttp2_option_set_no_auto_window_update(option, 1);
+	nghttp2_option_set_peer_max_concurrent_streams(option, 1000);
 	nghttp2_session_client_new2(&c->session, callbacks, c, option);
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
@@ -492,6 +493,48 @@ endless_continuations_end_the_connection(void **state)
 }
 
 static void
+a_flood_of_pings_or_settings_ends_the_connection(void **state)
+{
+	static const char start[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+	static const struct slice frames[] = {
+	    SLICE("\x00\x00\x08\x06\x00\x00\x00\x00\x00pingping"),
+	    SLICE("\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
+	};
+	struct kit *k = *state;
+
+	for (int kind = 0; kind < 2; kind++) {
+		int fd = client_connect(k), count = 0;
+
+		assert_true(client_send(fd, start, sizeof start - 1));
+		while (count < 2000000 && client_send(fd, frames[kind].data, frames[kind].len))
+			count++;
+		assert_true(count < 2000000); /* nobody reads the acknowledgements */
+		close(fd);
+		kit_expect_metric(k, "stator_http_connections", 0);
+	}
+}
+
+static void
+streams_beyond_the_limit_are_refused(void **state)
+{
+	struct client *c = client_new(*state);
+	struct stream *s[150];
+	int refused = 0, answered = 0;
+
+	/* all before the server's settings are known */
+	for (int i = 0; i < 150; i++)
+		s[i] = ask(c, "GET", "/later?100", SLICE_NONE, NULL, NULL);
+	for (int i = 0; i < 150; i++) {
+		run_until_closed(c, s[i]);
+		refused += s[i]->error == NGHTTP2_REFUSED_STREAM;
+		answered += s[i]->status == 200;
+	}
+	assert_int_equal(refused + answered, 150);
+	assert_int_equal(refused, 50);
+	client_done(c);
+}
+
+static void
 the_preface_may_come_byte_by_byte(void **state)
 {
 	struct kit *k = *state;
@@ -548,6 +591,8 @@ main(void)
 	    cmocka_unit_test(draining_says_goaway_and_answers_what_runs),
 	    ON_SERVER(nonsense_closes_the_connection),
 	    ON_SERVER(endless_continuations_end_the_connection),
+	    ON_SERVER(a_flood_of_pings_or_settings_ends_the_connection),
+	    ON_SERVER(streams_beyond_the_limit_are_refused),
 	    ON_SERVER(the_preface_may_come_byte_by_byte),
 	};
 
