@@ -98,6 +98,13 @@
 #define MSG_WRITE_REQUEST                                                                                              \
 	"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
 
+/* ---- transactions ---- */
+#define MSG_CANCELED          "Transaction cancelled, please refer cancellation reasons for specific reasons"
+#define MSG_TRANSACT_ONE_ITEM "Transaction request cannot include multiple operations on one item"
+#define MSG_TRANSACT_SEVERAL  "TransactItems can only contain one of Check, Put, Update or Delete"
+#define MSG_TRANSACT_NOTHING  "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"
+#define MSG_TRANSACT_TOO_BIG  "Transaction payload size cannot exceed 4194304 bytes"
+
 /* ---- tables ---- */
 #define MSG_INVALID "One or more parameter values were invalid: "
 #define MSG_THROUGHPUT_ON_DEMAND                                                                                       \

@@ -1,4 +1,4 @@
-#include "api/op_int.h"
+#include "api/transact.h"
 
 #define DONE(name, flags, shape, run)                                                                                  \
 	{                                                                                                              \
@@ -64,8 +64,8 @@ const struct op ops[] = {
     REFUSED("SearchVectors", S_VALIDATION, NULL),
     REFUSED("StartBulkPutItems", S_VALIDATION, NULL),
     DONE("TagResource", OP_BLOCKS, shape_tag, op_tag),
-    REFUSED("TransactGetItems", S_VALIDATION, NULL),
-    REFUSED("TransactWriteItems", S_VALIDATION, NULL),
+    DONE("TransactGetItems", 0, shape_transact_get, op_transact_get),
+    DONE("TransactWriteItems", 0, shape_transact_write, op_transact_write),
     DONE("UntagResource", OP_BLOCKS, shape_untag, op_untag),
     REFUSED("UpdateContinuousBackups", S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
     REFUSED("UpdateContributorInsights", S_VALIDATION, NULL),

@@ -17,6 +17,7 @@
 
 struct op_context; /* what all calls share: databases by region, I/O pool, options, figures */
 struct op;
+struct cancel_reason;
 
 struct op_call {
 	/* in */
@@ -42,6 +43,8 @@ struct op_call {
 	uint64_t wait_seq;
 	size_t out_start;    /* where this call's reply begins in out */
 	struct av fail_item; /* the old item of a failed condition, when the caller asked for it */
+	const struct cancel_reason *reasons; /* of a cancelled transaction; in the arena */
+	size_t reason_count;
 	struct op_call *next;
 	struct work work;
 	struct loop_task task;

@@ -78,6 +78,9 @@ void reply_units(struct buf *out, uint64_t half_units);
  * write: the half_write figures count, else half_read. */
 void reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
 		    int detail);
+/* The same for a transaction, whose figures also say of which kind they are ("WriteCapacityUnits"). */
+void reply_transaction_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
+				bool write, int detail);
 /* {"ItemCollectionKey":{...},"SizeEstimateRangeGB":[0.0,1.0]}; key holds at least the partition key. */
 void reply_collection(struct buf *out, struct table *table, struct av key, struct table_io *io);
 

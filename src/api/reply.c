@@ -33,9 +33,22 @@ halves(const struct table_units *units, bool write)
 	return write ? units->half_write : units->half_read;
 }
 
+/* "CapacityUnits":1.0 and, in transactions, the same again by kind. */
+static void
+put_figures(struct buf *out, uint64_t half_units, const char *kind)
+{
+	buf_put_lit(out, "\"CapacityUnits\":");
+	reply_units(out, half_units);
+	if (kind == NULL)
+		return;
+	buf_printf(out, ",\"%s\":", kind);
+	reply_units(out, half_units);
+}
+
 /* The part of one kind of index: "GlobalSecondaryIndexes":{"a":{"CapacityUnits":1.0}} */
 static void
-put_indexes(struct buf *out, const char *member, bool global, const struct table_units *units, size_t count, bool write)
+put_indexes(struct buf *out, const char *member, bool global, const struct table_units *units, size_t count, bool write,
+	    const char *kind)
 {
 	const char *between = "";
 
@@ -52,17 +65,17 @@ put_indexes(struct buf *out, const char *member, bool global, const struct table
 		buf_put(out, between, strlen(between));
 		between = ",";
 		json_put_string(out, spec->name);
-		buf_put_lit(out, ":{\"CapacityUnits\":");
-		reply_units(out, halves(&units[i], write));
+		buf_put_lit(out, ":{");
+		put_figures(out, halves(&units[i], write), kind);
 		buf_put_byte(out, '}');
 	}
 	if (between[0] != '\0')
 		buf_put_byte(out, '}');
 }
 
-void
-reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
-	       int detail)
+static void
+put_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
+	     int detail, const char *kind)
 {
 	uint64_t sum = 0, table = 0;
 
@@ -73,16 +86,30 @@ reply_capacity(struct buf *out, struct slice table_name, const struct table_unit
 	}
 	buf_put_lit(out, "{\"TableName\":");
 	json_put_string(out, table_name);
-	buf_put_lit(out, ",\"CapacityUnits\":");
-	reply_units(out, sum);
+	buf_put_byte(out, ',');
+	put_figures(out, sum, kind);
 	if (detail == CAPACITY_INDEXES) {
-		buf_put_lit(out, ",\"Table\":{\"CapacityUnits\":");
-		reply_units(out, table);
+		buf_put_lit(out, ",\"Table\":{");
+		put_figures(out, table, kind);
 		buf_put_byte(out, '}');
-		put_indexes(out, "LocalSecondaryIndexes", false, units, count, write);
-		put_indexes(out, "GlobalSecondaryIndexes", true, units, count, write);
+		put_indexes(out, "LocalSecondaryIndexes", false, units, count, write, kind);
+		put_indexes(out, "GlobalSecondaryIndexes", true, units, count, write, kind);
 	}
 	buf_put_byte(out, '}');
+}
+
+void
+reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
+	       int detail)
+{
+	put_capacity(out, table_name, units, count, write, detail, NULL);
+}
+
+void
+reply_transaction_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
+			   bool write, int detail)
+{
+	put_capacity(out, table_name, units, count, write, detail, write ? "WriteCapacityUnits" : "ReadCapacityUnits");
 }
 
 void

@@ -9,7 +9,7 @@
  */
 #include <stdlib.h>
 
-#include "api/op_int.h"
+#include "api/transact.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/av_json.h"
@@ -88,7 +88,10 @@ op_fail(struct op_call *call, const struct err *err)
 	buf_put_lit(out, "{\"__type\":\"");
 	buf_put(out, status_wire_name(s), strlen(status_wire_name(s)));
 	buf_put_byte(out, '"');
-	if (message[0] != '\0') {
+	if (s == S_TRANSACTION_CANCELED) {
+		buf_put_byte(out, ',');
+		transact_put_reasons(out, call->reasons, call->reason_count);
+	} else if (message[0] != '\0') {
 		/* the service spells it so for errors of its serializer */
 		if (s == S_SERIALIZATION)
 			buf_put_lit(out, ",\"Message\":");

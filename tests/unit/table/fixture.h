@@ -46,7 +46,7 @@ static struct fixture fx;
 UNUSED static void
 db_open(void)
 {
-	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions};
+	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions, 256 * 1024};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }

@@ -1,0 +1,812 @@
+/*
+ * TransactWriteItems and TransactGetItems.
+ *
+ * What is wrong is told at three levels, as the service does. What the request alone shows, action by action in its
+ * order, refuses it (ValidationException), and so does an empty key value. What needs a table's schema, or the item,
+ * cancels the transaction (TransactionCanceledException with a ValidationError among the reasons). Keys are checked
+ * before anything runs: only the first bad one is told then and no condition is looked at.
+ */
+#include <stdlib.h>
+
+#include "api/transact.h"
+#include "model/av_json.h"
+#include "model/key.h"
+#include "table/transact.h"
+
+/* ---- requests ---- */
+
+/* Of all four kinds; ConditionCheck, Delete and Update have a key, Put an item. */
+struct action_in {
+	struct slice table_name;
+	struct in_item item, key;
+	struct slice condition, update;
+	struct in_params params;
+	struct in_enum return_on_failure;
+};
+struct transact_item_in {
+	struct action_in *check, *put, *delete, *update;
+};
+struct transact_write_in {
+	struct slice token;
+	struct in_enum return_capacity, return_collection;
+	struct in_list items;
+};
+
+#define ACTION(member, name, type, flags, ...) FIELD(struct action_in, member, name, type, flags, __VA_ARGS__)
+#define ACTION_TABLE                           ACTION(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED)
+#define ACTION_KEY                             ACTION(key, "Key", SHAPE_ITEM, FIELD_REQUIRED)
+#define ACTION_CONDITION(flags)                                                                                        \
+	ACTION(condition, "ConditionExpression", SHAPE_STRING, flags),                                                 \
+	    ACTION(params, "ExpressionAttributeValues", SHAPE_VALUES, 0),                                              \
+	    ACTION(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),                                                \
+	    ACTION(return_on_failure, "ReturnValuesOnConditionCheckFailure", SHAPE_ENUM, 0,                            \
+		   .values = values_return_on_failure)
+
+static const struct field check_fields[] = {ACTION_TABLE, ACTION_KEY, ACTION_CONDITION(FIELD_REQUIRED), FIELD_END};
+static const struct field delete_fields[] = {ACTION_TABLE, ACTION_KEY, ACTION_CONDITION(0), FIELD_END};
+static const struct field put_fields[] = {
+    ACTION_TABLE,
+    ACTION(item, "Item", SHAPE_ITEM, FIELD_REQUIRED),
+    ACTION_CONDITION(0),
+    FIELD_END,
+};
+static const struct field update_fields[] = {
+    ACTION_TABLE, ACTION_KEY, ACTION_CONDITION(0), ACTION(update, "UpdateExpression", SHAPE_STRING, FIELD_REQUIRED),
+    FIELD_END,
+};
+static const struct shape shape_condition_check = {"ConditionCheck", sizeof(struct action_in), check_fields};
+static const struct shape shape_put = {"Put", sizeof(struct action_in), put_fields};
+static const struct shape shape_delete = {"Delete", sizeof(struct action_in), delete_fields};
+static const struct shape shape_update = {"Update", sizeof(struct action_in), update_fields};
+static const struct field item_fields[] = {
+    FIELD(struct transact_item_in, check, "ConditionCheck", SHAPE_STRUCT, 0, .shape = &shape_condition_check),
+    FIELD(struct transact_item_in, put, "Put", SHAPE_STRUCT, 0, .shape = &shape_put),
+    FIELD(struct transact_item_in, delete, "Delete", SHAPE_STRUCT, 0, .shape = &shape_delete),
+    FIELD(struct transact_item_in, update, "Update", SHAPE_STRUCT, 0, .shape = &shape_update),
+    FIELD_END,
+};
+static const struct shape shape_item = {"TransactWriteItem", sizeof(struct transact_item_in), item_fields};
+static const struct field item_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_item);
+
+#define WRITE(member, name, type, flags, ...) FIELD(struct transact_write_in, member, name, type, flags, __VA_ARGS__)
+static const struct field write_fields[] = {
+    WRITE(token, "ClientRequestToken", SHAPE_STRING, 0, LIMITS(1, 36)),
+    WRITE(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
+    WRITE(return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0, .values = values_collection),
+    WRITE(items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED, .element = &item_element, LIMITS(1, TRANSACT_ITEMS_MAX)),
+    FIELD_END,
+};
+const struct shape shape_transact_write = {"TransactWriteItemsInput", sizeof(struct transact_write_in), write_fields};
+
+/* ---- cancelled ---- */
+
+enum status
+transact_cancel(struct op_call *call, const struct cancel_reason *reasons, size_t count, struct err *err)
+{
+	call->reasons = reasons;
+	call->reason_count = count;
+	return err_set(err, S_TRANSACTION_CANCELED, "%s", MSG_CANCELED);
+}
+
+static const char *
+reason_code(const struct cancel_reason *reason)
+{
+	return reason->code != NULL ? reason->code : "None";
+}
+
+void
+transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_t count)
+{
+	buf_put_lit(out, "\"CancellationReasons\":[");
+	for (size_t i = 0; i < count; i++) {
+		buf_printf(out, "%s{\"Code\":\"%s\"", i > 0 ? "," : "", reason_code(&reasons[i]));
+		if (reasons[i].code != NULL) {
+			buf_put_lit(out, ",\"Message\":");
+			json_put_string(out, reasons[i].message);
+		}
+		if (av_exists(reasons[i].item)) {
+			buf_put_lit(out, ",\"Item\":");
+			item_write_json(out, reasons[i].item);
+		}
+		buf_put_byte(out, '}');
+	}
+	buf_put_lit(out, "],\"Message\":\"" MSG_CANCELED " [");
+	for (size_t i = 0; i < count; i++)
+		buf_printf(out, "%s%s", i > 0 ? ", " : "", reason_code(&reasons[i]));
+	buf_put_lit(out, "]\"");
+}
+
+/* An empty value of a key refuses the request; the service tells such things in its newer sentences, all that cancel in
+ * older ones. */
+static bool
+refuses(struct slice message)
+{
+	return slice_starts(message, SLICE("One or more parameter values are not valid."));
+}
+
+/* One action of `count` failed its checks. s and err: why. */
+static enum status
+cancel_for(struct op_call *call, size_t which, size_t count, enum status s, struct err *err)
+{
+	struct cancel_reason *reasons;
+	struct slice message = slice_str(err->message);
+
+	if (s != S_VALIDATION || refuses(message))
+		return s;
+	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
+	reasons[which].code = "ValidationError";
+	reasons[which].message = arena_dup(call->arena, message);
+	return transact_cancel(call, reasons, count, err);
+}
+
+/* ---- checks that both have ---- */
+
+/* Row keys of all items, to find two actions on one. The place of the first action on a table stands for the table. */
+struct targets {
+	struct buf rows;
+	size_t ends[TRANSACT_ITEMS_MAX];
+	size_t count;
+};
+
+static void
+note_target(struct targets *t, struct table *const *tables, struct av key)
+{
+	uint32_t first = 0;
+
+	while (!slice_eq(table_name(tables[first]), table_name(tables[t->count])))
+		first++;
+	key_put_row(&t->rows, first, table_schema(tables[t->count]), key, NULL);
+	t->ends[t->count++] = t->rows.len;
+}
+
+static int
+row_order(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static enum status
+check_targets(const struct targets *t, struct err *err)
+{
+	struct slice sorted[TRANSACT_ITEMS_MAX];
+
+	for (size_t i = 0; i < t->count; i++) {
+		size_t start = i > 0 ? t->ends[i - 1] : 0;
+
+		sorted[i] = slice_of(t->rows.data + start, t->ends[i] - start);
+	}
+	qsort(sorted, t->count, sizeof *sorted, row_order);
+	for (size_t i = 1; i < t->count; i++)
+		if (slice_eq(sorted[i - 1], sorted[i]))
+			return err_set(err, S_VALIDATION, MSG_TRANSACT_ONE_ITEM);
+	return S_OK;
+}
+
+static void
+release(struct table *const *tables, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		table_release(tables[i]);
+}
+
+/* ---- capacity ---- */
+
+#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX)) /* a table may change its indexes while we work */
+
+/* What one table's actions consumed, together. */
+struct consumed {
+	struct table *table;
+	struct slice requested; /* name or ARN, as the client wrote it first */
+	struct table_units units[UNITS_MAX];
+	size_t count;
+};
+
+/* Tables in the order of their first actions. */
+struct bill {
+	struct consumed *tables; /* at most one an action */
+	size_t count;
+};
+
+static struct consumed *
+bill_table(struct bill *bill, struct table *table, struct slice requested)
+{
+	struct consumed *c;
+
+	for (size_t i = 0; i < bill->count; i++)
+		if (slice_eq(table_name(bill->tables[i].table), table_name(table)))
+			return &bill->tables[i];
+	c = &bill->tables[bill->count++];
+	*c = (struct consumed){.table = table, .requested = requested, .count = 1};
+	return c;
+}
+
+/* A transaction costs twice on the table, but not on its indexes. */
+static void
+bill_units(struct consumed *c, const struct table_units *units)
+{
+	uint32_t factor = units->index == NULL ? 2 : 1;
+	size_t at = 0;
+
+	while (at < c->count && c->units[at].index != units->index)
+		at++;
+	if (at == UNITS_MAX)
+		return;
+	if (at == c->count)
+		c->units[c->count++] = (struct table_units){.index = units->index};
+	c->units[at].half_read += factor * units->half_read;
+	c->units[at].half_write += factor * units->half_write;
+}
+
+static void
+put_bill(struct buf *out, const struct bill *bill, bool write, int detail)
+{
+	buf_put_lit(out, "\"ConsumedCapacity\":[");
+	for (size_t i = 0; i < bill->count; i++) {
+		const struct consumed *c = &bill->tables[i];
+
+		if (i > 0)
+			buf_put_byte(out, ',');
+		reply_transaction_capacity(out, c->requested, c->units, c->count, write, detail);
+	}
+	buf_put_byte(out, ']');
+}
+
+/* ---- TransactWriteItems: what the request alone shows ---- */
+
+/* A checked request. */
+struct transaction {
+	const struct transact_write_in *in;
+	size_t count;
+	const struct action_in *actions[TRANSACT_ITEMS_MAX];
+	struct table_write writes[TRANSACT_ITEMS_MAX];
+	struct table *tables[TRANSACT_ITEMS_MAX];
+	uint64_t bytes;
+};
+
+static enum status
+pick_action(const struct transact_item_in *in, const struct action_in **ret, enum write_kind *ret_kind, struct err *err)
+{
+	const struct {
+		const struct action_in *action;
+		enum write_kind kind;
+	} kinds[] = {
+	    {in->check, WRITE_CHECK}, {in->put, WRITE_PUT}, {in->delete, WRITE_DELETE}, {in->update, WRITE_UPDATE}};
+
+	*ret = NULL;
+	for (size_t i = 0; i < 4; i++) {
+		if (kinds[i].action == NULL)
+			continue;
+		if (*ret != NULL)
+			return err_set(err, S_VALIDATION, MSG_TRANSACT_SEVERAL);
+		*ret = kinds[i].action;
+		*ret_kind = kinds[i].kind;
+	}
+	return *ret != NULL ? S_OK : err_set(err, S_VALIDATION, MSG_TRANSACT_NOTHING);
+}
+
+static enum status
+bind(const struct action_in *in, struct arena *arena, struct table_write *w, struct err *err)
+{
+	const struct member expressions[] = {
+	    {"UpdateExpression", in->update.data != NULL},
+	    {"ConditionExpression", in->condition.data != NULL},
+	};
+	size_t skip = w->kind == WRITE_UPDATE ? 0 : 1;
+	struct expr_params params = in->params.p; /* binding marks what is used */
+	struct expr *e;
+	enum status s = request_check_mix(expressions + skip, 2 - skip, NULL, 0, &in->params, err);
+
+	if (s == S_OK)
+		s = request_check_params(&in->params, true, err);
+	if (s == S_OK && in->update.data != NULL) {
+		s = expr_bind(EXPR_UPDATE, in->update, &params, arena, &e, err);
+		w->update = e;
+	}
+	if (s == S_OK && in->condition.data != NULL) {
+		s = expr_bind(EXPR_CONDITION, in->condition, &params, arena, &e, err);
+		w->condition = e;
+	}
+	return s == S_OK ? expr_params_check_unused(&params, err) : s;
+}
+
+static uint64_t
+action_bytes(const struct action_in *in)
+{
+	uint64_t bytes = av_exists(in->item.value) ? item_size(in->item.value) : 0;
+
+	if (av_exists(in->key.value))
+		bytes += item_size(in->key.value);
+	for (size_t i = 0; i < in->params.p.value_count; i++)
+		bytes += av_exists(in->params.p.values[i].value) ? av_size(in->params.p.values[i].value) : 0;
+	return bytes;
+}
+
+static enum status
+check_action(struct op_call *call, struct transaction *t, size_t i, struct err *err)
+{
+	const struct transact_item_in *item = ((struct transact_item_in *const *)t->in->items.items)[i];
+	struct table_write *w = &t->writes[i];
+	const struct action_in *in;
+	enum status s = pick_action(item, &in, &w->kind, err);
+
+	if (s != S_OK)
+		return s;
+	t->actions[i] = in;
+	s = bind(in, call->arena, w, err);
+	if (s == S_OK)
+		s = request_check_item(w->kind == WRITE_PUT ? &in->item : &in->key, err);
+	if (s != S_OK)
+		return s;
+	w->item = in->item.value;
+	w->key = in->key.value;
+	if (w->kind == WRITE_PUT && item_size(w->item) > ITEM_SIZE_MAX)
+		return err_set(err, S_VALIDATION, MSG_ITEM_TOO_BIG);
+	t->bytes += action_bytes(in);
+	return S_OK;
+}
+
+static enum status
+check_actions(struct op_call *call, struct transaction *t, struct err *err)
+{
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < t->count && s == S_OK; i++)
+		s = check_action(call, t, i, err);
+	if (s == S_OK && t->bytes > TRANSACT_BYTES_MAX)
+		s = err_set(err, S_VALIDATION, MSG_TRANSACT_TOO_BIG);
+	return s;
+}
+
+/* ---- what the tables show ---- */
+
+static enum status
+find_tables(struct op_call *call, struct transaction *t, struct err *err)
+{
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		s = request_table(call, t->actions[i]->table_name, &t->tables[i], err);
+		t->writes[i].table = t->tables[i];
+	}
+	return s;
+}
+
+static enum status
+check_key(const struct table_write *w, struct err *err)
+{
+	const struct key_schema *schema = table_schema(w->table);
+	enum status s = w->kind == WRITE_PUT ? key_check_item(schema, w->item, err) : key_check(schema, w->key, err);
+
+	if (s == S_OK && w->update != NULL)
+		s = expr_update_check_keys(w->update, schema, err);
+	return s;
+}
+
+static enum status
+check_keys(struct op_call *call, const struct transaction *t, struct err *err)
+{
+	struct targets targets = {.count = 0};
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		const struct table_write *w = &t->writes[i];
+
+		s = check_key(w, err);
+		if (s == S_OK)
+			note_target(&targets, t->tables, w->kind == WRITE_PUT ? w->item : w->key);
+		else
+			s = cancel_for(call, i, t->count, s, err);
+	}
+	if (s == S_OK)
+		s = check_targets(&targets, err);
+	buf_done(&targets.rows);
+	return s;
+}
+
+/* ---- the token ---- */
+
+static void
+put_part(struct buf *out, struct slice part)
+{
+	uint64_t length = part.data != NULL ? part.len : UINT64_MAX;
+
+	buf_put(out, &length, sizeof length);
+	buf_put_slice(out, part);
+}
+
+static void
+put_av(struct buf *out, struct av v)
+{
+	put_part(out, av_exists(v) ? slice_of((const char *)v.data, v.len) : SLICE_NONE);
+}
+
+static int
+name_order(const void *a, const void *b)
+{
+	return slice_cmp(((const struct expr_name *)a)->placeholder, ((const struct expr_name *)b)->placeholder);
+}
+
+static int
+value_order(const void *a, const void *b)
+{
+	return slice_cmp(((const struct expr_value *)a)->placeholder, ((const struct expr_value *)b)->placeholder);
+}
+
+/* In one order: clients write maps in any, a second time in another. */
+static void
+put_params(struct buf *out, const struct expr_params *params, struct arena *arena)
+{
+	struct expr_name *names = arena_alloc(arena, params->name_count * sizeof *names);
+	struct expr_value *values = arena_alloc(arena, params->value_count * sizeof *values);
+
+	if (params->name_count > 0) {
+		memcpy(names, params->names, params->name_count * sizeof *names);
+		qsort(names, params->name_count, sizeof *names, name_order);
+	}
+	if (params->value_count > 0) {
+		memcpy(values, params->values, params->value_count * sizeof *values);
+		qsort(values, params->value_count, sizeof *values, value_order);
+	}
+	buf_put_be64(out, params->name_count);
+	for (size_t i = 0; i < params->name_count; i++) {
+		put_part(out, names[i].placeholder);
+		put_part(out, names[i].name);
+	}
+	buf_put_be64(out, params->value_count);
+	for (size_t i = 0; i < params->value_count; i++) {
+		put_part(out, values[i].placeholder);
+		put_av(out, values[i].value);
+	}
+}
+
+/* Items and keys are taken in their encoded form, so that neither the order of attributes nor how a number is written
+ * makes a request another one. */
+static void
+hash_request(struct op_call *call, const struct transaction *t, uint8_t ret[SHA256_BYTES])
+{
+	struct buf all = {0};
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct action_in *in = t->actions[i];
+
+		buf_put_byte(&all, (uint8_t)t->writes[i].kind);
+		buf_put_byte(&all, (uint8_t)in->return_on_failure.value);
+		put_part(&all, table_name(t->tables[i]));
+		put_av(&all, in->item.value);
+		put_av(&all, in->key.value);
+		put_part(&all, in->condition);
+		put_part(&all, in->update);
+		put_params(&all, &in->params.p, call->arena);
+	}
+	crypto_sha256(buf_slice(&all), ret);
+	buf_done(&all);
+}
+
+/* ---- doing it ---- */
+
+/* The conditions and what the writes would have made of the items: why it was cancelled. */
+static enum status
+cancel_for_writes(struct op_call *call, const struct transaction *t, struct err *err)
+{
+	struct cancel_reason *reasons = ARENA_ARRAY(call->arena, struct cancel_reason, t->count);
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct table_write *w = &t->writes[i];
+
+		if (w->status == S_OK)
+			continue;
+		if (w->status == S_VALIDATION && refuses(w->message))
+			return err_set(err, S_VALIDATION, "%.*s", SLICE_ARG(w->message));
+		if (w->status == S_VALIDATION) {
+			reasons[i] = (struct cancel_reason){.code = "ValidationError", .message = w->message};
+			continue;
+		}
+		reasons[i] = (struct cancel_reason){.code = "ConditionalCheckFailed",
+						    .message = slice_str(MSG_CONDITION_FAILED)};
+		if (t->actions[i]->return_on_failure.value == 1)
+			reasons[i].item = w->old_item;
+	}
+	return transact_cancel(call, reasons, t->count, err);
+}
+
+static void
+put_capacity(struct op_call *call, const struct transaction *t, const struct table_token *token)
+{
+	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
+	bool repeated = token != NULL && token->repeated;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct table_write *w = &t->writes[i];
+		struct consumed *c = bill_table(&bill, w->table, t->actions[i]->table_name);
+
+		if (repeated) /* what the first time wrote was read again, so to say */
+			bill_units(c, &(struct table_units){.half_read = 2u * token->read_steps[i]});
+		for (size_t n = 0; !repeated && n < w->unit_count; n++)
+			bill_units(c, &w->units[n]);
+	}
+	put_bill(call->out, &bill, !repeated, t->in->return_capacity.value);
+}
+
+static bool
+writes_into(const struct table_write *w, struct table *table)
+{
+	return w->kind != WRITE_CHECK && table_has_local_indexes(w->table) &&
+	       slice_eq(table_name(w->table), table_name(table));
+}
+
+static struct av
+key_of(const struct table_write *w)
+{
+	return w->kind == WRITE_PUT ? w->item : w->key;
+}
+
+/* Is this the first write into its item collection? */
+static bool
+first_of_collection(const struct transaction *t, size_t i)
+{
+	const struct table_write *w = &t->writes[i];
+	struct slice name = table_schema(w->table)->partition[0].name;
+
+	for (size_t j = 0; j < i; j++)
+		if (writes_into(&t->writes[j], w->table) &&
+		    av_equal(av_get(key_of(&t->writes[j]), name), av_get(key_of(w), name)))
+			return false;
+	return true;
+}
+
+static void
+put_collections(struct op_call *call, const struct transaction *t, struct table_io *io)
+{
+	const char *between_tables = "";
+	bool done[TRANSACT_ITEMS_MAX] = {false};
+
+	buf_put_lit(call->out, "\"ItemCollectionMetrics\":{");
+	for (size_t i = 0; i < t->count; i++) {
+		const char *between = "";
+
+		if (done[i] || !writes_into(&t->writes[i], t->tables[i]))
+			continue;
+		buf_put(call->out, between_tables, strlen(between_tables));
+		between_tables = ",";
+		json_put_string(call->out, t->actions[i]->table_name);
+		buf_put_lit(call->out, ":[");
+		for (size_t j = i; j < t->count; j++) {
+			if (!writes_into(&t->writes[j], t->tables[i]))
+				continue;
+			done[j] = true;
+			if (!first_of_collection(t, j))
+				continue;
+			buf_put(call->out, between, strlen(between));
+			between = ",";
+			reply_collection(call->out, t->tables[j], key_of(&t->writes[j]), io);
+		}
+		buf_put_byte(call->out, ']');
+	}
+	buf_put_byte(call->out, '}');
+}
+
+static void
+write_reply(struct op_call *call, const struct transaction *t, const struct table_token *token, struct table_io *io)
+{
+	int detail = t->in->return_capacity.value;
+	bool capacity = detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES;
+
+	buf_put_byte(call->out, '{');
+	if (capacity)
+		put_capacity(call, t, token);
+	if (t->in->return_collection.value == 1) {
+		if (capacity)
+			buf_put_byte(call->out, ',');
+		put_collections(call, t, io);
+	}
+	buf_put_byte(call->out, '}');
+}
+
+static enum status
+commit(struct op_call *call, struct transaction *t, struct err *err)
+{
+	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
+	struct table_token token = {.text = t->in->token}, *given = t->in->token.data != NULL ? &token : NULL;
+	enum status s;
+
+	if (given != NULL)
+		hash_request(call, t, token.request);
+	s = table_transact_write(t->writes, t->count, given, &io, err);
+	if (s == S_OK)
+		write_reply(call, t, given, &io);
+	call->wait_seq = io.wait_seq;
+	if (s == S_COND_FAILED || s == S_VALIDATION)
+		return cancel_for_writes(call, t, err);
+	return s;
+}
+
+enum status
+op_transact_write(struct op_call *call, const void *input, struct err *err)
+{
+	struct transaction *t = ARENA_NEW(call->arena, struct transaction);
+	enum status s;
+
+	t->in = input;
+	t->count = t->in->items.count;
+	s = check_actions(call, t, err);
+	if (s == S_OK)
+		s = find_tables(call, t, err);
+	if (s == S_OK)
+		s = check_keys(call, t, err);
+	if (s == S_OK)
+		s = commit(call, t, err);
+	release(t->tables, t->count);
+	return s;
+}
+
+/* ---- TransactGetItems ---- */
+
+struct get_in {
+	struct slice table_name;
+	struct in_item key;
+	struct slice projection;
+	struct in_params params;
+};
+struct get_item_in {
+	struct get_in *get;
+};
+struct transact_get_in {
+	struct in_enum return_capacity;
+	struct in_list items;
+};
+
+#define GET(member, name, type, flags, ...) FIELD(struct get_in, member, name, type, flags, __VA_ARGS__)
+static const struct field get_fields[] = {
+    GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
+    GET(key, "Key", SHAPE_ITEM, FIELD_REQUIRED),
+    GET(projection, "ProjectionExpression", SHAPE_STRING, 0),
+    GET(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),
+    FIELD_END,
+};
+static const struct shape shape_get = {"Get", sizeof(struct get_in), get_fields};
+static const struct field get_item_fields[] = {
+    FIELD(struct get_item_in, get, "Get", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_get), FIELD_END};
+static const struct shape shape_get_item_in = {"TransactGetItem", sizeof(struct get_item_in), get_item_fields};
+static const struct field get_item_element =
+    ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_get_item_in);
+static const struct field transact_get_fields[] = {
+    FIELD(struct transact_get_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
+    FIELD(struct transact_get_in, items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED, .element = &get_item_element,
+	  LIMITS(1, TRANSACT_ITEMS_MAX)),
+    FIELD_END,
+};
+const struct shape shape_transact_get = {"TransactGetItemsInput", sizeof(struct transact_get_in), transact_get_fields};
+
+struct transact_get {
+	size_t count;
+	const struct get_in *in[TRANSACT_ITEMS_MAX];
+	const struct expr *projections[TRANSACT_ITEMS_MAX];
+	struct table_get_item gets[TRANSACT_ITEMS_MAX];
+	struct table *tables[TRANSACT_ITEMS_MAX];
+};
+
+static enum status
+check_get(struct op_call *call, struct transact_get *t, size_t i, struct err *err)
+{
+	const struct get_in *in = t->in[i];
+	const struct member expressions[] = {{"ProjectionExpression", in->projection.data != NULL}};
+	struct expr_params params = in->params.p;
+	struct expr *projection;
+	enum status s = request_check_mix(expressions, 1, NULL, 0, &in->params, err);
+
+	if (s == S_OK)
+		s = request_check_params(&in->params, true, err);
+	if (s == S_OK && in->projection.data != NULL) {
+		s = expr_bind(EXPR_PROJECTION, in->projection, &params, call->arena, &projection, err);
+		if (s == S_OK)
+			s = expr_params_check_unused(&params, err);
+		t->projections[i] = projection;
+	}
+	t->gets[i].key = in->key.value;
+	return s == S_OK ? request_check_item(&in->key, err) : s;
+}
+
+static enum status
+check_get_keys(struct op_call *call, const struct transact_get *t, struct err *err)
+{
+	struct targets targets = {.count = 0};
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		s = key_check(table_schema(t->tables[i]), t->gets[i].key, err);
+		if (s == S_OK)
+			note_target(&targets, t->tables, t->gets[i].key);
+		else
+			s = cancel_for(call, i, t->count, s, err);
+	}
+	if (s == S_OK)
+		s = check_targets(&targets, err);
+	buf_done(&targets.rows);
+	return s;
+}
+
+static enum status
+check_bytes(const struct transact_get *t, struct err *err)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		bytes += av_exists(t->gets[i].item) ? item_size(t->gets[i].item) : 0;
+	return bytes <= TRANSACT_BYTES_MAX ? S_OK : err_set(err, S_VALIDATION, MSG_TRANSACT_TOO_BIG);
+}
+
+static void
+put_read_capacity(struct op_call *call, const struct transact_get *t, int detail)
+{
+	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct av item = t->gets[i].item;
+		struct consumed *c = bill_table(&bill, t->tables[i], t->in[i]->table_name);
+		struct table_units units = {.half_read =
+						capacity_half_reads(av_exists(item) ? item_size(item) : 0, true)};
+
+		bill_units(c, &units);
+	}
+	put_bill(call->out, &bill, false, detail);
+	buf_put_byte(call->out, ',');
+}
+
+static void
+get_reply(struct op_call *call, const struct transact_get *t, int detail)
+{
+	struct buf *out = call->out;
+
+	buf_put_byte(out, '{');
+	if (detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES)
+		put_read_capacity(call, t, detail);
+	buf_put_lit(out, "\"Responses\":[");
+	for (size_t i = 0; i < t->count; i++) {
+		struct av item = t->gets[i].item;
+
+		if (av_exists(item) && t->projections[i] != NULL) {
+			item = expr_project(t->projections[i], item, call->arena);
+			if (av_count(item) == 0) /* nothing of it was asked for: as if there were none */
+				item = AV_NONE;
+		}
+		if (i > 0)
+			buf_put_byte(out, ',');
+		buf_put_byte(out, '{');
+		if (av_exists(item)) {
+			buf_put_lit(out, "\"Item\":");
+			item_write_json(out, item);
+		}
+		buf_put_byte(out, '}');
+	}
+	buf_put_lit(out, "]}");
+}
+
+enum status
+op_transact_get(struct op_call *call, const void *input, struct err *err)
+{
+	const struct transact_get_in *in = input;
+	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
+	struct transact_get *t = ARENA_NEW(call->arena, struct transact_get);
+	enum status s = S_OK;
+
+	t->count = in->items.count;
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		t->in[i] = ((struct get_item_in *const *)in->items.items)[i]->get;
+		s = check_get(call, t, i, err);
+	}
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		s = request_table(call, t->in[i]->table_name, &t->tables[i], err);
+		t->gets[i].table = t->tables[i];
+	}
+	if (s == S_OK)
+		s = check_get_keys(call, t, err);
+	if (s == S_OK)
+		s = table_transact_get(t->gets, t->count, &io, err);
+	if (s == S_OK)
+		s = check_bytes(t, err);
+	call->wait_seq = io.wait_seq;
+	if (s == S_OK)
+		get_reply(call, t, in->return_capacity.value);
+	release(t->tables, t->count);
+	return s;
+}

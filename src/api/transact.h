@@ -1,0 +1,24 @@
+/* What transactions share with the rest of the room: their shapes and why one was cancelled. */
+#ifndef STATOR_API_TRANSACT_H
+#define STATOR_API_TRANSACT_H
+
+#include "api/op_int.h"
+
+extern const struct shape shape_transact_get, shape_transact_write;
+enum status op_transact_get(struct op_call *call, const void *in, struct err *err);
+enum status op_transact_write(struct op_call *call, const void *in, struct err *err);
+
+/* One a action, in the request's order. All zero: this action was not the reason. */
+struct cancel_reason {
+	const char *code;     /* "ConditionalCheckFailed"; NULL: "None" */
+	struct slice message; /* told when there is a code */
+	struct av item;       /* AV_NONE: not asked for, or none */
+};
+
+/* Fail the call with TransactionCanceledException; the reasons lie in the call's arena. */
+enum status transact_cancel(struct op_call *call, const struct cancel_reason *reasons, size_t count, struct err *err);
+/* "CancellationReasons":[...],"Message":"..." for op_fail(). The message names up to 100 codes, more than an err holds.
+ */
+void transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_t count);
+
+#endif
