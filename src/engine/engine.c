@@ -154,6 +154,12 @@ commit_wait(struct commit_point *point, uint64_t seq, struct err *err)
 
 /* ---- the contract ---- */
 
+uint64_t
+engine_reopened(struct engine *e)
+{
+	return atomic_load(&e->point->reopened);
+}
+
 void
 engine_close(struct engine *e)
 {

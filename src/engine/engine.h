@@ -75,6 +75,8 @@ uint64_t engine_durable(struct engine *e); /* rises; never passes a failed place
 uint64_t engine_failed_through(struct engine *e);
 /* One answer for a waiter: S_OK durable, S_WOULD_BLOCK not yet, S_IO lost. */
 enum status engine_wait_status(struct engine *e, uint64_t seq);
+/* How often applied writes were taken back by a reopening. What was read while it had a smaller value may be gone. */
+uint64_t engine_reopened(struct engine *e);
 /* Called from the syncing thread after each sync, good or failed. At most 64 listeners; added at start, never removed
  * before close. */
 void engine_on_sync(struct engine *e, void (*listener)(void *context), void *context);

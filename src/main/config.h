@@ -23,7 +23,7 @@ struct config {
 	int log_format, log_level;
 	int64_t threads; /* 0: one a core */
 	int64_t io_threads;
-	int64_t cache_bytes, write_buffer_bytes, min_free_bytes;
+	int64_t cache_bytes, item_cache_bytes, write_buffer_bytes, min_free_bytes;
 	int64_t partitions;
 	int64_t control_plane_delay_ms;
 	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;

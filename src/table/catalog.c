@@ -196,6 +196,26 @@ table_db_region(const struct table_db *db)
 	return db->region;
 }
 
+static void
+write_cache_metrics(struct table_db *db, struct buf *out)
+{
+	struct lru_figures f = lru_figures(db->items);
+	const struct {
+		const char *name, *type;
+		uint64_t value;
+	} rows[] = {
+	    {"hits_total", "counter", f.hits},
+	    {"misses_total", "counter", f.misses},
+	    {"evictions_total", "counter", f.evictions},
+	    {"entries", "gauge", f.entries},
+	    {"bytes", "gauge", f.bytes},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		buf_printf(out, "# TYPE stator_item_cache_%s %s\nstator_item_cache_%s{region=\"%s\"} %llu\n",
+			   rows[i].name, rows[i].type, rows[i].name, db->region, (unsigned long long)rows[i].value);
+}
+
 void
 table_db_write_metrics(struct table_db *db, struct buf *out)
 {
@@ -222,6 +242,7 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 		table_release(t);
 	}
 	arena_done(&a);
+	write_cache_metrics(db, out);
 }
 
 /* ---- opening ---- */
@@ -332,6 +353,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	enum status s;
 
 	db->engine = e;
+	db->items = lru_new(options->item_cache_bytes);
 	snprintf(db->region, sizeof db->region, "%s", options->region ? options->region : "us-east-1");
 	snprintf(db->account, sizeof db->account, "%s", options->account ? options->account : "000000000000");
 	db->control_delay_ns = options->control_delay_ms > 0 ? options->control_delay_ms * 1000000LL : 0;
@@ -376,5 +398,6 @@ table_db_close(struct table_db *db)
 	pthread_mutex_destroy(&db->jobs_lock);
 	pthread_mutex_destroy(&db->list_lock);
 	pthread_mutex_destroy(&db->control);
+	lru_free(db->items);
 	free(db);
 }

@@ -17,6 +17,7 @@
 struct place {
 	size_t key_at, key_len; /* in scratch->keys */
 	uint64_t hash;
+	uint64_t cache_hash;
 	uint32_t partition;
 	struct locked *locked;
 };
@@ -51,7 +52,8 @@ struct commit {
 	struct marked *marked;
 	size_t marked_count, marked_cap;
 	uint64_t durable_before;
-	bool any_change; /* is there something in the batch? */
+	uint64_t reopened; /* of the engine, before anything was read: what is written belongs to that world */
+	bool any_change;   /* is there something in the batch? */
 };
 
 /* ---- places and locks ---- */
@@ -103,6 +105,7 @@ find_places(struct commit *c)
 		key_put_row(&c->scratch->keys, core->number, table_schema(w->table),
 			    w->kind == WRITE_PUT ? w->item : w->key, &place->hash);
 		place->key_len = c->scratch->keys.len - place->key_at;
+		place->cache_hash = lru_hash(buf_part(&c->scratch->keys, place->key_at, place->key_len));
 		place->partition = partition_of(core, place->hash);
 		add_locked(c, core, place->partition);
 	}
@@ -139,14 +142,26 @@ partition_at(const struct locked *l)
 static enum status
 read_old(struct commit *c, const struct place *place, unsigned flags, struct av *ret, struct err *err)
 {
+	struct slice key = buf_part(&c->scratch->keys, place->key_at, place->key_len), cached;
+	const _Atomic uint64_t *slot = recent_slot(partition_at(place->locked), place->hash);
+	/* that it is not BUSY and does not change is certain only under the lock; warm() comes without */
+	uint64_t slot_before = atomic_load_explicit(slot, memory_order_acquire);
+	uint64_t stamp = engine_reopened(c->db->engine);
 	struct engine_value value = {0};
 	enum status s;
 
 	*ret = AV_NONE;
-	s = engine_get(c->db->engine, NULL, SPACE_ITEMS, buf_part(&c->scratch->keys, place->key_at, place->key_len),
-		       flags, &value, err);
-	if (s == S_OK)
+	if (lru_get(c->db->items, key, place->cache_hash, stamp, c->io->arena, &cached)) {
+		if (cached.len > 0)
+			*ret = av_stored(cached);
+		return S_OK;
+	}
+	s = engine_get(c->db->engine, NULL, SPACE_ITEMS, key, flags, &value, err);
+	if (s == S_OK) {
 		*ret = av_stored(arena_dup(c->io->arena, value.data));
+		if (slot_before != RECENT_BUSY)
+			lru_put(c->db->items, key, place->cache_hash, stamp, value.data, slot, slot_before);
+	}
 	engine_value_done(&value);
 	return s == S_NOT_FOUND ? S_OK : s;
 }
@@ -466,6 +481,7 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	/* Before the first read: the engine refuses a batch begun before it had to reopen itself. */
 	engine_batch_clear(c->scratch->batch);
 	c->durable_before = engine_durable(c->db->engine);
+	c->reopened = engine_reopened(c->db->engine);
 	c->marked_count = c->marked_cap = 0;
 	c->any_change = false;
 	if (c->token != NULL) {
@@ -547,6 +563,41 @@ wait_for_what_was_read(struct commit *c)
 	}
 }
 
+static bool
+touches_item(const struct table_write *w)
+{
+	return w->kind != WRITE_CHECK && (av_exists(w->old_item) || av_exists(w->new_item));
+}
+
+/* No reader may find the old item once another may have seen the new one. */
+static void
+cache_hide(struct commit *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		const struct place *place = &c->places[i];
+
+		if (touches_item(&c->writes[i]))
+			lru_hide(c->db->items, buf_part(&c->scratch->keys, place->key_at, place->key_len),
+				 place->cache_hash);
+	}
+}
+
+static void
+cache_update(struct commit *c)
+{
+	uint64_t stamp = c->reopened;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct table_write *w = &c->writes[i];
+		const struct place *place = &c->places[i];
+
+		if (touches_item(w))
+			lru_update(c->db->items, buf_part(&c->scratch->keys, place->key_at, place->key_len),
+				   place->cache_hash, stamp,
+				   av_exists(w->new_item) ? av_slice(w->new_item) : SLICE_NONE);
+	}
+}
+
 static enum status
 apply(struct commit *c, struct err *err)
 {
@@ -558,12 +609,14 @@ apply(struct commit *c, struct err *err)
 		mark(c, token_slot(c->token));
 	}
 	slots_busy(c);
+	cache_hide(c);
 	s = engine_apply(c->db->engine, c->scratch->batch, &seq, err);
 	if (s != S_OK) {
 		slots_restore(c);
 		return s;
 	}
 	slots_set(c, seq);
+	cache_update(c);
 	for (size_t i = 0; i < c->locked_count; i++) {
 		struct locked *l = &c->locked[i];
 

@@ -11,23 +11,46 @@ table_gone(struct err *err)
 	return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
 }
 
+/* The item from the cache, or from the engine and then into the cache. */
+static enum status
+get_cached(struct table_core *core, struct slice row_key, uint64_t hash, struct table_io *io, struct av *ret,
+	   struct err *err)
+{
+	struct table_db *db = core->db;
+	const _Atomic uint64_t *slot = recent_slot(&core->partitions[partition_of(core, hash)], hash);
+	uint64_t cache_hash = lru_hash(row_key), stamp = engine_reopened(db->engine);
+	struct engine_value value = {0};
+	struct slice item;
+	uint64_t slot_before;
+	enum status s;
+
+	if (lru_get(db->items, row_key, cache_hash, stamp, io->arena, &item)) {
+		*ret = item.len > 0 ? av_stored(item) : AV_NONE;
+		return S_OK;
+	}
+	slot_before = atomic_load_explicit(slot, memory_order_acquire);
+	s = engine_get(db->engine, NULL, SPACE_ITEMS, row_key, io->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY,
+		       &value, err);
+	if (s == S_OK)
+		*ret = av_stored(arena_dup(io->arena, value.data));
+	if ((s == S_OK || s == S_NOT_FOUND) && slot_before != RECENT_BUSY)
+		lru_put(db->items, row_key, cache_hash, stamp, s == S_OK ? value.data : SLICE_NONE, slot, slot_before);
+	engine_value_done(&value);
+	return s;
+}
+
 enum status
 table_get(struct table *t, struct av key, struct table_io *io, struct av *ret, struct err *err)
 {
 	struct table_db *db = t->core->db;
 	struct scratch *scratch = table_scratch_take(db);
 	uint64_t durable_before = engine_durable(db->engine);
-	struct engine_value value = {0};
 	uint64_t hash;
 	enum status s;
 
 	*ret = AV_NONE;
 	key_put_row(&scratch->keys, t->core->number, table_schema(t), key, &hash);
-	s = engine_get(db->engine, NULL, SPACE_ITEMS, buf_slice(&scratch->keys),
-		       io->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY, &value, err);
-	if (s == S_OK)
-		*ret = av_stored(arena_dup(io->arena, value.data));
-	engine_value_done(&value);
+	s = get_cached(t->core, buf_slice(&scratch->keys), hash, io, ret, err);
 	table_scratch_give(db, scratch);
 	if (s != S_OK && s != S_NOT_FOUND)
 		return s;

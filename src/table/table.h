@@ -123,6 +123,7 @@ struct table_db_options {
 	const char *account;              /* 12 digits for ARNs; "000000000000" */
 	int         control_delay_ms;     /* how long CREATING, UPDATING, DELETING last at least */
 	int         partitions;           /* of a new table */
+	uint64_t    item_cache_bytes;     /* bound of the cache of items by key; 0: none */
 };
 /* Reads the catalog and resumes what a crash cut short (half-deleted tables, half-built indexes). Borrows the engine. */
 enum status table_db_open(struct engine *e, const struct table_db_options *options, struct table_db **ret, struct err *err);

@@ -15,6 +15,7 @@
 #ifndef STATOR_TABLE_INT_H
 #define STATOR_TABLE_INT_H
 
+#include "base/lru.h"
 #include "table/table.h"
 
 #include <pthread.h>
@@ -155,6 +156,7 @@ struct table_token;
 struct table_db {
 	/* set at open, then constant */
 	struct engine *engine;
+	struct lru *items; /* encoded items by row key, empty for no such item; stamped with engine_reopened(); commit.c, read.c */
 	char region[64];
 	char account[16];
 	int64_t control_delay_ns;

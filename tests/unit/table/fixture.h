@@ -40,13 +40,15 @@ struct fixture {
 	struct err err;
 	int partitions;
 	int delay_ms;
+	bool no_cache; /* each read of an item asks the engine */
 };
 static struct fixture fx;
 
 UNUSED static void
 db_open(void)
 {
-	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions, 256 * 1024};
+	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions,
+					   fx.no_cache ? 0 : 256 * 1024};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }
@@ -64,6 +66,7 @@ setup_with(int partitions, int delay_ms, bool faulty)
 	memset(&fx, 0, sizeof fx);
 	fx.partitions = partitions;
 	fx.delay_ms = delay_ms;
+	fx.no_cache = false;
 	if (engine_memory_open(&fx.memory, &fx.err) != S_OK)
 		return -1;
 	fx.engine = faulty ? engine_faulty_new(fx.memory) : fx.memory;
