@@ -50,7 +50,6 @@
 	"Expression parameters: {%s}"
 #define MSG_NAMES_WITHOUT         "ExpressionAttributeNames can only be specified when using expressions"
 #define MSG_VALUES_WITHOUT        "ExpressionAttributeValues can only be specified when using expressions: %s null"
-#define MSG_LEGACY                "The legacy parameter %s is not offered by this version of Stator: use %s"
 #define MSG_DUPLICATE_ATTRIBUTE   "One or more parameter values were invalid: Duplicate value in attribute name: %.*s"
 #define MSG_RETURN_OLD_ONLY       "ReturnValues can only be ALL_OLD or NONE"
 #define MSG_ITEM_TOO_BIG          "Item size has exceeded the maximum allowed size"
@@ -71,7 +70,7 @@
 #define MSG_START_KEY         "The provided starting key is invalid"
 #define MSG_START_KEY_BECAUSE "The provided starting key is invalid: %s"
 #define MSG_KEY_ELEMENT       "The provided key element does not match the schema"
-#define MSG_FILTER_KEY        "Filter Expression can only contain non-primary key attributes: Primary key attribute: %.*s"
+#define MSG_FILTER_KEY        "%s can only contain non-primary key attributes: Primary key attribute: %.*s"
 #define MSG_SELECT_ALL_GLOBAL                                                                                          \
 	"One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary " \
 	"index %.*s "                                                                                                  \
@@ -97,6 +96,30 @@
 #define MSG_TOO_MANY_WRITES "Too many items requested for the BatchWriteItem call"
 #define MSG_WRITE_REQUEST                                                                                              \
 	"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+
+/* ---- parameters older than expressions ---- */
+#define MSG_OPERATOR_ALONE   "ConditionalOperator cannot be used without Filter or Expected"
+#define MSG_OPERATOR_OF_ONE  "ConditionalOperator can only be used when Filter or Expected has two or more elements"
+#define MSG_VALUES_TYPES     MSG_INVALID "AttributeValues inside AttributeValueList must be of same type"
+#define MSG_COMPARISON_TYPE  MSG_INVALID "ComparisonOperator %s is not valid for %s AttributeValue type"
+#define MSG_COMPARISON_COUNT MSG_INVALID "Invalid number of argument(s) for the %s ComparisonOperator"
+#define MSG_BETWEEN_ORDER                                                                                              \
+	"The BETWEEN condition was provided a range where the lower bound is greater than the upper bound"
+#define MSG_KEY_CONDITION_COUNT "Conditions can be of length 1 or 2 only"
+#define MSG_LEGACY_OPERANDS     MSG_INVALID "Stator takes at most %d conditions and values in one parameter"
+/* of Expected; all end in " for Attribute: x" */
+#define MSG_VALUE_LIST        "Value and AttributeValueList cannot be used together"
+#define MSG_EXISTS_COMPARISON "Exists and ComparisonOperator cannot be used together"
+#define MSG_COMPARISON_VALUE  "Value or AttributeValueList must be used with ComparisonOperator: %s"
+#define MSG_LIST_COMPARISON   "AttributeValueList can only be used with a ComparisonOperator"
+#define MSG_EXISTS_VALUE      "Value must be provided when Exists is %s"
+#define MSG_EXISTS_FALSE      "Value cannot be used when Exists is false"
+#define MSG_UPDATE_VALUE      MSG_INVALID "Only DELETE action is allowed when no attribute value is specified"
+#define MSG_DELETE_TYPE       MSG_INVALID "DELETE action with value is not supported for the type %s"
+#define MSG_ADD_TYPE          MSG_INVALID "ADD action is not supported for the type %s"
+#define MSG_UPDATE_TOO_BIG    "Item size to update has exceeded the maximum allowed size"
+#define MSG_EMPTY_NAME        "Empty attribute name"
+#define MSG_LONG_NAME         MSG_INVALID "Attribute name is too large, must be less than 65536 bytes"
 
 /* ---- transactions ---- */
 #define MSG_CANCELED          "Transaction cancelled, please refer cancellation reasons for specific reasons"

@@ -88,11 +88,10 @@ struct batch_get_in {
 	struct in_map items;
 };
 
-static const struct field attribute_name = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED);
 static const struct field key_element = ELEMENT("member", SHAPE_ITEM, FIELD_REQUIRED);
 static const struct field keys_fields[] = {
     FIELD(struct keys_in, keys, "Keys", SHAPE_LIST, FIELD_REQUIRED, .element = &key_element, LIMITS(1, INT64_MAX)),
-    FIELD(struct keys_in, attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &attribute_name,
+    FIELD(struct keys_in, attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute,
 	  LIMITS(1, 255)),
     FIELD(struct keys_in, consistent, "ConsistentRead", SHAPE_BOOL, 0),
     FIELD(struct keys_in, projection, "ProjectionExpression", SHAPE_STRING, 0),
@@ -127,7 +126,7 @@ check_get_part(struct op_call *call, const struct keys_in *in, struct get_part *
 
 	part->in = in;
 	if (s == S_OK)
-		s = request_attributes_to_get(&in->attributes_to_get, call->arena, &part->projection, err);
+		s = legacy_attributes_to_get(&in->attributes_to_get, call->arena, &part->projection, err);
 	if (s == S_OK)
 		s = request_check_params(&in->params, true, err);
 	if (s == S_OK && in->projection.data != NULL) {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "api/legacy.h"
 #include "api/message.h"
 #include "api/op.h"
 #include "api/shape.h"
@@ -50,16 +51,10 @@ struct member {
  */
 enum status request_check_mix(const struct member *expressions, size_t expression_count, const struct member *legacy,
 			      size_t legacy_count, const struct in_params *params, struct err *err);
-/* Legacy parameters that stand alone: refused by name, with the one to use instead. */
-enum status request_refuse_legacy(const struct member *legacy, const char *const *instead, size_t count,
-				  struct err *err);
 /* After the mixture: the placeholders and values themselves. */
 enum status request_check_params(const struct in_params *params, bool any_expression, struct err *err);
 /* A broken value in Key, Item or ExclusiveStartKey. prefix may be "". */
 enum status request_check_item(const struct in_item *item, struct err *err);
-/* AttributesToGet as a projection of top-level names. *ret stays NULL when the list is unset. */
-enum status request_attributes_to_get(const struct in_list *names, struct arena *arena, const struct expr **ret,
-				      struct err *err);
 
 /* A table's name from a name or an ARN of this database. */
 enum status request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err);

@@ -7,7 +7,7 @@ struct write_in {
 	struct slice table_name;
 	struct in_item item; /* PutItem */
 	struct in_item key;  /* UpdateItem, DeleteItem */
-	struct slice expected, attribute_updates;
+	struct in_map expected, attribute_updates;
 	struct in_enum conditional_operator;
 	struct in_enum return_values, return_capacity, return_collection, return_on_failure;
 	struct slice condition, update;
@@ -23,7 +23,8 @@ struct write_in {
 #define WRITE_KEY WRITE(key, "Key", SHAPE_ITEM, FIELD_REQUIRED)
 #define WRITE_CONDITION                                                                                                \
 	WRITE(conditional_operator, "ConditionalOperator", SHAPE_ENUM, 0, .values = values_and_or),                    \
-	    WRITE(expected, "Expected", SHAPE_ANY, 0), WRITE(condition, "ConditionExpression", SHAPE_STRING, 0),       \
+	    WRITE(expected, "Expected", SHAPE_MAP, 0, .element = &legacy_expected),                                    \
+	    WRITE(condition, "ConditionExpression", SHAPE_STRING, 0),                                                  \
 	    WRITE(params, "ExpressionAttributeValues", SHAPE_VALUES, 0),                                               \
 	    WRITE(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),                                                 \
 	    WRITE(return_on_failure, "ReturnValuesOnConditionCheckFailure", SHAPE_ENUM, 0,                             \
@@ -44,7 +45,7 @@ static const struct field update_fields[] = {
     WRITE_VALUES,
     WRITE_KEY,
     WRITE_CONDITION,
-    WRITE(attribute_updates, "AttributeUpdates", SHAPE_ANY, 0),
+    WRITE(attribute_updates, "AttributeUpdates", SHAPE_MAP, FIELD_MANY, .element = &legacy_update),
     WRITE(update, "UpdateExpression", SHAPE_STRING, 0),
     FIELD_END,
 };
@@ -61,26 +62,14 @@ check_mix(const struct write_in *in, bool update, struct err *err)
 	    {"ConditionExpression", in->condition.data != NULL},
 	};
 	const struct member legacy[] = {
-	    {"AttributeUpdates", in->attribute_updates.data != NULL},
-	    {"Expected", in->expected.data != NULL},
+	    {"AttributeUpdates", in->attribute_updates.set},
+	    {"Expected", in->expected.set},
 	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
 	};
 	size_t skip = update ? 0 : 1;
+	enum status s = request_check_mix(expressions + skip, 2 - skip, legacy + skip, 3 - skip, &in->params, err);
 
-	return request_check_mix(expressions + skip, 2 - skip, legacy + skip, 3 - skip, &in->params, err);
-}
-
-static enum status
-refuse_legacy(const struct write_in *in, struct err *err)
-{
-	const struct member legacy[] = {
-	    {"AttributeUpdates", in->attribute_updates.data != NULL},
-	    {"Expected", in->expected.data != NULL},
-	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
-	};
-	static const char *const instead[] = {"UpdateExpression", "ConditionExpression", "ConditionExpression"};
-
-	return request_refuse_legacy(legacy, instead, 3, err);
+	return s == S_OK ? legacy_check_operator(&in->conditional_operator, &in->expected, err) : s;
 }
 
 static enum status
@@ -90,7 +79,11 @@ bind(const struct write_in *in, struct arena *arena, struct table_write *w, stru
 	struct expr *e;
 	enum status s;
 
-	s = request_check_params(&in->params, true, err);
+	s = legacy_updates(&in->attribute_updates, arena, &w->update, err);
+	if (s == S_OK)
+		s = legacy_expectation(&in->expected, &in->conditional_operator, arena, &w->condition, err);
+	if (s == S_OK)
+		s = request_check_params(&in->params, true, err);
 	if (s == S_OK && in->update.data != NULL) {
 		s = expr_bind(EXPR_UPDATE, in->update, &params, arena, &e, err);
 		w->update = e;
@@ -194,8 +187,6 @@ op_put_item(struct op_call *call, const void *input, struct err *err)
 	if (s == S_OK && item_size(w.item) > ITEM_SIZE_MAX)
 		s = err_set(err, S_VALIDATION, MSG_ITEM_TOO_BIG);
 	if (s == S_OK)
-		s = refuse_legacy(in, err);
-	if (s == S_OK)
 		s = bind(in, call->arena, &w, err);
 	if (s == S_OK)
 		s = request_table(call, in->table_name, &w.table, err);
@@ -216,8 +207,6 @@ write_by_key(struct op_call *call, const struct write_in *in, struct table_write
 	s = request_check_item(&in->key, err);
 	if (s == S_OK && w->kind == WRITE_DELETE)
 		s = check_return_old(in, err);
-	if (s == S_OK)
-		s = refuse_legacy(in, err);
 	if (s == S_OK)
 		s = bind(in, call->arena, w, err);
 	if (s == S_OK)
@@ -264,12 +253,10 @@ struct get_in {
 	struct in_params params;
 };
 
-static const struct field attribute_name = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED);
-
 #define GET(member, name, type, flags, ...) FIELD(struct get_in, member, name, type, flags, __VA_ARGS__)
 static const struct field get_fields[] = {
     GET(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
-    GET(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &attribute_name, LIMITS(1, 255)),
+    GET(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute, LIMITS(1, 255)),
     GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
     GET(key, "Key", SHAPE_ITEM, FIELD_REQUIRED),
     GET(consistent, "ConsistentRead", SHAPE_BOOL, 0),
@@ -292,7 +279,7 @@ get_projection(const struct get_in *in, struct arena *arena, const struct expr *
 	if (s == S_OK)
 		s = request_check_item(&in->key, err);
 	if (s == S_OK)
-		s = request_attributes_to_get(&in->attributes_to_get, arena, ret, err);
+		s = legacy_attributes_to_get(&in->attributes_to_get, arena, ret, err);
 	if (s == S_OK)
 		s = request_check_params(&in->params, true, err);
 	if (s != S_OK || in->projection.data == NULL)

@@ -5,7 +5,7 @@
 struct read_in {
 	struct slice table_name, index_name;
 	struct in_enum select, return_capacity, conditional_operator;
-	struct slice query_filter, key_conditions, scan_filter;
+	struct in_map query_filter, key_conditions, scan_filter;
 	struct in_list attributes_to_get;
 	struct in_long limit, segment, total_segments;
 	struct in_item start_key;
@@ -16,8 +16,6 @@ struct read_in {
 
 enum { SELECT_IN_SPECIFIC = 1, SELECT_IN_COUNT, SELECT_IN_ALL, SELECT_IN_PROJECTED }; /* values of Select */
 
-static const struct field attribute_name = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED);
-
 #define READ(member, name, type, flags, ...) FIELD(struct read_in, member, name, type, flags, __VA_ARGS__)
 #define READ_SELECT                          READ(select, "Select", SHAPE_ENUM, 0, .values = values_select)
 #define READ_INDEX                           READ(index_name, "IndexName", SHAPE_STRING, FIELD_NAME, LIMITS(3, 255))
@@ -25,7 +23,7 @@ static const struct field attribute_name = ELEMENT("member", SHAPE_STRING, FIELD
 #define READ_TABLE                           READ(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED)
 #define READ_OPERATOR                        READ(conditional_operator, "ConditionalOperator", SHAPE_ENUM, 0, .values = values_and_or)
 #define READ_ATTRIBUTES                                                                                                \
-	READ(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &attribute_name, LIMITS(1, 255))
+	READ(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute, LIMITS(1, 255))
 #define READ_REST                                                                                                      \
 	READ(start_key, "ExclusiveStartKey", SHAPE_ITEM, 0), READ(consistent, "ConsistentRead", SHAPE_BOOL, 0),        \
 	    READ(filter, "FilterExpression", SHAPE_STRING, 0),                                                         \
@@ -38,12 +36,12 @@ static const struct field query_fields[] = {
     READ_SELECT,
     READ_INDEX,
     READ_CAPACITY,
-    READ(query_filter, "QueryFilter", SHAPE_ANY, 0),
+    READ(query_filter, "QueryFilter", SHAPE_MAP, 0, .element = &legacy_condition),
     READ_TABLE,
     READ_OPERATOR,
     READ_ATTRIBUTES,
     READ(limit, "Limit", SHAPE_INT, 0),
-    READ(key_conditions, "KeyConditions", SHAPE_ANY, 0),
+    READ(key_conditions, "KeyConditions", SHAPE_MAP, 0, .element = &legacy_condition),
     READ(forward, "ScanIndexForward", SHAPE_BOOL, 0),
     READ(key_condition, "KeyConditionExpression", SHAPE_STRING, 0),
     READ_REST,
@@ -56,7 +54,7 @@ static const struct field scan_fields[] = {
     READ_CAPACITY,
     READ_TABLE,
     READ_OPERATOR,
-    READ(scan_filter, "ScanFilter", SHAPE_ANY, 0),
+    READ(scan_filter, "ScanFilter", SHAPE_MAP, 0, .element = &legacy_condition),
     READ(segment, "Segment", SHAPE_INT, 0, LIMITS(0, 999999)),
     READ(limit, "Limit", SHAPE_INT, 0, LIMITS(1, INT32_MAX)),
     READ_ATTRIBUTES,
@@ -90,12 +88,13 @@ check_mix(const struct read_in *in, struct err *err)
 	};
 	const struct member legacy[] = {
 	    {"AttributesToGet", in->attributes_to_get.set},
-	    {"QueryFilter", in->query_filter.data != NULL},
+	    {"QueryFilter", in->query_filter.set},
 	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
-	    {"KeyConditions", in->key_conditions.data != NULL},
+	    {"KeyConditions", in->key_conditions.set},
 	};
+	enum status s = request_check_mix(expressions, 3, legacy, 4, &in->params, err);
 
-	return request_check_mix(expressions, 3, legacy, 4, &in->params, err);
+	return s == S_OK ? legacy_check_operator(&in->conditional_operator, &in->query_filter, err) : s;
 }
 
 static enum status
@@ -107,26 +106,12 @@ check_scan_mix(const struct read_in *in, struct err *err)
 	};
 	const struct member legacy[] = {
 	    {"AttributesToGet", in->attributes_to_get.set},
-	    {"ScanFilter", in->scan_filter.data != NULL},
+	    {"ScanFilter", in->scan_filter.set},
 	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
 	};
+	enum status s = request_check_mix(expressions, 2, legacy, 3, &in->params, err);
 
-	return request_check_mix(expressions, 2, legacy, 3, &in->params, err);
-}
-
-static enum status
-refuse_legacy(const struct read_in *in, struct err *err)
-{
-	const struct member legacy[] = {
-	    {"KeyConditions", in->key_conditions.data != NULL},
-	    {"QueryFilter", in->query_filter.data != NULL},
-	    {"ScanFilter", in->scan_filter.data != NULL},
-	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
-	};
-	static const char *const instead[] = {"KeyConditionExpression", "FilterExpression", "FilterExpression",
-					      "FilterExpression"};
-
-	return request_refuse_legacy(legacy, instead, 4, err);
+	return s == S_OK ? legacy_check_operator(&in->conditional_operator, &in->scan_filter, err) : s;
 }
 
 /* The service tells some value errors of a starting key bare and the rest with a prefix. */
@@ -209,23 +194,28 @@ static enum status
 prepare(struct reading *r, struct err *err)
 {
 	const struct read_in *in = r->in;
+	struct arena *arena = r->call->arena;
 	enum status s = r->scan ? check_scan_mix(in, err) : check_mix(in, err);
 
 	if (s == S_OK && !r->scan && in->limit.set && in->limit.value < 1)
 		s = err_set(err, S_VALIDATION, MSG_QUERY_LIMIT);
+	if (s == S_OK && !r->scan)
+		s = legacy_filter(&in->query_filter, &in->conditional_operator, arena, &r->filter, err);
 	if (s == S_OK)
-		s = request_attributes_to_get(&in->attributes_to_get, r->call->arena, &r->projection, err);
+		s = legacy_attributes_to_get(&in->attributes_to_get, arena, &r->projection, err);
+	if (s == S_OK && r->scan)
+		s = legacy_filter(&in->scan_filter, &in->conditional_operator, arena, &r->filter, err);
 	if (s == S_OK)
 		s = check_start_values(&in->start_key, err);
 	if (s == S_OK && r->scan)
 		s = check_segments(in, err);
-	if (s == S_OK && !r->scan && in->key_condition.data == NULL && in->key_conditions.data == NULL)
+	if (s == S_OK && !r->scan && in->key_condition.data == NULL && !in->key_conditions.set)
 		s = err_set(err, S_VALIDATION, MSG_NO_KEY_CONDITION);
 	if (s == S_OK)
-		s = refuse_legacy(in, err);
-	if (s == S_OK)
 		s = check_select(r, err);
-	return s == S_OK ? bind(r, err) : s;
+	if (s == S_OK)
+		s = bind(r, err);
+	return s == S_OK ? legacy_key_conditions(&in->key_conditions, arena, &r->key_condition, err) : s;
 }
 
 /* ---- against the table ---- */
@@ -315,7 +305,9 @@ check_filter(const struct reading *r, struct err *err)
 		return S_OK;
 	for (uint8_t i = 0; i < attr_count(r->schema); i++)
 		if (expr_uses_attr(r->filter, attr_at(r->schema, i)->name))
-			return err_set(err, S_VALIDATION, MSG_FILTER_KEY, SLICE_ARG(attr_at(r->schema, i)->name));
+			return err_set(err, S_VALIDATION, MSG_FILTER_KEY,
+				       r->in->query_filter.set ? "QueryFilter" : "Filter Expression",
+				       SLICE_ARG(attr_at(r->schema, i)->name));
 	return S_OK;
 }
 

@@ -77,15 +77,6 @@ request_check_mix(const struct member *expressions, size_t expression_count, con
 }
 
 enum status
-request_refuse_legacy(const struct member *legacy, const char *const *instead, size_t count, struct err *err)
-{
-	for (size_t i = 0; i < count; i++)
-		if (legacy[i].set)
-			return err_set(err, S_VALIDATION, MSG_LEGACY, legacy[i].name, instead[i]);
-	return S_OK;
-}
-
-enum status
 request_check_params(const struct in_params *params, bool any_expression, struct err *err)
 {
 	if (!params->p.has_names && !params->p.has_values)
@@ -99,40 +90,6 @@ request_check_item(const struct in_item *item, struct err *err)
 	if (item->failure != NULL)
 		return err_set(err, S_VALIDATION, "%s", item->failure);
 	return S_OK;
-}
-
-enum status
-request_attributes_to_get(const struct in_list *names, struct arena *arena, const struct expr **ret, struct err *err)
-{
-	const struct slice *name = names->items;
-	struct expr_params *params;
-	struct expr *projection;
-	char *text;
-	size_t len = 0;
-	enum status s;
-
-	if (!names->set)
-		return S_OK;
-	for (uint32_t i = 0; i < names->count; i++)
-		for (uint32_t j = 0; j < i; j++)
-			if (slice_eq(name[i], name[j]))
-				return err_set(err, S_VALIDATION, MSG_DUPLICATE_ATTRIBUTE, SLICE_ARG(name[i]));
-	/* as a projection of substituted names, so that it is one thing from here on: #0, #1 ... */
-	params = ARENA_NEW(arena, struct expr_params);
-	params->names = ARENA_ARRAY(arena, struct expr_name, names->count);
-	params->name_count = names->count;
-	params->has_names = true;
-	text = arena_alloc(arena, (size_t)names->count * 6 + 1); /* at most 255 of them: "#254, " */
-	for (uint32_t i = 0; i < names->count; i++) {
-		size_t start = len + (i > 0 ? 2 : 0);
-
-		len += (size_t)sprintf(text + len, "%s#%u", i > 0 ? ", " : "", i);
-		params->names[i] = (struct expr_name){.placeholder = {text + start, len - start}, .name = name[i]};
-	}
-	s = expr_bind(EXPR_PROJECTION, slice_of(text, len), params, arena, &projection, err);
-	if (s == S_OK)
-		*ret = projection;
-	return s;
 }
 
 /* The n-th part of an ARN, from 0. */

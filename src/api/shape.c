@@ -134,6 +134,7 @@ value_size(const struct field *f)
 	case SHAPE_MAP:
 		return sizeof(struct in_map);
 	case SHAPE_ITEM:
+	case SHAPE_VALUE:
 		return sizeof(struct in_item);
 	default:
 		return sizeof(struct slice);
@@ -212,13 +213,14 @@ static void
 read_map(struct reader *r, const struct field *f, struct in_map *map)
 {
 	size_t size = value_size(f->element);
+	uint32_t most = f->flags & FIELD_MANY ? SHAPE_MANY_MAX : SHAPE_KEPT_MAX;
 	struct slice name;
 
 	map->set = true;
 	if (!enter_map(r, f->element->shape))
 		return;
 	while (json_next_member(&r->json, &name)) {
-		if (map->count < SHAPE_KEPT_MAX) {
+		if (map->count < most) {
 			void *at;
 
 			map->keys = grow(r->json.arena, map->keys, map->count, sizeof *map->keys);
@@ -235,13 +237,11 @@ read_map(struct reader *r, const struct field *f, struct in_map *map)
 	refuse_duplicates(r, map->keys, map->count);
 }
 
+/* What reading a value or a map of them came to. */
 static void
-read_item(struct reader *r, struct in_item *item)
+keep_item(struct reader *r, struct in_item *item, enum status s)
 {
-	enum status s;
-
 	item->set = true;
-	s = item_read_json(&r->json, r->json.arena, &item->value, r->err);
 	if (s == S_VALIDATION) {
 		item->failure = arena_dup(r->json.arena, slice_str(r->err->message)).data;
 		item->value = AV_NONE;
@@ -249,6 +249,27 @@ read_item(struct reader *r, struct in_item *item)
 		r->told = s == S_SERIALIZATION;
 		json_fail(&r->json, "broken item");
 	}
+}
+
+static void
+read_item(struct reader *r, struct in_item *item)
+{
+	keep_item(r, item, item_read_json(&r->json, r->json.arena, &item->value, r->err));
+}
+
+static void
+read_attribute_value(struct reader *r, struct in_item *value, enum json_type found, bool element)
+{
+	if (!element && found != JSON_OBJECT) { /* the reader of values words these as of an element */
+		if (found == JSON_ARRAY) {
+			fail_type(r, MSG_COLLECTION_STRUCT, "AttributeValue");
+		} else {
+			json_skip(&r->json);
+			fail_type(r, MSG_FIELD_TYPE);
+		}
+		return;
+	}
+	keep_item(r, value, av_read_json(&r->json, r->json.arena, &value->value, r->err));
 }
 
 static void
@@ -474,6 +495,9 @@ read_value(struct reader *r, const struct field *f, void *at, bool element)
 	case SHAPE_ITEM:
 		read_item(r, at);
 		break;
+	case SHAPE_VALUE:
+		read_attribute_value(r, at, found, element);
+		break;
 	case SHAPE_NAMES:
 		read_names(r, at);
 		break;
@@ -631,6 +655,10 @@ put_text(struct buf *out, const struct field *f, const void *at)
 	case SHAPE_ITEM:
 		put_item_text(out, ((const struct in_item *)at)->value);
 		break;
+	case SHAPE_VALUE:
+		if (av_exists(((const struct in_item *)at)->value))
+			av_write_json(out, ((const struct in_item *)at)->value);
+		break;
 	case SHAPE_NAMES:
 	case SHAPE_VALUES:
 		break; /* have no constraints of their own */
@@ -710,6 +738,7 @@ is_set(const struct field *f, const void *at)
 	case SHAPE_MAP:
 		return ((const struct in_map *)at)->set;
 	case SHAPE_ITEM:
+	case SHAPE_VALUE:
 		return ((const struct in_item *)at)->set;
 	case SHAPE_NAMES:
 		return ((const struct in_params *)at)->p.has_names;
@@ -878,6 +907,7 @@ check_field(struct checker *c, const struct field *f, const void *at, const stru
 		break;
 	case SHAPE_BOOL:
 	case SHAPE_ITEM:
+	case SHAPE_VALUE:
 	case SHAPE_NAMES:
 	case SHAPE_VALUES:
 	case SHAPE_ANY:

@@ -19,6 +19,7 @@
 #include "expr/expr.h"
 
 #define SHAPE_KEPT_MAX 4096
+#define SHAPE_MANY_MAX 131072 /* where an item's attributes are named: more than fit into one */
 #define SHAPE_SUBSTITUTES_MAX                                                                                          \
 	20000                 /* ExpressionAttributeNames and -Values, each; their bytes have a limit of their own */
 #define SHAPE_FAILURES_MAX 10 /* told in one answer, as the service does */
@@ -35,6 +36,7 @@ enum shape_type {
 	SHAPE_LIST,   /* struct in_list */
 	SHAPE_MAP,    /* struct in_map */
 	SHAPE_ITEM,   /* struct in_item: a map of attribute values */
+	SHAPE_VALUE,  /* struct in_item: one attribute value */
 	SHAPE_NAMES,  /* struct in_params: ExpressionAttributeNames */
 	SHAPE_VALUES, /* struct in_params: ExpressionAttributeValues */
 	SHAPE_ANY,    /* struct slice: checked JSON as text, for members that are refused or read later */
@@ -70,10 +72,11 @@ struct in_params {
 	struct expr_params p;
 };
 
-#define FIELD_REQUIRED  1u /* "Member must not be null" */
-#define FIELD_PARAMETER 2u /* "The parameter 'X' is required but was not present in the request" */
-#define FIELD_NAME      4u /* pattern [a-zA-Z0-9_.-]+ */
-#define FIELD_MAP_KEYS  8u /* keys are table names; checked as a constraint of the map */
+#define FIELD_REQUIRED  1u  /* "Member must not be null" */
+#define FIELD_PARAMETER 2u  /* "The parameter 'X' is required but was not present in the request" */
+#define FIELD_NAME      4u  /* pattern [a-zA-Z0-9_.-]+ */
+#define FIELD_MAP_KEYS  8u  /* keys are table names; checked as a constraint of the map */
+#define FIELD_MANY      16u /* a map of which SHAPE_MANY_MAX elements are kept */
 
 struct shape;
 struct field {

@@ -1,6 +1,8 @@
 /* Bound expressions made by code: the arrays of struct expr, grown in the arena. */
 #include "expr/expr_int.h"
 
+#define MERGE_FROM 8 /* attributes from which a merge with the item beats looking for each */
+
 struct array {
 	char *items;
 	size_t count, room;
@@ -88,6 +90,7 @@ expr_build_done(struct expr_builder *b, uint32_t root)
 {
 	struct expr *e = b->e;
 
+	e->built = true;
 	e->root = root;
 	e->nodes = (const struct node *)b->nodes.items;
 	e->node_count = (uint32_t)b->nodes.count;
@@ -101,5 +104,7 @@ expr_build_done(struct expr_builder *b, uint32_t root)
 		expr_collect_attrs(e, b->arena);
 	if (e->kind == EXPR_KEY_CONDITION)
 		key_condition_compile(e, b->arena);
+	if ((e->kind == EXPR_CONDITION || e->kind == EXPR_FILTER) && e->elem_count > MERGE_FROM)
+		condition_sort_attrs(e, b->arena);
 	return e;
 }

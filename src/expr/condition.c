@@ -1,6 +1,8 @@
-/* Conditions and filters on an encoded item. Nothing here fails or allocates. */
+/* Conditions and filters on an encoded item. Evaluation neither fails nor allocates. */
 #include "expr/expr_int.h"
 #include "model/number.h"
+
+#include <stdlib.h>
 
 _Static_assert(SMALL_NUMBER_MAX == 2 + NUMBER_ENCODED_MAX, "room for any number");
 
@@ -59,6 +61,8 @@ operand(const struct expr *e, const struct node *n, struct av item, uint8_t room
 {
 	switch (n->op) {
 	case EXPR_PATH:
+		if (e->heads != NULL)
+			return e->heads[n->first];
 		return path_find(item, &e->elems[n->first], n->count);
 	case EXPR_VALUE:
 		return e->values[n->first];
@@ -239,8 +243,49 @@ holds(const struct expr *e, const struct node *n, struct av item)
 	}
 }
 
+/* ---- many top-level attributes ---- */
+
+static int
+attr_cmp(const void *one, const void *two, void *context)
+{
+	const struct expr *e = context;
+
+	return name_cmp(e->elems[*(const uint32_t *)one].name, e->elems[*(const uint32_t *)two].name);
+}
+
+void
+condition_sort_attrs(struct expr *e, struct arena *arena)
+{
+	uint32_t *sorted = arena_alloc(arena, e->elem_count * sizeof *sorted);
+
+	for (uint32_t i = 0; i < e->elem_count; i++)
+		sorted[i] = i;
+	qsort_r(sorted, e->elem_count, sizeof *sorted, attr_cmp, e);
+	e->sorted = sorted;
+	e->heads = ARENA_ARRAY(arena, struct av, e->elem_count);
+}
+
+/* An item's entries ascend by name too: one walk finds all. */
+static void
+find_heads(const struct expr *e, struct av item)
+{
+	struct av_iter it = av_iter(item);
+	bool more = av_next(&it);
+
+	for (uint32_t i = 0; i < e->elem_count; i++) {
+		struct slice name = e->elems[e->sorted[i]].name;
+		int order = 1;
+
+		while (more && (order = name_cmp(it.name, name)) < 0)
+			more = av_next(&it);
+		e->heads[e->sorted[i]] = more && order == 0 ? it.value : AV_NONE;
+	}
+}
+
 bool
 expr_test(const struct expr *e, struct av item)
 {
+	if (e->heads != NULL)
+		find_heads(e, item);
 	return holds(e, expr_node(e, e->root), item);
 }

@@ -110,7 +110,7 @@ enum status expr_key_range(const struct expr *e, const struct key_schema *schema
  * arena.
  */
 struct expr_updated {
-	struct av new_item;
+	struct av new_item;    /* AV_NONE: there was none and the update only removes, which makes no item */
 	struct av updated_old; /* map; may be empty */
 	struct av updated_new;
 };
@@ -126,7 +126,10 @@ bool expr_update_type(const struct expr *e, struct slice name, enum av_type *ret
 /*
  * Expressions made by code instead of text (legacy parameters): nodes are made bottom up, a node is known by its
  * number, children must exist before their parent. Names and values are borrowed and must outlive the expression. What
- * expr_bind() checks with messages (operand types, counts, overlaps) is here up to the caller.
+ * expr_bind() checks with messages (operand types, counts, overlaps) is here up to the caller. A condition or filter
+ * made so is used by one thread at a time. What is found later has the legacy parameters' own words: "Type mismatch for
+ * attribute to update", and key conditions of any operator end in "Attempted conditional constraint is not an indexable
+ * operation".
  */
 enum expr_op {
 	EXPR_OR,

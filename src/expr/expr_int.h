@@ -137,6 +137,7 @@ struct path_ref {
 struct key_condition {
 	struct slice name;
 	enum key_op op;
+	bool not_indexable; /* only those made by code */
 	struct av low, high;
 };
 
@@ -156,6 +157,12 @@ struct expr {
 	/* key condition */
 	struct key_condition *conditions;
 	uint32_t condition_count;
+	/* made by code, from legacy parameters: some messages differ */
+	bool built;
+	/* conditions made by code with many attributes: `sorted` numbers elems by name, `heads` is scratch for what an
+	 * item has of each, found in one merge (an expression's text is too short to need that) */
+	const uint32_t *sorted;
+	struct av *heads;
 	const char *key_failure; /* what expr_key_check() will say; NULL: nothing */
 };
 
@@ -201,6 +208,8 @@ struct av path_find(struct av v, const struct path_elem *elems, uint32_t len);
 void expr_sort_paths(struct expr *e, struct arena *arena);
 /* Top-level names of e->paths into e->attrs. */
 void expr_collect_attrs(struct expr *e, struct arena *arena);
+/* Prepare sorted and heads; they are used by expr_test() then. */
+void condition_sort_attrs(struct expr *e, struct arena *arena);
 /* Fill conditions or key_failure from the tree. */
 void key_condition_compile(struct expr *e, struct arena *arena);
 

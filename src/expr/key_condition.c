@@ -24,9 +24,19 @@ fail_operator(struct compiler *c, const struct node *n)
 	return fail(c, "Invalid operator used in KeyConditionExpression: %s", expr_op_names[n->op]);
 }
 
+/* Of those made by code any operator may come this far: their own words need the schema. */
+static bool
+is_indexable(enum expr_op op)
+{
+	return op == EXPR_EQ || op == EXPR_LT || op == EXPR_LE || op == EXPR_GT || op == EXPR_GE ||
+	       op == EXPR_BETWEEN || op == EXPR_BEGINS_WITH;
+}
+
 static bool
 check_operator(struct compiler *c, const struct node *n)
 {
+	if (c->e->built)
+		return true;
 	switch (n->op) {
 	case EXPR_OR:
 	case EXPR_NOT:
@@ -114,7 +124,8 @@ compile_one(struct compiler *c, const struct node *n)
 				    "condition per key",
 				    NULL);
 	k->op = key_op_of((enum expr_op)n->op, attr == 1);
-	k->low = e->values[expr_child(e, n, attr == 0 ? 1 : 0)->first];
+	k->not_indexable = !is_indexable((enum expr_op)n->op);
+	k->low = n->count > 1 ? e->values[expr_child(e, n, attr == 0 ? 1 : 0)->first] : AV_NONE;
 	k->high = n->op == EXPR_BETWEEN ? e->values[expr_child(e, n, 2)->first] : AV_NONE;
 	e->condition_count++;
 	return true;
@@ -138,8 +149,8 @@ key_condition_compile(struct expr *e, struct arena *arena)
 {
 	struct compiler c = {e, arena};
 
-	/* each comparison has an operator and two operands at least */
-	e->conditions = ARENA_ARRAY(arena, struct key_condition, e->node_count / 3 + 1);
+	/* each comparison has an operator and an operand at least */
+	e->conditions = ARENA_ARRAY(arena, struct key_condition, e->node_count / 2 + 1);
 	compile(&c, expr_node(e, e->root));
 }
 
@@ -175,6 +186,8 @@ fail_unsupported(struct err *err)
 static enum status
 check_operands(const struct key_condition *k, const struct key_attr *attr, struct err *err)
 {
+	if (k->not_indexable)
+		return err_set(err, S_VALIDATION, "Attempted conditional constraint is not an indexable operation");
 	if (av_type(k->low) != attr->type || (av_exists(k->high) && av_type(k->high) != attr->type))
 		return err_set(
 		    err, S_VALIDATION,

@@ -15,6 +15,7 @@ struct change {
 	const struct path_elem *elems;
 	uint32_t len;
 	enum decision decision;
+	struct av head;  /* the top-level attribute the path begins with, as it was; AV_NONE: none */
 	struct av value; /* what is there afterwards; AV_NONE: nothing */
 };
 
@@ -33,6 +34,15 @@ static enum status
 fail_type(struct updater *u)
 {
 	return err_set(u->err, S_VALIDATION, "An operand in the update expression has an incorrect data type");
+}
+
+/* The existing value is of another type than what is added or deleted. */
+static enum status
+fail_mismatch(struct updater *u)
+{
+	if (u->e->built)
+		return err_set(u->err, S_VALIDATION, "Type mismatch for attribute to update");
+	return fail_type(u);
 }
 
 static enum status
@@ -206,7 +216,7 @@ decide_add(struct updater *u, struct change *c, struct av existing, struct av op
 	if (!av_exists(existing))
 		return S_OK;
 	if (av_type(existing) != av_type(operand))
-		return fail_type(u);
+		return fail_mismatch(u);
 	if (av_type(operand) == AV_N)
 		return arithmetic(u, EXPR_PLUS, existing, operand, &c->value);
 	if (av_type(operand) == AV_L)
@@ -224,7 +234,7 @@ decide_delete(struct updater *u, struct change *c, struct av existing, struct av
 	if (!av_exists(existing))
 		return S_OK;
 	if (av_type(existing) != av_type(operand))
-		return fail_type(u);
+		return fail_mismatch(u);
 	s = merge_sets(u, existing, operand, false, &c->value);
 	c->decision = av_exists(c->value) ? PUT : DROP;
 	return s;
@@ -240,12 +250,12 @@ decide(struct updater *u, const struct node *action, struct change *c)
 	c->elems = &u->e->elems[path->first];
 	c->len = path->count;
 	last = &c->elems[c->len - 1];
-	parent = path_find(u->base, c->elems, c->len - 1);
+	parent = c->len == 1 ? u->base : path_find(c->head, c->elems + 1, c->len - 2);
 	if (!av_exists(parent) || av_type(parent) != (last->name.data != NULL ? AV_M : AV_L))
 		return fail_path(u);
 	if (action->op == EXPR_SET)
 		return S_OK; /* its value is computed already */
-	existing = path_find(parent, last, 1);
+	existing = c->len == 1 ? c->head : path_find(parent, last, 1);
 	if (action->op == EXPR_REMOVE) {
 		c->decision = DROP;
 		return S_OK;
@@ -266,6 +276,23 @@ check_depth(struct updater *u, const struct change *c)
 	    "supported limit");
 }
 
+/* Paths and the item's entries ascend by name: one walk finds where each path begins, however many there are. */
+static void
+find_heads(struct updater *u)
+{
+	struct av_iter it = av_iter(u->base);
+	bool more = av_next(&it);
+
+	for (uint32_t i = 0; i < u->e->path_count; i++) {
+		const struct path_ref *path = &u->e->paths[i];
+		int order = 1;
+
+		while (more && (order = name_cmp(it.name, path->elems[0].name)) < 0)
+			more = av_next(&it);
+		u->changes[path->order].head = more && order == 0 ? it.value : AV_NONE;
+	}
+}
+
 static enum status
 decide_all(struct updater *u)
 {
@@ -273,6 +300,7 @@ decide_all(struct updater *u)
 	size_t bytes = 0;
 	enum status s = S_OK;
 
+	find_heads(u);
 	for (uint32_t i = 0; i < root->count && s == S_OK; i++) {
 		const struct node *action = expr_child(u->e, root, i);
 
@@ -480,6 +508,15 @@ write_touched(struct buf *out, const struct span *all)
 
 /* ---- */
 
+static bool
+puts_anything(const struct updater *u)
+{
+	for (uint32_t i = 0; i < u->e->path_count; i++)
+		if (u->changes[i].decision == PUT)
+			return true;
+	return false;
+}
+
 static struct av
 keep(struct buf *out, struct arena *arena)
 {
@@ -504,6 +541,15 @@ expr_update(const struct expr *e, struct av key, struct av old, struct arena *ar
 	s = decide_all(&u);
 	if (s != S_OK)
 		return s;
+	if (!av_exists(old) && !puts_anything(&u)) { /* only removals: they do not make an item */
+		out = scratch_take();
+		mark = av_open(out, TAG_M);
+		av_close_map_sorted(out, mark, 0);
+		ret->new_item = AV_NONE;
+		ret->updated_old = ret->updated_new = keep(out, arena);
+		scratch_give(out);
+		return S_OK;
+	}
 	sorted = arena_alloc(arena, e->path_count * sizeof *sorted);
 	for (uint32_t i = 0; i < e->path_count; i++)
 		sorted[i] = u.changes[e->paths[i].order];
