@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "expr/expr_int.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -25,6 +26,33 @@ struct cache {
 
 static _Thread_local struct cache *cache;
 static _Thread_local struct buf scratch;
+
+/* ---- the end of a thread ---- */
+
+static pthread_key_t thread_end;
+
+static void
+free_at_end(void *unused)
+{
+	(void)unused;
+	expr_cache_done();
+}
+
+static void
+make_key(void)
+{
+	pthread_key_create(&thread_end, free_at_end);
+}
+
+/* Threads of a pool know nothing of this cache, so it goes with the thread by itself. */
+static void
+free_with_thread(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_key);
+	pthread_setspecific(thread_end, &thread_end);
+}
 
 /* ---- hashing ---- */
 
@@ -172,8 +200,10 @@ cache_keep(const struct program *parsed, uint64_t hash)
 
 	if (copy == NULL)
 		return;
-	if (cache == NULL)
+	if (cache == NULL) {
 		cache = calloc(1, sizeof *cache);
+		free_with_thread();
+	}
 	if (cache == NULL) {
 		free(copy);
 		return;
@@ -198,6 +228,8 @@ cache_keep(const struct program *parsed, uint64_t hash)
 struct buf *
 scratch_take(void)
 {
+	if (scratch.cap == 0)
+		free_with_thread();
 	scratch.len = 0;
 	return &scratch;
 }

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +20,8 @@ struct loop_thread {
 	struct loop *loop;
 	pthread_t thread;
 	bool running;
+	struct loop_task passed; /* see pass_loops() */
+	sem_t *passing;
 };
 
 struct server {
@@ -282,11 +286,36 @@ reload_tls(struct server *s)
 }
 
 static void
+tell_passed(struct loop_task *task)
+{
+	sem_post(((struct loop_thread *)((char *)task - offsetof(struct loop_thread, passed)))->passing);
+}
+
+/* Wait until each loop has done what was posted to it before. */
+static void
+pass_loops(struct server *s)
+{
+	sem_t passing;
+
+	sem_init(&passing, 0, 0);
+	for (int i = 0; i < s->loop_count; i++) {
+		s->threads[i].passing = &passing;
+		s->threads[i].passed.run = tell_passed;
+		loop_post(s->loops[i], &s->threads[i].passed);
+	}
+	for (int i = 0; i < s->loop_count; i++)
+		while (sem_wait(&passing) != 0)
+			; /* EINTR */
+	sem_destroy(&passing);
+}
+
+static void
 drain(struct server *s)
 {
 	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
 
 	front_http_drain(s->http);
+	pass_loops(s); /* only now no further request is read, so what is counted below does not rise again */
 	while (front_http_in_progress(s->http) > 0 || op_in_progress(s->ops) > 0) {
 		if (clock_mono_ns() > deadline_ns) {
 			log_warn("main", "%d requests are still in progress after %lld ms; not waiting for them",

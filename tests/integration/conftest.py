@@ -53,7 +53,8 @@ def start_server_session(tmp_path_factory):
 
     yield start
     problems = [problem for server in servers if (problem := server.finish())]
-    assert not problems, problems
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
 @pytest.fixture
@@ -70,7 +71,8 @@ def start_server(tmp_path):
 
     yield start
     problems = [problem for server in servers if (problem := server.finish())]
-    assert not problems, problems
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
 @pytest.fixture(scope="session")

