@@ -225,7 +225,6 @@ UNSERVED = [
     ("describe_continuous_backups", dict(TableName="some-table")),
     ("describe_time_to_live", dict(TableName="some-table")),
     ("execute_statement", dict(Statement="SELECT * FROM \"some-table\"")),
-    ("transact_get_items", dict(TransactItems=[{"Get": {"TableName": "some-table", "Key": {"pk": {"S": "a"}}}}])),
     ("describe_contributor_insights", dict(TableName="some-table")),
     ("describe_kinesis_streaming_destination", dict(TableName="some-table")),
 ]
