@@ -16,6 +16,7 @@ enum { /* first bytes of the keys */
        KEY_COUNTS = 'c',
        KEY_NEXT_NUMBER = 'n',
        KEY_PROGRESS = 'p',
+       KEY_POLICY = 'r',
        KEY_TABLE = 't',
        KEY_VERSION = 'v',
 };
@@ -40,6 +41,13 @@ catalog_key_progress(struct buf *out, uint32_t index_number)
 {
 	buf_put_byte(out, KEY_PROGRESS);
 	buf_put_be32(out, index_number);
+}
+
+void
+catalog_key_policy(struct buf *out, uint32_t table_number)
+{
+	buf_put_byte(out, KEY_POLICY);
+	buf_put_be32(out, table_number);
 }
 
 void
@@ -279,6 +287,8 @@ load_table(struct table_db *db, struct slice name, struct slice bytes, struct er
 		return s;
 	for (uint32_t i = 0; s == S_OK && i < t->core->partition_count; i++)
 		s = counts_load(t, i, ENGINE_MAY_BLOCK, err);
+	if (s == S_OK)
+		s = policy_load(t->core, err);
 	if (s != S_OK) {
 		table_release(t);
 		return s;

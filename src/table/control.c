@@ -112,6 +112,7 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 {
 	struct table *existing = directory_find(db, spec->name);
 	struct engine_batch *batch;
+	struct table_policy *policy = NULL;
 	struct record record;
 	uint32_t number;
 	enum status s;
@@ -126,8 +127,15 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 	s = next_numbers(db, 1 + spec->index_count, batch, &number, err);
 	if (s == S_OK) {
 		new_record(db, spec, number, a, &record);
+		policy = policy_of_spec(spec, record.created_ms);
+		if (policy != NULL)
+			policy_put_row(batch, number, policy);
 		s = catalog_change(db, NULL, &record, batch, ret, err);
 	}
+	if (s == S_OK && policy != NULL)
+		policy_publish((*ret)->core, policy);
+	else
+		table_policy_release(policy);
 	engine_batch_free(batch);
 	return s;
 }

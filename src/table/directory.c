@@ -42,6 +42,8 @@ core_release(struct table_core *core)
 		return;
 	for (uint32_t i = 0; i < core->partition_count; i++)
 		pthread_mutex_destroy(&core->partitions[i].lock);
+	pthread_mutex_destroy(&core->policy_lock);
+	policy_forget(core);
 	free(core->partitions);
 	free((void *)core->recent);
 	free((void *)core->name.data);
@@ -91,6 +93,7 @@ core_new(struct table_db *db, struct slice name, const struct record *record)
 		core->partitions[i].failures = engine_failed_through(db->engine);
 	}
 	pthread_mutexattr_destroy(&attributes);
+	pthread_mutex_init(&core->policy_lock, NULL);
 	return core;
 }
 

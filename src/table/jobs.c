@@ -164,11 +164,16 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 		catalog_key_progress(&key, t->indexes[i].core->number);
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	}
+	key.len = 0;
+	catalog_key_policy(&key, t->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	s = catalog_commit(db, batch, err);
 	engine_batch_free(batch);
 	buf_done(&key);
-	if (s == S_OK)
+	if (s == S_OK) {
 		directory_remove(t->core);
+		policy_publish(t->core, NULL);
+	}
 	return s;
 }
 
@@ -319,10 +324,17 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 	enum status s;
 
 	catalog_key_table(&key, job->name);
-	if (t != NULL)
+	if (t != NULL) {
 		engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), t->encoded);
-	else
+		policy_rewrite_row(batch, t->core);
+	} else {
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
+	if (t == NULL || t->core->number != job->table_number) { /* a table that never came to be */
+		key.len = 0;
+		catalog_key_policy(&key, job->table_number);
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
 	s = catalog_commit(db, batch, err);
 	engine_batch_free(batch);
 	buf_done(&key);

@@ -18,6 +18,8 @@
 #include "expr/expr.h"
 #include "model/schema.h"
 
+#include <stdatomic.h>
+
 #define TABLES_MAX       2500
 #define GSI_MAX          20
 #define LSI_MAX          5
@@ -82,6 +84,8 @@ struct table_spec {
 	bool                     deletion_protection;
 	struct table_tag        *tags;
 	size_t                   tag_count;
+	struct slice             policy;       /* create only: see table_policy_set(); data NULL: none */
+	unsigned                 policy_flags;
 };
 
 /* What DescribeTable tells; a copy in the caller's arena, so it needs no lock. */
@@ -143,6 +147,39 @@ void table_list(struct table_db *db, struct slice start, size_t limit, struct ar
 enum status table_tag(struct table_db *db, struct slice name, const struct table_tag *tags, size_t count, struct err *err);
 enum status table_untag(struct table_db *db, struct slice name, const struct slice *keys, size_t count, struct err *err);
 enum status table_tags(struct table_db *db, struct slice name, struct arena *a, struct table_tag **ret, size_t *ret_count, struct err *err);
+
+/*
+ * Resource policies: a document for a table, kept and given back as it is; it goes with the table. What it means is its
+ * reader's: made once a document by table_policy_meaning(), dropped with the last user.
+ */
+struct table_policy {
+	struct slice   document;
+	int64_t        revision; /* RevisionId: when it was set, ms of the epoch; rises with each change */
+	uint8_t        flags;    /* the writer's own */
+	/* private */
+	atomic_uint    refs;
+	_Atomic(void *) meaning;
+	void         (*drop_meaning)(void *meaning);
+	char           bytes[];
+};
+/* Does any table have one? A load. */
+bool table_db_has_policies(const struct table_db *db);
+/* Counted until table_policy_release(); NULL when the table has none or is not there. Does not block. */
+struct table_policy *table_policy_find(struct table_db *db, struct slice table_name);
+void table_policy_release(struct table_policy *p); /* NULL is fine */
+/* make() may return NULL: asked again next time. Every caller passes the same two functions. */
+void *table_policy_meaning(struct table_policy *p, void *(*make)(struct slice document), void (*drop)(void *meaning));
+
+struct table_policy_change {
+	struct slice document; /* data NULL: delete it */
+	unsigned     flags;
+	struct slice expected; /* ExpectedRevisionId; data NULL: any; "NO_POLICY" */
+};
+/* Durable when it returns S_OK (it may block). *ret_revision: of the new document, or of the deleted one, 0 when there was
+ * none. The same document with the same flags changes nothing. S_POLICY_NOT_FOUND: another revision than expected. */
+enum status table_policy_set(struct table_db *db, struct slice table_name, const struct table_policy_change *change,
+                             int64_t *ret_revision, struct err *err);
+
 /* "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME" and with "/index/NAME"; in the arena. */
 struct slice table_arn(struct table_db *db, struct slice table_name, struct slice index_name, struct arena *a);
 

@@ -108,6 +108,10 @@ struct table_core {
 	struct partition *partitions;
 	_Atomic uint64_t *recent; /* of all partitions */
 	struct slice name;
+	int64_t policy_revision; /* the highest so far; guarded by db->control */
+	/* guarded by policy_lock; changes only while db->control is held too */
+	pthread_mutex_t policy_lock;
+	struct table_policy *policy; /* counted; NULL: none */
 };
 
 struct table_index {
@@ -179,6 +183,7 @@ struct table_db {
 
 	struct tokens *tokens;
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
+	atomic_int policy_count; /* tables with a resource policy */
 	struct bucket buckets[DIRECTORY_BUCKETS];
 };
 
@@ -208,6 +213,7 @@ void table_scratch_give(struct table_db *db, struct scratch *s);
 void catalog_key_table(struct buf *out, struct slice name);
 void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition);
 void catalog_key_progress(struct buf *out, uint32_t index_number);
+void catalog_key_policy(struct buf *out, uint32_t table_number);
 void catalog_key_next_number(struct buf *out);
 void space_range(uint32_t number, struct buf *from, struct buf *to);
 /* Apply and wait until it is durable. */
@@ -219,6 +225,17 @@ enum status catalog_commit(struct table_db *db, struct engine_batch *batch, stru
 enum status catalog_change(struct table_db *db, const struct table *before, const struct record *record,
 			   struct engine_batch *also, struct table **ret, struct err *err);
 void catalog_describe(const struct table *t, struct arena *a, struct table_description *ret);
+
+/* ---- policy.c ---- */
+
+/* The table's row, when it has one. */
+enum status policy_load(struct table_core *core, struct err *err);
+void policy_publish(struct table_core *core, struct table_policy *p);
+void policy_forget(struct table_core *core);
+/* What CreateTable brings; NULL: nothing. */
+struct table_policy *policy_of_spec(const struct table_spec *spec, int64_t revision);
+void policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p);
+void policy_rewrite_row(struct engine_batch *batch, const struct table_core *core);
 
 /* ---- jobs.c: what happens later ---- */
 
@@ -292,7 +309,7 @@ struct index_change {
 };
 /*
  * Compare an item before and after (AV_NONE: none) for one index. S_VALIDATION when the new item's index key has a
- * wrong type or length; what was already so in the old item and is not touched is just not indexed.
+ * wrong type or length; what was already so in the old item and an update does not touch is just not indexed.
  */
 enum status index_compare(const struct table *t, const struct table_index *x, struct av old_item, struct av new_item,
 			  enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret,

@@ -1,0 +1,273 @@
+/*
+ * Resource policies: a document for each table that has one, kept in the catalog under the table's number, so that it
+ * goes with the table and never comes back with another of the same name. What a document says is not known here.
+ */
+#include "base/clock.h"
+#include "table/table_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROW_VERSION 1
+#define ROW_HEAD    10 /* version, flags, revision */
+
+#define NOT_FOUND "Resource-based policy not found for the provided ResourceArn: "
+
+/* ---- counting ---- */
+
+static struct table_policy *
+policy_new(struct slice document, unsigned flags, int64_t revision)
+{
+	struct table_policy *p = table_alloc(sizeof *p + document.len);
+
+	atomic_init(&p->refs, 1);
+	memcpy(p->bytes, document.data, document.len);
+	p->document = slice_of(p->bytes, document.len);
+	p->flags = (uint8_t)flags;
+	p->revision = revision;
+	return p;
+}
+
+void
+table_policy_release(struct table_policy *p)
+{
+	void *meaning;
+
+	if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	meaning = atomic_load_explicit(&p->meaning, memory_order_acquire);
+	if (meaning != NULL)
+		p->drop_meaning(meaning);
+	free(p);
+}
+
+void *
+table_policy_meaning(struct table_policy *p, void *(*make)(struct slice document), void (*drop)(void *meaning))
+{
+	void *meaning = atomic_load_explicit(&p->meaning, memory_order_acquire), *none = NULL;
+
+	if (meaning != NULL)
+		return meaning;
+	meaning = make(p->document);
+	p->drop_meaning = drop; /* the same by whoever writes it */
+	if (meaning == NULL || atomic_compare_exchange_strong(&p->meaning, &none, meaning))
+		return meaning;
+	drop(meaning); /* another thread was first */
+	return none;
+}
+
+bool
+table_db_has_policies(const struct table_db *db)
+{
+	return atomic_load_explicit(&db->policy_count, memory_order_relaxed) > 0;
+}
+
+struct table_policy *
+table_policy_find(struct table_db *db, struct slice name)
+{
+	struct table *t = directory_find(db, name);
+	struct table_policy *p = NULL;
+
+	if (t == NULL)
+		return NULL;
+	pthread_mutex_lock(&t->core->policy_lock);
+	p = t->core->policy;
+	if (p != NULL)
+		atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&t->core->policy_lock);
+	table_release(t);
+	return p;
+}
+
+/* Takes the caller's count of `p`, which may be NULL. The caller holds db->control, or is alone. */
+void
+policy_publish(struct table_core *core, struct table_policy *p)
+{
+	struct table_policy *old;
+
+	pthread_mutex_lock(&core->policy_lock);
+	old = core->policy;
+	core->policy = p;
+	if (p != NULL)
+		core->policy_revision = p->revision;
+	pthread_mutex_unlock(&core->policy_lock);
+	atomic_fetch_add(&core->db->policy_count, (p != NULL) - (old != NULL));
+	table_policy_release(old);
+}
+
+/* The last user of a table lets go of it. */
+void
+policy_forget(struct table_core *core)
+{
+	table_policy_release(core->policy);
+	core->policy = NULL;
+}
+
+/* ---- rows ---- */
+
+void
+policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
+{
+	struct buf key = {0}, value = {0};
+	uint64_t revision = (uint64_t)p->revision;
+
+	catalog_key_policy(&key, table_number);
+	buf_put_byte(&value, ROW_VERSION);
+	buf_put_byte(&value, p->flags);
+	buf_put(&value, &revision, sizeof revision); /* little-endian, as this machine */
+	buf_put_slice(&value, p->document);
+	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
+	buf_done(&key);
+	buf_done(&value);
+}
+
+static void
+put_or_delete_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
+{
+	struct buf key = {0};
+
+	if (p != NULL) {
+		policy_put_row(batch, table_number, p);
+		return;
+	}
+	catalog_key_policy(&key, table_number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	buf_done(&key);
+}
+
+/* What is in memory, once more: for rows of which it is not known whether they reached the disk. */
+void
+policy_rewrite_row(struct engine_batch *batch, const struct table_core *core)
+{
+	put_or_delete_row(batch, core->number, core->policy);
+}
+
+struct table_policy *
+policy_of_spec(const struct table_spec *spec, int64_t revision)
+{
+	if (spec->policy.data == NULL)
+		return NULL;
+	return policy_new(spec->policy, spec->policy_flags, revision);
+}
+
+enum status
+policy_load(struct table_core *core, struct err *err)
+{
+	struct engine_value value = {0};
+	struct buf key = {0};
+	uint64_t revision;
+	enum status s;
+
+	catalog_key_policy(&key, core->number);
+	s = engine_get(core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK, &value, err);
+	if (s == S_OK && (value.data.len < ROW_HEAD || value.data.data[0] != ROW_VERSION)) {
+		s = err_set(err, S_CORRUPT,
+			    "the resource policy of table %.*s has a form that this program does not know",
+			    SLICE_ARG(core->name));
+	} else if (s == S_OK) {
+		memcpy(&revision, value.data.data + 2, sizeof revision);
+		policy_publish(core, policy_new(slice_of(value.data.data + ROW_HEAD, value.data.len - ROW_HEAD),
+						(uint8_t)value.data.data[1], (int64_t)revision));
+	}
+	engine_value_done(&value);
+	buf_done(&key);
+	return s == S_NOT_FOUND ? S_OK : s;
+}
+
+/* ---- changing ---- */
+
+static enum status
+check_revision(const struct table_core *core, const struct table_policy *now, const struct table_policy_change *change,
+	       struct err *err)
+{
+	char revision[24] = "";
+
+	if (change->expected.data == NULL)
+		return S_OK;
+	if (now != NULL)
+		snprintf(revision, sizeof revision, "%lld", (long long)now->revision);
+	if (change->document.data != NULL && slice_eq(change->expected, SLICE("NO_POLICY"))) {
+		if (now == NULL)
+			return S_OK;
+		return err_set(err, S_POLICY_NOT_FOUND,
+			       NOT_FOUND "Requested policy update expecting none to be present for table %.*s, but a "
+					 "policy exists with revision id %s.",
+			       SLICE_ARG(core->name), revision);
+	}
+	if (now == NULL)
+		return err_set(err, S_POLICY_NOT_FOUND,
+			       NOT_FOUND "Requested update for policy with revision id %.*s, but table %.*s has no "
+					 "associated policy.",
+			       SLICE_ARG(change->expected), SLICE_ARG(core->name));
+	if (slice_eq(change->expected, slice_str(revision)))
+		return S_OK;
+	return err_set(err, S_POLICY_NOT_FOUND,
+		       NOT_FOUND
+		       "Requested update for policy with revision id %.*s, but the policy associated to target "
+		       "table %.*s has revision id %s.",
+		       SLICE_ARG(change->expected), SLICE_ARG(core->name), revision);
+}
+
+static bool
+changes_nothing(const struct table_policy *now, const struct table_policy_change *change)
+{
+	if (now == NULL || change->document.data == NULL)
+		return now == NULL && change->document.data == NULL;
+	return now->flags == change->flags && slice_eq(now->document, change->document);
+}
+
+/* The caller holds db->control, so core->policy does not change under it. */
+static enum status
+change_locked(struct table *t, const struct table_policy_change *change, int64_t *ret_revision, struct err *err)
+{
+	struct table_core *core = t->core;
+	struct table_policy *now = core->policy, *next = NULL;
+	struct engine_batch *batch;
+	int64_t revision = clock_wall_ms();
+	enum status s = check_revision(core, now, change, err);
+
+	*ret_revision = now != NULL ? now->revision : 0;
+	if (s != S_OK || changes_nothing(now, change))
+		return s;
+	if (revision <= core->policy_revision) /* rises, whatever the clock does */
+		revision = core->policy_revision + 1;
+	if (change->document.data != NULL)
+		next = policy_new(change->document, change->flags, revision);
+	batch = engine_batch_new(core->db->engine);
+	put_or_delete_row(batch, core->number, next);
+	s = catalog_commit(core->db, batch, err);
+	engine_batch_free(batch);
+	if (s != S_OK) {
+		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);
+		table_policy_release(next);
+		return s;
+	}
+	core->policy_revision = revision;
+	if (next != NULL)
+		*ret_revision = revision;
+	policy_publish(core, next);
+	return S_OK;
+}
+
+enum status
+table_policy_set(struct table_db *db, struct slice name, const struct table_policy_change *change,
+		 int64_t *ret_revision, struct err *err)
+{
+	struct table *t;
+	enum status s;
+
+	pthread_mutex_lock(&db->control);
+	t = directory_find(db, name);
+	if (t == NULL || t->record.status == TABLE_CREATING) /* as the service: not there yet */
+		s = err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found: Table: %.*s not found",
+			    SLICE_ARG(name));
+	else if (t->record.status == TABLE_DELETING)
+		s = err_set(err, S_RESOURCE_IN_USE,
+			    "Attempt to change a resource which is still in use: Table is being deleted: %.*s",
+			    SLICE_ARG(name));
+	else
+		s = change_locked(t, change, ret_revision, err);
+	pthread_mutex_unlock(&db->control);
+	table_release(t);
+	return s;
+}
