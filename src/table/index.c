@@ -73,7 +73,7 @@ index_compare(const struct table *t, const struct table_index *x, struct av old_
 		s = check_new_key(x, new_item, cause, &ret->has, err);
 	if (s != S_OK) {
 		ret->has = false;
-		if (ret->had || !av_exists(old_item) ||
+		if (cause != KEY_FROM_UPDATE || ret->had || !av_exists(old_item) ||
 		    !same_attrs(schema->partition, schema->partition_count, old_item, new_item) ||
 		    !same_attrs(schema->sort, schema->sort_count, old_item, new_item))
 			return s;

@@ -79,7 +79,8 @@ struct walk {
 	bool fetch;           /* from the table what a local index does not hold */
 	unsigned flags;
 	struct engine_snapshot *snapshot; /* only to fetch: index row and item of one moment */
-	uint64_t bytes;
+	uint64_t bytes;                   /* of rows, for capacity */
+	uint64_t page_bytes;              /* what bounds a page: of fetched items instead of their rows */
 	size_t items_cap;
 };
 
@@ -318,15 +319,16 @@ take_row(struct walk *w, struct av row, struct table_page *page, struct err *err
 	struct av item = row;
 	enum status s;
 
-	w->bytes += item_size(row);
 	page->scanned++;
-	if (!w->io->may_block && w->bytes > INLINE_BYTES_MAX)
-		return S_WOULD_BLOCK;
 	if (w->fetch) {
 		s = fetch(w, row, page, &item, err);
 		if (s != S_OK)
 			return s;
 	}
+	w->bytes += item_size(row);
+	w->page_bytes += item_size(item);
+	if (!w->io->may_block && w->page_bytes > INLINE_BYTES_MAX)
+		return S_WOULD_BLOCK;
 	if (read->filter != NULL && !expr_test(read->filter, item))
 		return S_OK;
 	if (read->select != SELECT_COUNT) {
@@ -370,7 +372,7 @@ walk_rows(struct walk *w, struct table_page *page, struct err *err)
 		if (s != S_OK)
 			break;
 		/* the page ends with the item that reaches a limit, and names it even when nothing follows */
-		if (page->scanned == read->limit || w->bytes >= PAGE_BYTES_MAX) {
+		if (page->scanned == read->limit || w->page_bytes >= PAGE_BYTES_MAX) {
 			page->last_key = key_of_row(w, row);
 			break;
 		}

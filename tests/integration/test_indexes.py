@@ -91,6 +91,18 @@ def test_a_local_index_fetches_what_it_does_not_hold(indexed):
     assert whole["Items"] == [{"pk": "a", "sk": 1, "l": "L", "x": "X"}]
 
 
+def test_a_page_of_a_local_index_counts_what_it_fetches(indexed):
+    for i in range(12):
+        indexed.put_item(Item={"pk": "a", "sk": i, "l": str(i), "x": "x" * 200_000})
+    query = dict(IndexName="l-keys", KeyConditionExpression=Key("pk").eq("a"), Select="ALL_ATTRIBUTES")
+    page = indexed.query(**query)
+    assert page["Count"] == 6  # the sixth reaches 1 MB
+    rest = indexed.query(**query, ExclusiveStartKey=page["LastEvaluatedKey"])
+    assert rest["Count"] == 6
+    assert indexed.query(**query, FilterExpression=Attr("y").exists())["ScannedCount"] == 6
+    assert indexed.query(**{**query, "Select": "COUNT"})["Count"] == 12  # reads index rows only
+
+
 def test_global_indexes_have_no_consistent_reads(indexed, failing):
     with failing("ValidationException", "Consistent reads are not supported on global secondary indexes"):
         indexed.query(IndexName="g-all", KeyConditionExpression=Key("g").eq("G"), ConsistentRead=True)
@@ -193,6 +205,25 @@ def test_an_index_added_while_writing_is_complete(client, resource, make_table):
             break
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
     assert sorted(found) == sorted([f"old-{i}" for i in range(1000)] + written)
+
+
+def test_a_key_of_a_wrong_type_from_before_the_index_is_not_put_again(client, resource, make_table, failing):
+    table = resource.Table(make_table("pk:S"))
+    old = {"pk": "a", "n": "no number"}
+    table.put_item(Item=old)
+    client.update_table(
+        TableName=table.name,
+        AttributeDefinitions=[{"AttributeName": "n", "AttributeType": "N"}],
+        GlobalSecondaryIndexUpdates=[
+            {"Create": {"IndexName": "by-n", "KeySchema": [{"AttributeName": "n", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}}
+        ],
+    )
+    wait_active(client, table.name)
+    assert table.scan(IndexName="by-n")["Count"] == 0
+    with failing("ValidationException", "Type mismatch for Index Key n Expected: N Actual: S IndexName: by-n"):
+        table.put_item(Item=old)
+    table.update_item(Key={"pk": "a"}, UpdateExpression="SET x = :x", ExpressionAttributeValues={":x": 1})  # does not touch it
+    assert table.get_item(Key={"pk": "a"})["Item"] == {**old, "x": 1}
 
 
 def test_filters_and_counts_on_an_index(indexed):
