@@ -241,6 +241,8 @@ operand_type(const struct expr *e, const struct node *n)
 		return AV_N;
 	if (n->op == EXPR_LIST_APPEND)
 		return AV_L;
+	if (n->op <= EXPR_CONTAINS) /* PartiQL compares conditions too */
+		return AV_BOOL;
 	return value_type(e, n);
 }
 
@@ -675,6 +677,14 @@ check_expr(struct binding *b, struct arena *arena)
 	if (s == S_OK)
 		expr_collect_attrs(e, arena);
 	return s;
+}
+
+enum status
+expr_check_built(const struct expr *e, struct err *err)
+{
+	struct binding b = {.e = (struct expr *)e, .err = err};
+
+	return e->kind == EXPR_UPDATE ? check_update(&b) : check_condition(&b, expr_node(e, e->root));
 }
 
 enum status

@@ -58,12 +58,18 @@ add_node(struct expr_builder *b, enum expr_op op, size_t first, size_t count)
 }
 
 uint32_t
+expr_build_path(struct expr_builder *b, const struct path_elem *elems, uint32_t count)
+{
+	memcpy(extend(b, &b->elems, sizeof *elems, count), elems, count * sizeof *elems);
+	return add_node(b, EXPR_PATH, b->elems.count - count, count);
+}
+
+uint32_t
 expr_build_attr(struct expr_builder *b, struct slice name)
 {
-	struct path_elem *elem = extend(b, &b->elems, sizeof *elem, 1);
+	struct path_elem elem = {name.data != NULL ? name : SLICE(""), 0};
 
-	*elem = (struct path_elem){name.data != NULL ? name : SLICE(""), 0};
-	return add_node(b, EXPR_PATH, b->elems.count - 1, 1);
+	return expr_build_path(b, &elem, 1);
 }
 
 uint32_t
@@ -85,12 +91,9 @@ expr_build_node(struct expr_builder *b, enum expr_op op, const uint32_t *childre
 	return add_node(b, op, b->links.count - count, count);
 }
 
-struct expr *
-expr_build_done(struct expr_builder *b, uint32_t root)
+static void
+finish(struct expr_builder *b, struct expr *e, uint32_t root)
 {
-	struct expr *e = b->e;
-
-	e->built = true;
 	e->root = root;
 	e->nodes = (const struct node *)b->nodes.items;
 	e->node_count = (uint32_t)b->nodes.count;
@@ -104,6 +107,25 @@ expr_build_done(struct expr_builder *b, uint32_t root)
 		expr_collect_attrs(e, b->arena);
 	if (e->kind == EXPR_KEY_CONDITION)
 		key_condition_compile(e, b->arena);
+}
+
+struct expr *
+expr_build_view(struct expr_builder *b, uint32_t root)
+{
+	struct expr *e = ARENA_NEW(b->arena, struct expr);
+
+	e->kind = b->e->kind;
+	finish(b, e, root);
+	return e;
+}
+
+struct expr *
+expr_build_done(struct expr_builder *b, uint32_t root)
+{
+	struct expr *e = b->e;
+
+	e->built = true;
+	finish(b, e, root);
 	if ((e->kind == EXPR_CONDITION || e->kind == EXPR_FILTER) && e->elem_count > MERGE_FROM)
 		condition_sort_attrs(e, b->arena);
 	return e;

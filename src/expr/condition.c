@@ -55,10 +55,12 @@ size_of(struct av v, uint8_t room[SMALL_NUMBER_MAX])
 	return (struct av){room, 2u + room[1]};
 }
 
-/* AV_NONE when the item has nothing there. `room` is used by size() only. */
+/* AV_NONE when the item has nothing there. `room` is used by size() only. A condition is an operand in PartiQL. */
 static struct av
 operand(const struct expr *e, const struct node *n, struct av item, uint8_t room[SMALL_NUMBER_MAX])
 {
+	static const uint8_t truth[] = {TAG_FALSE, TAG_TRUE};
+
 	switch (n->op) {
 	case EXPR_PATH:
 		if (e->heads != NULL)
@@ -66,7 +68,10 @@ operand(const struct expr *e, const struct node *n, struct av item, uint8_t room
 		return path_find(item, &e->elems[n->first], n->count);
 	case EXPR_VALUE:
 		return e->values[n->first];
-	default: /* size(), maybe of a size(), which has none */
+	default:
+		if (n->op <= EXPR_CONTAINS)
+			return (struct av){&truth[holds(e, n, item)], 1};
+		/* size(), maybe of a size(), which has none */
 		return size_of(operand(e, expr_child(e, n, 0), item, room), room);
 	}
 }

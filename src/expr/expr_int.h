@@ -204,6 +204,13 @@ int path_elem_cmp(const struct path_elem *a, const struct path_elem *b);
 /* What hangs at the path below v; AV_NONE when there is nothing. */
 struct av path_find(struct av v, const struct path_elem *elems, uint32_t len);
 
+/* A document path; the elements are copied. */
+uint32_t expr_build_path(struct expr_builder *b, const struct path_elem *elems, uint32_t count);
+/* An expression as if it came from a text; of one builder there may be several, with different roots. */
+struct expr *expr_build_view(struct expr_builder *b, uint32_t root);
+/* What expr_bind() checks of operands, for a condition or update made by code; the messages begin with "Invalid KIND: ". */
+enum status expr_check_built(const struct expr *e, struct err *err);
+
 /* The paths of an update's actions or a projection, sorted into e->paths. */
 void expr_sort_paths(struct expr *e, struct arena *arena);
 /* Top-level names of e->paths into e->attrs. */
