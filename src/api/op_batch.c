@@ -207,6 +207,8 @@ get_part(struct op_call *call, struct batch_table *table, struct get_part *part,
 			break;
 		}
 		*bytes += size;
+		if (!io->may_block && *bytes > INLINE_BYTES_MAX)
+			return S_WOULD_BLOCK;
 		part->units.half_read += capacity_half_reads(size, consistent);
 		if (!av_exists(item))
 			continue;

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "model/av_json.h"
 
+#define INLINE_BODY_MAX (256 * 1024) /* reading a larger one takes a loop away from its other clients for too long */
+
 struct loop_state {
 	struct loop *loop;
 	struct op_call *waiting_calls; /* the loop's thread only */
@@ -318,7 +320,8 @@ op_start(struct op_call *call)
 		finish(call);
 	} else if (call->loop == NULL) {
 		run_inline(call);
-	} else if ((call->op->flags & OP_BLOCKS) || run_once(call) == S_WOULD_BLOCK) {
+	} else if ((call->op->flags & OP_BLOCKS) || call->body.len > INLINE_BODY_MAX ||
+		   run_once(call) == S_WOULD_BLOCK) {
 		hand_over(call);
 	} else {
 		answer_or_wait(call);

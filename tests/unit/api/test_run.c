@@ -203,6 +203,34 @@ what_cannot_wait_is_answered_at_once(void **state)
 	release(calls, CALLS);
 }
 
+/* A body that takes long to read does not hold up its loop: the pool takes it. */
+static void
+large_bodies_go_to_the_pool(void **state)
+{
+	struct posted *calls = calloc(2, sizeof *calls);
+	size_t pad = 300 * 1024;
+	struct buf body = {0};
+
+	(void)state;
+	reset();
+	buf_put_lit(&body, "{\"TableName\":\"hash\",\"Item\":{\"pk\":{\"S\":\"large\"},\"x\":{\"S\":\"");
+	for (size_t i = 0; i < pad; i++)
+		buf_put_byte(&body, 'x');
+	buf_put_lit(&body, "\"}}}");
+	post(&calls[0], "DynamoDB_20120810.PutItem", buf_slice(&body));
+	wait_done(1);
+	assert_int_equal(calls[0].call.status, S_OK);
+	assert_true(calls[0].call.may_block);
+	post(&calls[1], "DynamoDB_20120810.BatchGetItem",
+	     SLICE("{\"RequestItems\":{\"hash\":{\"Keys\":[{\"pk\":{\"S\":\"large\"}}]}}}"));
+	wait_done(2);
+	assert_int_equal(calls[1].call.status, S_OK);
+	assert_true(calls[1].call.may_block); /* so does an answer that takes long to write */
+	assert_true(calls[1].out.len > pad);
+	buf_done(&body);
+	release(calls, 2);
+}
+
 int
 main(void)
 {
@@ -210,6 +238,7 @@ main(void)
 	    cmocka_unit_test(writes_are_answered_when_they_are_durable),
 	    cmocka_unit_test(a_full_pool_throttles),
 	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),
+	    cmocka_unit_test(large_bodies_go_to_the_pool),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
