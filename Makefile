@@ -41,7 +41,7 @@ format:
 	@clang-format -i $(C_FILES)
 
 format-check:
-	@clang-format --dry-run -Werror $(C_FILES)
+	@for f in $(C_FILES); do clang-format $$f | cmp -s - $$f || { echo "$$f: make format"; bad=1; }; done; [ -z "$$bad" ]
 
 clean:
 	rm -rf build

@@ -321,7 +321,7 @@ class Index:
         self.projection, self.include = projection, include
 
     def has(self, item):
-        return all(name in item and item[name][0] == kind for name, kind in self.keys)
+        return all(name in item and item[name][0] == kind and item[name][1] not in ("", b"") for name, kind in self.keys)
 
     def project(self, item, table_keys):
         if self.projection == "ALL":
