@@ -202,4 +202,25 @@
 #define MSG_DUPLICATE_TAG "Invalid Request: Duplicate tag keys found in request"
 #define MSG_AWS_TAG       "Invalid Request: Tag keys that start with aws: are reserved"
 
+/* ---- PartiQL ---- */
+#define MSG_TOKEN_MISMATCH "NextToken does not match request"
+#define MSG_FILTER_NOT_PROJECTED                                                                                       \
+	MSG_INVALID "Secondary index %.*s does not project one or more filter attributes: [%.*s]"
+#define MSG_NO_INDEX         "The table does not have the specified index"
+#define MSG_STRONG_GLOBAL    "Strongly consistent read is not supported on Global Secondary Indexes"
+#define MSG_EXISTS_ALONE     "EXISTS can only be used in ExecuteTransaction write requests."
+#define MSG_DUPLICATE_ITEM   "Duplicate primary key exists in table"
+#define MSG_NESTING          "Nesting Levels have exceeded supported limits"
+#define MSG_STATEMENTS_MIXED "Read and write requests together in the same batch is not supported."
+#define MSG_BATCH_SELECT     "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+#define MSG_SEVERAL_KEY_ATTRS                                                                                          \
+	"PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+/* of ExecuteTransaction; all but MSG_TRANSACT_MIXED behind MSG_IN_STATEMENT */
+#define MSG_IN_STATEMENT     "Validation failed in TransactStatements[%zu]: %s"
+#define MSG_TRANSACT_MIXED   "ExecuteTransaction API does not support both read and write operations in the same request."
+#define MSG_TRANSACT_RETURN  "RETURNING clause is not supported in ExecuteTransaction."
+#define MSG_TRANSACT_INDEX   "Reads on indices are not supported within transactions."
+#define MSG_TRANSACT_SELECT  "Select statements within ExecuteTransaction must specify the primary key in the where clause."
+#define MSG_TRANSACT_EXISTS  "EXISTS() must contain a single item read with additional condition"
+
 #endif

@@ -1,3 +1,4 @@
+#include "api/partiql.h"
 #include "api/transact.h"
 
 #define DONE(name, flags, shape, run)                                                                                  \
@@ -14,7 +15,7 @@
 
 /* Sorted by name: op_find() bisects, a unit test checks. */
 const struct op ops[] = {
-    REFUSED("BatchExecuteStatement", S_VALIDATION, NULL),
+    DONE("BatchExecuteStatement", 0, shape_batch_execute, op_batch_execute),
     DONE("BatchGetItem", 0, shape_batch_get, op_batch_get),
     DONE("BatchWriteItem", 0, shape_batch_write, op_batch_write),
     REFUSED("CancelBulkOperation", S_VALIDATION, NULL),
@@ -23,7 +24,7 @@ const struct op ops[] = {
     DONE("CreateTable", OP_BLOCKS, shape_create_table, op_create_table),
     REFUSED("DeleteBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
     DONE("DeleteItem", 0, shape_delete_item, op_delete_item),
-    REFUSED("DeleteResourcePolicy", S_POLICY_NOT_FOUND, "Resource policy not found: there are none"),
+    DONE("DeleteResourcePolicy", OP_BLOCKS, shape_delete_policy, op_delete_policy),
     DONE("DeleteTable", OP_BLOCKS, shape_delete_table, op_delete_table),
     REFUSED("DescribeBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
     REFUSED("DescribeBulkOperation", S_VALIDATION, NULL),
@@ -41,11 +42,11 @@ const struct op ops[] = {
     DONE("DescribeTimeToLive", 0, shape_table_only, op_describe_ttl),
     REFUSED("DisableKinesisStreamingDestination", S_VALIDATION, NULL),
     REFUSED("EnableKinesisStreamingDestination", S_VALIDATION, NULL),
-    REFUSED("ExecuteStatement", S_VALIDATION, NULL),
+    DONE("ExecuteStatement", 0, shape_execute_statement, op_execute_statement),
     REFUSED("ExecuteTransaction", S_VALIDATION, NULL),
     REFUSED("ExportTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("GetItem", 0, shape_get_item, op_get_item),
-    REFUSED("GetResourcePolicy", S_POLICY_NOT_FOUND, "Resource policy not found: there are none"),
+    DONE("GetResourcePolicy", 0, shape_get_policy, op_get_policy),
     REFUSED("ImportTable", S_VALIDATION, NULL),
     DONE("ListBackups", 0, shape_empty, op_list_none),
     REFUSED("ListBulkOperations", S_VALIDATION, NULL),
@@ -56,7 +57,7 @@ const struct op ops[] = {
     DONE("ListTables", 0, shape_list_tables, op_list_tables),
     DONE("ListTagsOfResource", 0, shape_list_tags, op_list_tags),
     DONE("PutItem", 0, shape_put_item, op_put_item),
-    REFUSED("PutResourcePolicy", S_VALIDATION, NULL),
+    DONE("PutResourcePolicy", OP_BLOCKS, shape_put_policy, op_put_policy),
     DONE("Query", 0, shape_query, op_query),
     REFUSED("RestoreTableFromBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
     REFUSED("RestoreTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),

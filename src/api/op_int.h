@@ -73,6 +73,9 @@ void reply_units(struct buf *out, uint64_t half_units);
  * write: the half_write figures count, else half_read. */
 void reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
 		    int detail);
+/* With half units that count into the sum and belong to no part: of writes that were refused. */
+void reply_capacity_failed(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
+			   bool write, int detail, uint64_t failed);
 /* The same for a transaction, whose figures also say of which kind they are ("WriteCapacityUnits"). */
 void reply_transaction_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
 				bool write, int detail);

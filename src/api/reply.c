@@ -75,9 +75,9 @@ put_indexes(struct buf *out, const char *member, bool global, const struct table
 
 static void
 put_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
-	     int detail, const char *kind)
+	     int detail, const char *kind, uint64_t failed)
 {
-	uint64_t sum = 0, table = 0;
+	uint64_t sum = failed, table = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		sum += halves(&units[i], write);
@@ -102,14 +102,22 @@ void
 reply_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count, bool write,
 	       int detail)
 {
-	put_capacity(out, table_name, units, count, write, detail, NULL);
+	put_capacity(out, table_name, units, count, write, detail, NULL, 0);
+}
+
+void
+reply_capacity_failed(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
+		      bool write, int detail, uint64_t failed)
+{
+	put_capacity(out, table_name, units, count, write, detail, NULL, failed);
 }
 
 void
 reply_transaction_capacity(struct buf *out, struct slice table_name, const struct table_units *units, size_t count,
 			   bool write, int detail)
 {
-	put_capacity(out, table_name, units, count, write, detail, write ? "WriteCapacityUnits" : "ReadCapacityUnits");
+	put_capacity(out, table_name, units, count, write, detail, write ? "WriteCapacityUnits" : "ReadCapacityUnits",
+		     0);
 }
 
 void

@@ -63,6 +63,8 @@ enum status partiql_translate(const struct partiql *p, const struct av *params, 
 			      struct partiql_statement *ret, struct err *err);
 /* An item as SELECT's list shows it: each column under the last name of its path. */
 struct av partiql_select_columns(const struct partiql_columns *columns, struct av item, struct arena *arena);
+/* What an UPDATE's paths name in an item: for RETURNING MODIFIED. */
+struct av partiql_modified(const struct expr *update, struct av item, struct arena *arena);
 /* Top-level names of the columns in the statement's order, each as often as it is written. */
 const struct slice *partiql_column_attrs(const struct partiql_columns *columns, size_t *ret_count);
 

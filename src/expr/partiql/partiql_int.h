@@ -7,6 +7,8 @@
  *   condition.c  WHERE as a filter's tree, and in a form that can be planned
  *   statement.c  what the clauses say
  *   plan.c       WHERE against a key schema
+ *   plan_index.c what a filter needs of an index
+ *   plan_item.c  what names one item
  *
  * The text is hostile. Tokens and nodes are bounded by its length; recursion is bounded by PQ_DEPTH_MAX, both in the
  * parser and, because each node knows how deep it reaches, in all that walks trees later.
@@ -274,5 +276,32 @@ enum status pq_where(struct pq_translator *t, const struct pq_node *n, struct pa
 enum status pq_without_prefix(enum expr_kind kind, enum status s, struct err *err);
 /* SET's right-hand side. */
 enum status pq_update_value(struct pq_translator *t, const struct pq_node *n, uint32_t *ret);
+
+/* ---- keys ---- */
+
+static inline const struct key_attr *
+pq_partition_attr(const struct key_schema *schema)
+{
+	return &schema->partition[0];
+}
+
+static inline const struct key_attr *
+pq_sort_attr(const struct key_schema *schema)
+{
+	return schema->sort_count > 0 ? &schema->sort[0] : NULL;
+}
+
+static inline bool
+pq_is_attr(const struct key_attr *attr, struct slice name)
+{
+	return attr != NULL && name.data != NULL && slice_eq(attr->name, name);
+}
+
+/* plan_item.c */
+bool pq_is_key_type(struct av v);
+enum status pq_check_key_value(const struct key_attr *attr, struct av v, struct err *err);
+enum status pq_check_nested_keys(const struct partiql_where *where, const struct key_schema *schema, struct err *err);
+/* A map of the key attributes; sort is unused where the schema has none. */
+struct av pq_item_key(const struct key_schema *schema, struct av partition, struct av sort, struct arena *arena);
 
 #endif

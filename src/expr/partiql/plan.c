@@ -66,28 +66,10 @@ struct planner {
 
 /* ---- key attributes ---- */
 
-static const struct key_attr *
-partition_attr(const struct key_schema *schema)
-{
-	return &schema->partition[0];
-}
-
-static const struct key_attr *
-sort_attr(const struct key_schema *schema)
-{
-	return schema->sort_count > 0 ? &schema->sort[0] : NULL;
-}
-
-static bool
-is_attr(const struct key_attr *attr, struct slice name)
-{
-	return attr != NULL && name.data != NULL && slice_eq(attr->name, name);
-}
-
 static bool
 ties_partition(const struct planner *p, const struct pq_cond *c)
 {
-	return (c->op == EXPR_EQ || c->op == EXPR_IN) && is_attr(partition_attr(p->schema), c->attr);
+	return (c->op == EXPR_EQ || c->op == EXPR_IN) && pq_is_attr(pq_partition_attr(p->schema), c->attr);
 }
 
 static bool
@@ -95,7 +77,7 @@ is_key_condition(const struct planner *p, const struct pq_cond *c)
 {
 	if (ties_partition(p, c))
 		return true;
-	if (!is_attr(sort_attr(p->schema), c->attr))
+	if (!pq_is_attr(pq_sort_attr(p->schema), c->attr))
 		return false;
 	switch (c->op) {
 	case EXPR_EQ:
@@ -141,32 +123,11 @@ always_tied(const struct planner *p, const struct pq_cond *c)
 	return !any;
 }
 
-static bool
-is_scalar(struct av v)
-{
-	enum av_type type = av_type(v);
-
-	return type == AV_S || type == AV_N || type == AV_B;
-}
-
-static enum status
-check_key_value(const struct key_attr *attr, struct av v, struct err *err)
-{
-	if (!is_scalar(v))
-		return err_set(err, S_VALIDATION, "Key value must be of type S, N, or B. Key name: %.*s, Key type: %s",
-			       SLICE_ARG(attr->name), av_type_name(av_type(v)));
-	if (av_type(v) != attr->type)
-		return err_set(err, S_VALIDATION,
-			       "Key attribute's data type should match its data type in table's schema: Key %.*s",
-			       SLICE_ARG(attr->name));
-	return S_OK;
-}
-
 /* What orders keys; of values that can be no keys something that at least tells them apart. */
 static struct slice
 key_bytes(struct av v)
 {
-	return is_scalar(v) ? av_bytes(v) : slice_of((const char *)v.data, v.len);
+	return pq_is_key_type(v) ? av_bytes(v) : slice_of((const char *)v.data, v.len);
 }
 
 /* ---- branches ---- */
@@ -208,7 +169,7 @@ mentions(const struct expr *e, uint32_t node, struct slice name)
 static bool
 is_inexact(const struct planner *p, const struct pq_cond *c)
 {
-	const struct key_attr *sort = sort_attr(p->schema);
+	const struct key_attr *sort = pq_sort_attr(p->schema);
 
 	return sort != NULL && (c->op == EXPR_NOT || c->op == EXPR_NE) && mentions(p->where->expr, c->node, sort->name);
 }
@@ -227,11 +188,11 @@ static struct branches
 spread_key(struct planner *p, const struct pq_cond *c)
 {
 	bool sort = !ties_partition(p, c), in = c->op == EXPR_IN;
-	const struct key_attr *attr = sort ? sort_attr(p->schema) : partition_attr(p->schema);
+	const struct key_attr *attr = sort ? pq_sort_attr(p->schema) : pq_partition_attr(p->schema);
 	struct branches b = {ARENA_ARRAY(p->arena, struct branch, c->value_count), in ? c->value_count : 1};
 
 	for (uint32_t i = 0; i < c->value_count && p->check_types && p->status == S_OK; i++)
-		p->status = check_key_value(attr, c->values[i], p->err);
+		p->status = pq_check_key_value(attr, c->values[i], p->err);
 	for (uint32_t i = 0; i < b.count; i++) {
 		struct cell cell = {.part = {sort, in ? EXPR_EQ : c->op, c->values[i],
 					     c->op == EXPR_BETWEEN ? c->values[1] : AV_NONE, c->node}};
@@ -609,25 +570,6 @@ merge_inexact(struct planner *p, struct reach *reaches, uint32_t count)
 	return kept;
 }
 
-static struct av
-item_key(const struct key_schema *schema, struct av partition, struct av sort, struct arena *arena)
-{
-	struct buf out = {0};
-	size_t mark = av_open(&out, TAG_M);
-	struct av key;
-
-	av_put_name(&out, schema->partition[0].name);
-	av_put_value(&out, partition);
-	if (schema->sort_count > 0) {
-		av_put_name(&out, schema->sort[0].name);
-		av_put_value(&out, sort);
-	}
-	(void)av_close_map(&out, mark, 1u + schema->sort_count, NULL); /* two names of one schema */
-	key = av_of_buf(arena, &out, 0);
-	buf_done(&out);
-	return key;
-}
-
 static bool
 is_empty_key(struct av v)
 {
@@ -637,7 +579,7 @@ is_empty_key(struct av v)
 static enum status
 check_not_empty(struct planner *p, const struct key_attr *attr, struct av v)
 {
-	if (!is_scalar(v) || !is_empty_key(v))
+	if (!pq_is_key_type(v) || !is_empty_key(v))
 		return S_OK;
 	return err_set(
 	    p->err, S_VALIDATION,
@@ -675,27 +617,13 @@ make_reads(struct planner *p, const struct reach *reaches, uint32_t count, struc
 		ret->reads[i].range = *range;
 		if (roots[i] != NO_NODE)
 			ret->reads[i].filter = expr_build_view(p->where->builder, roots[i]);
-		s = check_not_empty(p, partition_attr(p->schema), range->partition[0]);
+		s = check_not_empty(p, pq_partition_attr(p->schema), range->partition[0]);
 		if (s == S_OK && whole && p->schema->sort_count > 0)
-			s = check_not_empty(p, sort_attr(p->schema), range->low);
+			s = check_not_empty(p, pq_sort_attr(p->schema), range->low);
 		if (s == S_OK && whole)
-			ret->reads[i].key = item_key(p->schema, range->partition[0], range->low, p->arena);
+			ret->reads[i].key = pq_item_key(p->schema, range->partition[0], range->low, p->arena);
 	}
 	return s;
-}
-
-static enum status
-check_nested_keys(struct planner *p)
-{
-	const struct key_attr *attrs[] = {partition_attr(p->schema), sort_attr(p->schema)};
-
-	for (size_t i = 0; i < 2; i++)
-		if (attrs[i] != NULL && expr_uses_nested(p->where->expr, attrs[i]->name))
-			return err_set(p->err, S_VALIDATION,
-				       "Key attributes must be scalars; list random access '[]' and map lookup '.' are "
-				       "not allowed: Key %.*s",
-				       SLICE_ARG(attrs[i]->name));
-	return S_OK;
 }
 
 static enum status
@@ -738,7 +666,7 @@ partiql_plan(const struct partiql_statement *s, const struct key_schema *schema,
 	*ret = (struct partiql_plan){0};
 	if (s->where == NULL)
 		return S_OK;
-	status = check_nested_keys(&p);
+	status = pq_check_nested_keys(s->where, schema, err);
 	return status == S_OK ? plan_where(&p, ret) : status;
 }
 
@@ -761,7 +689,7 @@ static const struct partiql_order *
 order_on(const struct partiql_statement *s, const struct key_attr *attr)
 {
 	for (size_t i = 0; i < s->order_count; i++)
-		if (is_attr(attr, s->order[i].attr))
+		if (pq_is_attr(attr, s->order[i].attr))
 			return &s->order[i];
 	return NULL;
 }
@@ -773,8 +701,8 @@ check_order(const struct planner *p, const struct partiql_statement *s)
 	uint32_t partitions = 0;
 
 	for (size_t i = 0; i < s->order_count; i++)
-		if (!is_attr(partition_attr(p->schema), s->order[i].attr) &&
-		    !is_attr(sort_attr(p->schema), s->order[i].attr))
+		if (!pq_is_attr(pq_partition_attr(p->schema), s->order[i].attr) &&
+		    !pq_is_attr(pq_sort_attr(p->schema), s->order[i].attr))
 			return err_set(p->err, S_VALIDATION,
 				       "Attribute %.*s in ORDER BY clause must be part of the primary key",
 				       SLICE_ARG(s->order[i].attr));
@@ -787,7 +715,7 @@ check_order(const struct planner *p, const struct partiql_statement *s)
 		    p->err, S_VALIDATION,
 		    "Must have at least one non-optional hash key condition in WHERE clause when using ORDER "
 		    "BY clause.");
-	if (partitions > 1 && order_on(s, partition_attr(p->schema)) == NULL)
+	if (partitions > 1 && order_on(s, pq_partition_attr(p->schema)) == NULL)
 		return err_set(
 		    p->err, S_VALIDATION,
 		    "Must have hash key in ORDER BY clause when more than one hash key condition specified in "
@@ -823,8 +751,8 @@ partiql_plan_order(const struct partiql_statement *s, const struct key_schema *s
 	status = check_order(&p, s);
 	if (status != S_OK)
 		return status;
-	partition = order_on(s, partition_attr(schema));
-	sort = order_on(s, sort_attr(schema));
+	partition = order_on(s, pq_partition_attr(schema));
+	sort = order_on(s, pq_sort_attr(schema));
 	down = partition != NULL && partition->descending;
 	/* the service goes down the sort key unless it is told to go up */
 	plan->backward = schema->sort_count > 0 && (sort == NULL || sort->descending);
@@ -840,234 +768,4 @@ partiql_plan_order(const struct partiql_statement *s, const struct key_schema *s
 		reverse(plan->reads + i, end - i);
 	}
 	return S_OK;
-}
-
-/* ---- filters on indexes ---- */
-
-struct names {
-	struct slice *items;
-	uint32_t *hashes;
-	size_t count, room;
-};
-
-/* As Java hashes strings: over UTF-16 units. */
-static uint32_t
-java_hash(struct slice text)
-{
-	uint32_t hash = 0;
-
-	for (size_t i = 0; i < text.len;) {
-		unsigned char c = (unsigned char)text.data[i];
-		unsigned more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
-		uint32_t point = more == 3 ? c & 7u : more == 2 ? c & 15u : more == 1 ? c & 31u : c;
-
-		for (i++; more > 0 && i < text.len; more--, i++)
-			point = point << 6 | ((unsigned char)text.data[i] & 63u);
-		if (point >= 0x10000) {
-			hash = 31 * hash + (0xD800 + ((point - 0x10000) >> 10));
-			point = 0xDC00 + ((point - 0x10000) & 0x3FF);
-		}
-		hash = 31 * hash + point;
-	}
-	return hash ^ hash >> 16;
-}
-
-static void
-add_name(struct names *n, struct slice name, struct arena *arena)
-{
-	for (size_t i = 0; i < n->count; i++)
-		if (slice_eq(n->items[i], name))
-			return;
-	if (n->count == n->room) {
-		struct slice *items;
-		uint32_t *hashes;
-
-		n->room = n->room > 0 ? 2 * n->room : 16;
-		items = arena_alloc(arena, n->room * sizeof *items);
-		hashes = arena_alloc(arena, n->room * sizeof *hashes);
-		if (n->count > 0) {
-			memcpy(items, n->items, n->count * sizeof *items);
-			memcpy(hashes, n->hashes, n->count * sizeof *hashes);
-		}
-		n->items = items;
-		n->hashes = hashes;
-	}
-	n->items[n->count] = name;
-	n->hashes[n->count++] = java_hash(name);
-}
-
-struct search {
-	const struct expr *e;
-	bool (*projected)(void *context, struct slice name);
-	void *context;
-	struct arena *arena;
-	struct names names;
-};
-
-static void
-search_names(struct search *s, uint32_t node)
-{
-	const struct node *n = expr_node(s->e, node);
-
-	if (n->op == EXPR_PATH) {
-		if (!s->projected(s->context, expr_path_head(s->e, n)))
-			add_name(&s->names, expr_path_head(s->e, n), s->arena);
-	} else if (n->op != EXPR_VALUE) {
-		for (uint32_t i = 0; i < n->count; i++)
-			search_names(s, s->e->links[n->first + i]);
-	}
-}
-
-/* The order of a Java set: by bucket, then as they came. Clients match on the message. */
-static void
-order_names(struct names *n, struct arena *arena, struct slice **ret)
-{
-	size_t buckets = 16, count = 0;
-
-	while (n->count * 4 > buckets * 3)
-		buckets *= 2;
-	*ret = arena_alloc(arena, n->count * sizeof **ret);
-	for (size_t bucket = 0; bucket < buckets && count < n->count; bucket++)
-		for (size_t i = 0; i < n->count; i++)
-			if ((n->hashes[i] & (buckets - 1)) == bucket)
-				(*ret)[count++] = n->items[i];
-}
-
-void
-partiql_plan_unprojected(const struct partiql_plan *plan, bool (*projected)(void *context, struct slice name),
-			 void *context, struct arena *arena, struct slice **ret, size_t *ret_count)
-{
-	struct search s = {.projected = projected, .context = context, .arena = arena};
-
-	*ret_count = 0;
-	for (size_t i = 0; i < plan->read_count; i++) {
-		s.e = plan->reads[i].filter;
-		s.names.count = 0;
-		if (s.e != NULL)
-			search_names(&s, s.e->root);
-		if (s.names.count == 0)
-			return; /* one read that can do is enough for the service */
-	}
-	*ret_count = s.names.count;
-	order_names(&s.names, arena, ret);
-}
-
-/* ---- one item ---- */
-
-/* The conditions that must all hold, one after the other. */
-static const struct pq_cond *
-first_of(const struct partiql_where *w)
-{
-	return w->root->op == EXPR_AND ? w->root->first : w->root;
-}
-
-static const struct pq_cond *
-next_of(const struct partiql_where *w, const struct pq_cond *c)
-{
-	return w->root->op == EXPR_AND ? c->next : NULL;
-}
-
-/* Which key attribute a condition sets equal to a constant: 0, 1; -1: none. */
-static int
-equality(const struct key_schema *schema, const struct pq_cond *c, bool in)
-{
-	if (c->op != EXPR_EQ && !(in && c->op == EXPR_IN && c->value_count == 1))
-		return -1;
-	if (is_attr(partition_attr(schema), c->attr))
-		return 0;
-	return is_attr(sort_attr(schema), c->attr) ? 1 : -1;
-}
-
-struct av
-partiql_only_key(const struct partiql_statement *s, const struct key_schema *schema, struct arena *arena)
-{
-	struct av values[2] = {AV_NONE, AV_NONE};
-
-	if (s->where == NULL || s->index.data != NULL)
-		return AV_NONE;
-	for (const struct pq_cond *c = first_of(s->where); c != NULL; c = next_of(s->where, c)) {
-		int which = equality(schema, c, true);
-
-		if (which < 0 || (av_exists(values[which]) && !av_equal(values[which], c->values[0])))
-			return AV_NONE;
-		values[which] = c->values[0];
-	}
-	if (!av_exists(values[0]) || (schema->sort_count > 0 && !av_exists(values[1])))
-		return AV_NONE;
-	return item_key(schema, values[0], values[1], arena);
-}
-
-static enum status
-fail_several(const struct pq_cond *c, struct err *err)
-{
-	return err_set(err, S_VALIDATION,
-		       "Multiple conditions on same key %.*s. Only single item Update/Insert/Delete are supported",
-		       SLICE_ARG(c->attr));
-}
-
-/* Of an UPDATE the item must be there, of a DELETE it need not. */
-static const struct expr *
-write_condition(const struct partiql_statement *s, const struct key_schema *schema, const uint32_t *rest,
-		uint32_t count)
-{
-	struct expr_builder *b = s->where->builder;
-	uint32_t both[2], attr, root = NO_NODE;
-
-	if (count > 0)
-		root = count == 1 ? rest[0] : expr_build_node(b, EXPR_AND, rest, count);
-	if (s->kind == PARTIQL_UPDATE || (s->kind == PARTIQL_DELETE && count > 0)) {
-		bool update = s->kind == PARTIQL_UPDATE;
-
-		attr = expr_build_attr(b, schema->partition[0].name);
-		both[0] = expr_build_node(b, update ? EXPR_ATTRIBUTE_EXISTS : EXPR_ATTRIBUTE_NOT_EXISTS, &attr, 1);
-		both[1] = root;
-		root = count > 0 ? expr_build_node(b, update ? EXPR_AND : EXPR_OR, both, 2) : both[0];
-	}
-	return root != NO_NODE ? expr_build_view(b, root) : NULL;
-}
-
-enum status
-partiql_write_key(const struct partiql_statement *s, const struct key_schema *schema, struct arena *arena,
-		  struct av *ret_key, const struct expr **ret_condition, struct err *err)
-{
-	struct planner p = {.where = s->where, .schema = schema, .arena = arena, .err = err};
-	struct av values[2] = {AV_NONE, AV_NONE};
-	const struct key_attr *attrs[] = {partition_attr(schema), sort_attr(schema)};
-	uint32_t *rest, count = 0;
-	enum status status = S_OK;
-
-	if (s->where == NULL)
-		goto missing;
-	status = check_nested_keys(&p);
-	rest = arena_alloc(arena, (s->where->root->count + 1) * sizeof *rest);
-	for (const struct pq_cond *c = first_of(s->where); c != NULL && status == S_OK; c = next_of(s->where, c)) {
-		int which = equality(schema, c, false);
-
-		if (which >= 0 && !av_exists(values[which]))
-			values[which] = c->values[0];
-		else if (which < 0 || (s->kind == PARTIQL_EXISTS && !av_equal(values[which], c->values[0])))
-			rest[count++] = c->node;
-		else if (!av_equal(values[which], c->values[0]))
-			status = fail_several(c, err);
-	}
-	if (status == S_OK && (!av_exists(values[0]) || (attrs[1] != NULL && !av_exists(values[1]))))
-		goto missing;
-	for (size_t i = 0; i < 2 && status == S_OK && attrs[i] != NULL; i++)
-		status = check_key_value(attrs[i], values[i], err);
-	if (status != S_OK)
-		return status;
-	*ret_key = item_key(schema, values[0], values[1], arena);
-	*ret_condition = write_condition(s, schema, rest, count);
-	return S_OK;
-missing:
-	return err_set(err, S_VALIDATION, "Where clause does not contain a mandatory equality on all key attributes");
-}
-
-const struct expr *
-partiql_insert_condition(const struct key_schema *schema, struct arena *arena)
-{
-	struct expr_builder *b = expr_build_new(EXPR_CONDITION, arena);
-	uint32_t attr = expr_build_attr(b, schema->partition[0].name);
-
-	return expr_build_view(b, expr_build_node(b, EXPR_ATTRIBUTE_NOT_EXISTS, &attr, 1));
 }

@@ -390,3 +390,9 @@ partiql_select_columns(const struct partiql_columns *columns, struct av item, st
 	scratch_give(out);
 	return selected;
 }
+
+struct av
+partiql_modified(const struct expr *update, struct av item, struct arena *arena)
+{
+	return av_exists(item) ? expr_project(update, item, arena) : AV_NONE;
+}
