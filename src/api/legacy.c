@@ -44,13 +44,14 @@ struct update_in {
 
 static const struct field value_element = ELEMENT("member", SHAPE_VALUE, FIELD_REQUIRED);
 static const struct field condition_fields[] = {
-    FIELD(struct condition_in, values, "AttributeValueList", SHAPE_LIST, 0, .element = &value_element),
+    FIELD(struct condition_in, values, "AttributeValueList", SHAPE_LIST, FIELD_MANY, .element = &value_element),
     FIELD(struct condition_in, comparison, "ComparisonOperator", SHAPE_ENUM, FIELD_REQUIRED,
 	  .values = values_comparison),
     FIELD_END,
 };
 static const struct field expected_fields[] = {
-    FIELD(struct expected_in, condition.values, "AttributeValueList", SHAPE_LIST, 0, .element = &value_element),
+    FIELD(struct expected_in, condition.values, "AttributeValueList", SHAPE_LIST, FIELD_MANY,
+	  .element = &value_element),
     FIELD(struct expected_in, condition.comparison, "ComparisonOperator", SHAPE_ENUM, 0, .values = values_comparison),
     FIELD(struct expected_in, exists, "Exists", SHAPE_BOOL, 0),
     FIELD(struct expected_in, value, "Value", SHAPE_VALUE, 0),
@@ -99,7 +100,7 @@ static const struct comparison {
     [COMPARE_CONTAINS] = {EXPR_CONTAINS, 1, 1, MEMBER_TYPE},
     [COMPARE_NOT_CONTAINS] = {EXPR_CONTAINS, 1, 1, MEMBER_TYPE},
     [COMPARE_BEGINS_WITH] = {EXPR_BEGINS_WITH, 1, 1, BIT(AV_S) | BIT(AV_B)},
-    [COMPARE_IN] = {EXPR_IN, 1, LEGACY_OPERANDS_MAX, ORDERED_TYPE},
+    [COMPARE_IN] = {EXPR_IN, 1, LEGACY_VALUES_MAX, ORDERED_TYPE},
     [COMPARE_BETWEEN] = {EXPR_BETWEEN, 2, 2, ORDERED_TYPE},
 };
 
@@ -156,7 +157,7 @@ struct building {
 	struct expr_builder *builder;
 	uint32_t *nodes; /* of the conditions or actions */
 	uint32_t count;
-	uint32_t operands;
+	uint32_t values;
 };
 
 static struct building
@@ -183,9 +184,9 @@ add_condition(struct building *b, const struct condition *c, struct arena *arena
 {
 	uint32_t node;
 
-	b->operands += 1 + c->count;
-	if (b->operands > LEGACY_OPERANDS_MAX)
-		return err_set(err, S_VALIDATION, MSG_LEGACY_OPERANDS, LEGACY_OPERANDS_MAX);
+	b->values += c->count;
+	if (b->values > LEGACY_VALUES_MAX)
+		return err_set(err, S_VALIDATION, MSG_LEGACY_VALUES, LEGACY_VALUES_MAX);
 	node = build_comparison(b, c, arena);
 	if (c->comparison == COMPARE_NOT_CONTAINS) { /* false of an attribute that is not there, unlike NE */
 		uint32_t both[2], attribute = expr_build_attr(b->builder, c->attribute);
@@ -231,12 +232,18 @@ condition_of(struct slice attribute, const struct condition_in *in)
 }
 
 static enum status
+check_count(const struct in_map *conditions, struct err *err)
+{
+	if (conditions->total > LEGACY_CONDITIONS_MAX)
+		return err_set(err, S_VALIDATION, MSG_LEGACY_CONDITIONS, LEGACY_CONDITIONS_MAX);
+	return S_OK;
+}
+
+static enum status
 add_conditions(struct building *b, const struct in_map *conditions, struct arena *arena, struct err *err)
 {
-	enum status s = S_OK;
+	enum status s = check_count(conditions, err);
 
-	if (conditions->total > LEGACY_OPERANDS_MAX)
-		return err_set(err, S_VALIDATION, MSG_LEGACY_OPERANDS, LEGACY_OPERANDS_MAX);
 	for (uint32_t i = 0; i < conditions->count && s == S_OK; i++) {
 		struct condition c = condition_of(conditions->keys[i], element_at(conditions, i));
 
@@ -247,15 +254,23 @@ add_conditions(struct building *b, const struct in_map *conditions, struct arena
 	return s;
 }
 
+/* The service tells broken values before the misuse of ConditionalOperator, and that before the rest. */
 enum status
 legacy_filter(const struct in_map *conditions, const struct in_enum *conditional_operator, struct arena *arena,
 	      const struct expr **ret, struct err *err)
 {
 	struct building b;
-	enum status s;
+	enum status s = S_OK;
 
-	if (conditions->total == 0)
-		return S_OK;
+	for (uint32_t i = 0; i < conditions->count && s == S_OK; i++) {
+		const struct condition_in *c = element_at(conditions, i);
+
+		s = check_values(c->values.items, c->values.count, err);
+	}
+	if (s == S_OK)
+		s = legacy_check_operator(conditional_operator, conditions, err);
+	if (s != S_OK || conditions->total == 0)
+		return s;
 	b = begin(EXPR_FILTER, conditions->count, arena);
 	s = add_conditions(&b, conditions, arena, err);
 	if (s == S_OK)
@@ -340,9 +355,8 @@ legacy_expectation(const struct in_map *expected, const struct in_enum *conditio
 
 	if (expected->total == 0)
 		return S_OK;
-	if (expected->total > LEGACY_OPERANDS_MAX)
-		return err_set(err, S_VALIDATION, MSG_LEGACY_OPERANDS, LEGACY_OPERANDS_MAX);
 	b = begin(EXPR_CONDITION, expected->count, arena);
+	s = check_count(expected, err);
 	for (uint32_t i = 0; i < expected->count && s == S_OK; i++) {
 		struct condition c = {.attribute = expected->keys[i]};
 

@@ -10,7 +10,10 @@
 
 #include "api/shape.h"
 
-#define LEGACY_OPERANDS_MAX 4096 /* conditions and their values in one parameter; a limit of ours, against abuse */
+/* In one parameter, so that a filter's cost stays in bounds: the service's own limits are not known (above some 30,000
+ * values it tends to fail). */
+#define LEGACY_CONDITIONS_MAX 1024
+#define LEGACY_VALUES_MAX     32768
 
 /* Elements of the maps, for the tables of fields. */
 extern const struct field legacy_condition; /* Condition: KeyConditions, QueryFilter, ScanFilter */
@@ -19,7 +22,8 @@ extern const struct field legacy_update;    /* AttributeValueUpdate: AttributeUp
 extern const struct field legacy_attribute; /* a name in AttributesToGet */
 extern const char *const values_comparison[];
 
-/* ConditionalOperator needs at least two conditions to combine; told right after the mixture of old and new. */
+/* ConditionalOperator needs at least two conditions to combine. Writes tell it right after the mixture of old and new,
+ * legacy_filter() does it itself. */
 enum status legacy_check_operator(const struct in_enum *conditional_operator, const struct in_map *conditions,
 				  struct err *err);
 

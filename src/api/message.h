@@ -9,6 +9,7 @@
 #define MSG_DETECTED        "%d validation error%s detected: %s"
 #define MSG_CONSTRAINT      "Value %s at '%s' failed to satisfy constraint: "
 #define MSG_NULL            "Member must not be null"
+#define MSG_DETECTED_NULL   "1 validation error detected: Value null at '%s' failed to satisfy constraint: " MSG_NULL
 #define MSG_AT_LEAST_LENGTH "Member must have length greater than or equal to %lld"
 #define MSG_AT_MOST_LENGTH  "Member must have length less than or equal to %lld"
 #define MSG_AT_LEAST        "Member must have value greater than or equal to %lld"
@@ -39,9 +40,17 @@
 #define MSG_COLLECTION        "Unrecognized collection type class java.lang.%s"
 #define MSG_COLLECTION_STRUCT "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.%s"
 #define MSG_COLLECTION_MAP    "Unrecognized collection type java.util.Map<java.lang.String, %s%s>"
-#define MSG_STRUCTURE         "Start of structure or map found where not expected"
-#define MSG_FIELD_TYPE        "Unexpected field type"
-#define MSG_VALUE_TYPE        "Unexpected value type in payload"
+#define MSG_COLLECTION_LISTS                                                                                           \
+	"Unrecognized collection type java.util.Map<java.lang.String, "                                                \
+	"java.util.List<com.amazonaws.dynamodb.v20120810.%s>>"
+/* a list or map as an element of another, where something else stands */
+#define MSG_CAST                                                                                                       \
+	"class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class "  \
+	"(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base "   \
+	"of loader 'bootstrap')"
+#define MSG_STRUCTURE  "Start of structure or map found where not expected"
+#define MSG_FIELD_TYPE "Unexpected field type"
+#define MSG_VALUE_TYPE "Unexpected value type in payload"
 
 /* ---- requests ---- */
 #define MSG_MIXED                                                                                                      \
@@ -97,6 +106,9 @@
 #define MSG_WRITE_REQUEST                                                                                              \
 	"Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
 
+#define MSG_NESTED_KEY                                                                                                 \
+	"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: %s: %.*s"
+
 /* ---- parameters older than expressions ---- */
 #define MSG_OPERATOR_ALONE   "ConditionalOperator cannot be used without Filter or Expected"
 #define MSG_OPERATOR_OF_ONE  "ConditionalOperator can only be used when Filter or Expected has two or more elements"
@@ -106,7 +118,8 @@
 #define MSG_BETWEEN_ORDER                                                                                              \
 	"The BETWEEN condition was provided a range where the lower bound is greater than the upper bound"
 #define MSG_KEY_CONDITION_COUNT "Conditions can be of length 1 or 2 only"
-#define MSG_LEGACY_OPERANDS     MSG_INVALID "Stator takes at most %d conditions and values in one parameter"
+#define MSG_LEGACY_CONDITIONS   MSG_INVALID "Stator takes at most %d conditions in one parameter"
+#define MSG_LEGACY_VALUES       MSG_INVALID "Stator takes at most %d values in the conditions of one parameter"
 /* of Expected; all end in " for Attribute: x" */
 #define MSG_VALUE_LIST        "Value and AttributeValueList cannot be used together"
 #define MSG_EXISTS_COMPARISON "Exists and ComparisonOperator cannot be used together"

@@ -159,6 +159,46 @@ check_gets(struct op_call *call, const struct batch_get_in *in, struct get_part 
 	return s;
 }
 
+static int
+value_order(const void *a, const void *b)
+{
+	const struct in_item *x = a, *y = b;
+
+	return x->value.len != y->value.len ? (x->value.len < y->value.len ? -1 : 1)
+					    : memcmp(x->value.data, y->value.data, x->value.len);
+}
+
+/* A key given twice is told even when there is no such table; where there is, check_rows() finds it. */
+static enum status
+check_same_keys(const struct in_list *keys, struct arena *arena, struct err *err)
+{
+	struct in_item *sorted = arena_alloc(arena, keys->count * sizeof *sorted);
+
+	memcpy(sorted, keys->items, keys->count * sizeof *sorted);
+	qsort(sorted, keys->count, sizeof *sorted, value_order);
+	for (uint32_t i = 1; i < keys->count; i++)
+		if (value_order(&sorted[i - 1], &sorted[i]) == 0)
+			return err_set(err, S_VALIDATION, MSG_DUPLICATE_KEYS);
+	return S_OK;
+}
+
+static enum status
+find_get_tables(struct op_call *call, const struct batch_get_in *in, struct batch_table *tables, struct err *err)
+{
+	enum status s = find_tables(call, &in->items, tables, err);
+
+	if (s != S_RESOURCE_NOT_FOUND)
+		return s;
+	for (uint32_t i = 0; i < in->items.count; i++) {
+		struct err same;
+
+		s = check_same_keys(&((struct keys_in *const *)in->items.items)[i]->keys, call->arena, &same);
+		if (s != S_OK)
+			return err_set(err, s, "%s", same.message);
+	}
+	return S_RESOURCE_NOT_FOUND;
+}
+
 static enum status
 check_get_keys(const struct batch_get_in *in, const struct batch_table *tables, struct err *err)
 {
@@ -315,7 +355,7 @@ op_batch_get(struct op_call *call, const void *input, struct err *err)
 	parts = ARENA_ARRAY(call->arena, struct get_part, in->items.count);
 	s = check_gets(call, in, parts, err);
 	if (s == S_OK)
-		s = find_tables(call, &in->items, tables, err);
+		s = find_get_tables(call, in, tables, err);
 	if (s == S_OK)
 		s = check_get_keys(in, tables, err);
 	buf_put_lit(call->out, "{\"Responses\":{");

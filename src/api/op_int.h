@@ -56,6 +56,9 @@ enum status request_check_params(const struct in_params *params, bool any_expres
 /* A broken value in Key, Item or ExclusiveStartKey. prefix may be "". */
 enum status request_check_item(const struct in_item *item, struct err *err);
 
+/* Paths of an expression (NULL: none) that go into what is a key attribute of the table or of an index. */
+enum status request_check_scalars(struct table *table, const struct expr *e, struct err *err);
+
 /* A table's name from a name or an ARN of this database. */
 enum status request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err);
 /* And the table itself, counted. */

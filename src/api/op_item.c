@@ -199,6 +199,36 @@ op_put_item(struct op_call *call, const void *input, struct err *err)
 	return s;
 }
 
+/* Does it give an index key a value of another type? Then that is what the table will say. */
+static bool
+mistypes_index_key(struct table *table, const struct expr *update)
+{
+	for (size_t i = 0; i < table_index_count(table); i++) {
+		const struct key_schema *schema = table_index_schema(table_index_at(table, i));
+
+		for (unsigned k = 0; k < (unsigned)schema->partition_count + schema->sort_count; k++) {
+			const struct key_attr *attr = k < schema->partition_count
+							  ? &schema->partition[k]
+							  : &schema->sort[k - schema->partition_count];
+			enum av_type given;
+
+			if (expr_update_type(update, attr->name, &given) && given != attr->type)
+				return true;
+		}
+	}
+	return false;
+}
+
+static enum status
+check_update(struct table *table, const struct expr *update, struct err *err)
+{
+	enum status s = expr_update_check_keys(update, table_schema(table), err);
+
+	if (s == S_OK && request_check_scalars(table, update, err) != S_OK && !mistypes_index_key(table, update))
+		s = S_VALIDATION;
+	return s;
+}
+
 static enum status
 write_by_key(struct op_call *call, const struct write_in *in, struct table_write *w, struct err *err)
 {
@@ -216,7 +246,7 @@ write_by_key(struct op_call *call, const struct write_in *in, struct table_write
 	w->key = in->key.value;
 	s = key_check(table_schema(w->table), w->key, err);
 	if (s == S_OK && w->update != NULL)
-		s = expr_update_check_keys(w->update, table_schema(w->table), err);
+		s = check_update(w->table, w->update, err);
 	if (s == S_OK)
 		s = commit(call, in, w, err);
 	table_release(w->table);
@@ -329,6 +359,8 @@ op_get_item(struct op_call *call, const void *input, struct err *err)
 	if (s != S_OK)
 		return s;
 	s = key_check(table_schema(table), in->key.value, err);
+	if (s == S_OK)
+		s = request_check_scalars(table, projection, err);
 	if (s == S_OK)
 		s = table_get(table, in->key.value, &io, &item, err);
 	call->wait_seq = io.wait_seq;

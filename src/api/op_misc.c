@@ -14,12 +14,12 @@ static const struct field tag_key_element = ELEMENT("member", SHAPE_STRING, FIEL
 #define TAGS(member, name, type, flags, ...) FIELD(struct tag_request_in, member, name, type, flags, __VA_ARGS__)
 static const struct field tag_fields[] = {
     TAGS(arn, "ResourceArn", SHAPE_STRING, 0),
-    TAGS(tags, "Tags", SHAPE_LIST, FIELD_REQUIRED, .element = &tag_element),
+    TAGS(tags, "Tags", SHAPE_LIST, 0, .element = &tag_element),
     FIELD_END,
 };
 static const struct field untag_fields[] = {
     TAGS(arn, "ResourceArn", SHAPE_STRING, 0),
-    TAGS(keys, "TagKeys", SHAPE_LIST, FIELD_REQUIRED, .element = &tag_key_element),
+    TAGS(keys, "TagKeys", SHAPE_LIST, 0, .element = &tag_key_element),
     FIELD_END,
 };
 static const struct field list_fields[] = {TAGS(arn, "ResourceArn", SHAPE_STRING, 0),
@@ -29,12 +29,15 @@ const struct shape shape_untag = {"UntagResourceInput", sizeof(struct tag_reques
 const struct shape shape_list_tags = {"ListTagsOfResourceInput", sizeof(struct tag_request_in), list_fields};
 const struct shape shape_empty = {"Input", 1, (const struct field[]){FIELD_END}};
 
-/* The table an ARN names; a bare name is no ARN here. */
+/* The table an ARN names; a bare name is no ARN here. list: what else the request must have, called name; or NULL. */
 static enum status
-tagged_table(struct op_call *call, struct slice arn, struct slice *ret, struct err *err)
+tagged_table(struct op_call *call, struct slice arn, const struct in_list *list, const char *name, struct slice *ret,
+	     struct err *err)
 {
 	if (arn.len == 0)
 		return err_set(err, S_VALIDATION, MSG_NO_ARN);
+	if (list != NULL && !list->set)
+		return err_set(err, S_VALIDATION, MSG_DETECTED_NULL, name);
 	if (!slice_starts(arn, SLICE("arn:")))
 		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(arn));
 	return request_table_name(call, arn, ret, err);
@@ -47,7 +50,7 @@ op_tag(struct op_call *call, const void *input, struct err *err)
 	struct table_tag *tags;
 	struct slice name;
 	size_t count;
-	enum status s = tagged_table(call, in->arn, &name, err);
+	enum status s = tagged_table(call, in->arn, &in->tags, "tags", &name, err);
 
 	if (s == S_OK && in->tags.count == 0)
 		s = err_set(err, S_VALIDATION, MSG_NO_TAGS);
@@ -61,11 +64,13 @@ op_untag(struct op_call *call, const void *input, struct err *err)
 {
 	const struct tag_request_in *in = input;
 	struct slice name;
-	enum status s = tagged_table(call, in->arn, &name, err);
+	enum status s = tagged_table(call, in->arn, &in->keys, "tagKeys", &name, err);
 
 	if (s == S_OK && in->keys.count == 0)
 		s = err_set(err, S_VALIDATION, MSG_NO_TAG_KEYS);
-	return s == S_OK ? table_untag(call->db, name, in->keys.items, in->keys.count, err) : s;
+	if (s == S_OK)
+		s = table_untag(call->db, name, in->keys.items, in->keys.count, err);
+	return s == S_RESOURCE_NOT_FOUND ? err_set(err, s, MSG_NOT_FOUND) : s; /* here without the ARN */
 }
 
 /* All of them at once: a table has at most 50, so there is never a next page and no token of ours to take. */
@@ -76,7 +81,7 @@ op_list_tags(struct op_call *call, const void *input, struct err *err)
 	struct table_tag *tags;
 	struct slice name;
 	size_t count;
-	enum status s = tagged_table(call, in->arn, &name, err);
+	enum status s = tagged_table(call, in->arn, NULL, NULL, &name, err);
 
 	if (s == S_OK && in->next_token.len > 0)
 		s = err_set(err, S_VALIDATION, MSG_NEXT_TOKEN);

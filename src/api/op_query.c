@@ -52,7 +52,7 @@ static const struct field scan_fields[] = {
     READ_INDEX,
     READ(total_segments, "TotalSegments", SHAPE_INT, 0, LIMITS(1, 1000000)),
     READ_CAPACITY,
-    READ_TABLE,
+    READ(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED | FIELD_AMONG),
     READ_OPERATOR,
     READ(scan_filter, "ScanFilter", SHAPE_MAP, 0, .element = &legacy_condition),
     READ(segment, "Segment", SHAPE_INT, 0, LIMITS(0, 999999)),
@@ -92,9 +92,8 @@ check_mix(const struct read_in *in, struct err *err)
 	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
 	    {"KeyConditions", in->key_conditions.set},
 	};
-	enum status s = request_check_mix(expressions, 3, legacy, 4, &in->params, err);
 
-	return s == S_OK ? legacy_check_operator(&in->conditional_operator, &in->query_filter, err) : s;
+	return request_check_mix(expressions, 3, legacy, 4, &in->params, err);
 }
 
 static enum status
@@ -109,9 +108,8 @@ check_scan_mix(const struct read_in *in, struct err *err)
 	    {"ScanFilter", in->scan_filter.set},
 	    {"ConditionalOperator", in->conditional_operator.text.data != NULL},
 	};
-	enum status s = request_check_mix(expressions, 2, legacy, 3, &in->params, err);
 
-	return s == S_OK ? legacy_check_operator(&in->conditional_operator, &in->scan_filter, err) : s;
+	return request_check_mix(expressions, 2, legacy, 3, &in->params, err);
 }
 
 /* The service tells some value errors of a starting key bare and the rest with a prefix. */
@@ -215,7 +213,9 @@ prepare(struct reading *r, struct err *err)
 		s = check_select(r, err);
 	if (s == S_OK)
 		s = bind(r, err);
-	return s == S_OK ? legacy_key_conditions(&in->key_conditions, arena, &r->key_condition, err) : s;
+	if (s == S_OK)
+		s = legacy_key_conditions(&in->key_conditions, arena, &r->key_condition, err);
+	return s == S_OK && !r->scan ? expr_key_check(r->key_condition, err) : s;
 }
 
 /* ---- against the table ---- */
@@ -267,32 +267,51 @@ check_start_part(const struct reading *r, const struct key_schema *schema, struc
 	return err_set(err, S_VALIDATION, MSG_START_KEY_BECAUSE, inner.message);
 }
 
-/* Which attributes it has; whether it lies within the query or segment is told when the page is read. */
+/* How many attributes it has. */
 static enum status
-check_start_key(const struct reading *r, struct err *err)
+check_start_count(const struct reading *r, struct err *err)
 {
 	const struct key_schema *table = table_schema(r->table);
-	struct av key = r->in->start_key.value;
 	uint32_t wanted = attr_count(table);
-	enum status s;
 
+	if (!r->in->start_key.set)
+		return S_OK;
 	if (r->index != NULL)
 		for (uint8_t i = 0; i < attr_count(r->schema); i++)
 			wanted += !has_attr(table, attr_at(r->schema, i)->name);
-	if (av_count(key) != wanted)
+	if (av_count(r->in->start_key.value) != wanted)
 		return r->scan && r->index == NULL ? err_set(err, S_VALIDATION, MSG_START_KEY_BECAUSE, MSG_KEY_ELEMENT)
 						   : err_set(err, S_VALIDATION, MSG_START_KEY);
-	if (r->index != NULL || !r->scan)
-		for (uint8_t i = 0; i < attr_count(r->schema); i++) {
-			const struct key_attr *attr = attr_at(r->schema, i);
-			struct av value = av_get(key, attr->name);
+	return S_OK;
+}
 
-			if (!av_exists(value))
-				return err_set(err, S_VALIDATION, MSG_START_KEY);
-			if (av_type(value) != attr->type)
-				return err_set(err, S_VALIDATION, MSG_KEY_ELEMENT);
-		}
-	s = check_start_part(r, table, err);
+/* Some of the attributes of what is read: `from` to before `to`, sort attributes behind the partition's. */
+static enum status
+check_start_attrs(const struct reading *r, uint8_t from, uint8_t to, struct err *err)
+{
+	if (!r->in->start_key.set)
+		return S_OK;
+	for (uint8_t i = from; i < to; i++) {
+		const struct key_attr *attr = attr_at(r->schema, i);
+		struct av value = av_get(r->in->start_key.value, attr->name);
+
+		if (!av_exists(value))
+			return err_set(err, S_VALIDATION, MSG_START_KEY);
+		if (av_type(value) != attr->type)
+			return err_set(err, S_VALIDATION, MSG_KEY_ELEMENT);
+	}
+	return S_OK;
+}
+
+/* The keys in it; whether they lie within the query or segment is told when the page is read. */
+static enum status
+check_start_keys(const struct reading *r, struct err *err)
+{
+	enum status s;
+
+	if (!r->in->start_key.set)
+		return S_OK;
+	s = check_start_part(r, table_schema(r->table), err);
 	if (s == S_OK && r->index != NULL)
 		s = check_start_part(r, r->schema, err);
 	return s;
@@ -301,7 +320,7 @@ check_start_key(const struct reading *r, struct err *err)
 static enum status
 check_filter(const struct reading *r, struct err *err)
 {
-	if (r->filter == NULL || r->scan)
+	if (r->filter == NULL)
 		return S_OK;
 	for (uint8_t i = 0; i < attr_count(r->schema); i++)
 		if (expr_uses_attr(r->filter, attr_at(r->schema, i)->name))
@@ -327,16 +346,21 @@ is_projected(const struct reading *r, struct slice name)
 
 /* A global index gives what is in it; a local one fetches the rest from the table. */
 static enum status
-check_global(const struct reading *r, struct err *err)
+check_select_all(const struct reading *r, struct err *err)
 {
-	const struct table_index_spec *spec;
+	const struct table_index_spec *spec = r->index != NULL ? table_index_spec(r->index) : NULL;
 
-	if (r->index == NULL || !table_index_spec(r->index)->global)
-		return S_OK;
-	spec = table_index_spec(r->index);
-	if (r->in->select.value == SELECT_IN_ALL && spec->projection != PROJECT_ALL)
+	if (spec != NULL && spec->global && r->in->select.value == SELECT_IN_ALL && spec->projection != PROJECT_ALL)
 		return err_set(err, S_VALIDATION, MSG_SELECT_ALL_GLOBAL, SLICE_ARG(spec->name));
-	if (r->projection != NULL) {
+	return S_OK;
+}
+
+static enum status
+check_projection(const struct reading *r, struct err *err)
+{
+	const struct table_index_spec *spec = r->index != NULL ? table_index_spec(r->index) : NULL;
+
+	if (spec != NULL && spec->global && r->projection != NULL) {
 		size_t count;
 		const struct slice *names = expr_projected_attrs(r->projection, &count);
 
@@ -349,27 +373,61 @@ check_global(const struct reading *r, struct err *err)
 }
 
 static enum status
-check_against_table(struct reading *r, struct err *err)
+find_index(struct reading *r, struct err *err)
 {
 	const struct read_in *in = r->in;
-	enum status s = S_OK;
+	enum status s;
 
 	r->schema = table_schema(r->table);
-	if (in->index_name.data != NULL) {
-		s = table_index_for_read(r->table, in->index_name, &r->index, err);
-		if (s != S_OK)
-			return s;
-		r->schema = table_index_schema(r->index);
-		if (table_index_spec(r->index)->global && in->consistent == IN_TRUE)
-			return err_set(err, S_VALIDATION, MSG_CONSISTENT_GLOBAL);
-	}
-	if (in->start_key.set)
-		s = check_start_key(r, err);
-	if (s == S_OK && !r->scan)
-		s = expr_key_range(r->key_condition, r->schema, &r->range, err);
+	if (in->index_name.data == NULL)
+		return S_OK;
+	s = table_index_for_read(r->table, in->index_name, &r->index, err);
+	if (s != S_OK)
+		return s;
+	r->schema = table_index_schema(r->index);
+	if (table_index_spec(r->index)->global && in->consistent == IN_TRUE)
+		return err_set(err, S_VALIDATION, MSG_CONSISTENT_GLOBAL);
+	return S_OK;
+}
+
+/* Starting key and condition, attribute by attribute: the service looks at both of one before it goes to the next. */
+static enum status
+check_query(struct reading *r, struct err *err)
+{
+	uint8_t partition = r->schema->partition_count;
+	enum status s = check_start_attrs(r, 0, partition, err);
+
+	if (s == S_OK && r->in->start_key.set)
+		s = expr_key_range_partition(r->key_condition, r->schema, err);
 	if (s == S_OK)
+		s = check_start_attrs(r, partition, attr_count(r->schema), err);
+	if (s == S_OK)
+		s = expr_key_range(r->key_condition, r->schema, &r->range, err);
+	return s == S_OK ? check_start_keys(r, err) : s;
+}
+
+static enum status
+check_scan(struct reading *r, struct err *err)
+{
+	enum status s = r->index != NULL ? check_start_attrs(r, 0, attr_count(r->schema), err) : S_OK;
+
+	if (s == S_OK)
+		s = check_select_all(r, err);
+	return s == S_OK ? check_start_keys(r, err) : s;
+}
+
+static enum status
+check_expressions(const struct reading *r, struct err *err)
+{
+	enum status s = request_check_scalars(r->table, r->projection, err);
+
+	if (s == S_OK && !r->scan)
 		s = check_filter(r, err);
-	return s == S_OK ? check_global(r, err) : s;
+	if (s == S_OK && !r->scan)
+		s = check_select_all(r, err);
+	if (s == S_OK)
+		s = request_check_scalars(r->table, r->filter, err);
+	return s == S_OK ? check_projection(r, err) : s;
 }
 
 /* ---- the page ---- */
@@ -426,12 +484,12 @@ write_reply(const struct reading *r, const struct table_page *page)
 	buf_put_byte(out, '}');
 }
 
-static enum status
-read_page(struct reading *r, struct err *err)
+static struct table_read
+whole_read(const struct reading *r)
 {
 	const struct read_in *in = r->in;
-	struct table_io io = {.arena = r->call->arena, .may_block = r->call->may_block};
-	struct table_read read = {
+
+	return (struct table_read){
 	    .table = r->table,
 	    .index = r->index,
 	    .range = r->scan ? NULL : &r->range,
@@ -445,6 +503,52 @@ read_page(struct reading *r, struct err *err)
 	    .projection = r->projection,
 	    .select = select_kind(r),
 	};
+}
+
+/*
+ * Where the starting key lies is told before what is wrong with the expressions. The table finds it when it reads: so
+ * when they are wrong, and only then, it reads for that alone.
+ */
+static enum status
+fail_expressions(const struct reading *r, enum status s, struct err *err)
+{
+	struct table_io io = {.arena = r->call->arena, .may_block = r->call->may_block};
+	struct table_read read = whole_read(r);
+	struct table_page page = {0};
+	struct err place;
+	enum status other = S_OK;
+
+	read.limit = 1;
+	read.filter = read.projection = NULL;
+	read.select = SELECT_COUNT;
+	if (r->in->start_key.set)
+		other = table_read_page(&read, &io, &page, &place);
+	if (other == S_OK)
+		return s;
+	*err = place;
+	return other;
+}
+
+static enum status
+check_against_table(struct reading *r, struct err *err)
+{
+	enum status s = find_index(r, err);
+
+	if (s == S_OK)
+		s = check_start_count(r, err);
+	if (s == S_OK)
+		s = r->scan ? check_scan(r, err) : check_query(r, err);
+	if (s != S_OK)
+		return s;
+	s = check_expressions(r, err);
+	return s == S_OK ? S_OK : fail_expressions(r, s, err);
+}
+
+static enum status
+read_page(struct reading *r, struct err *err)
+{
+	struct table_io io = {.arena = r->call->arena, .may_block = r->call->may_block};
+	struct table_read read = whole_read(r);
 	struct table_page page = {0};
 	enum status s = table_read_page(&read, &io, &page, err);
 

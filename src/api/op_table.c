@@ -283,6 +283,10 @@ op_delete_table(struct op_call *call, const void *input, struct err *err)
 
 	if (s == S_OK)
 		s = table_delete(call->db, name, call->arena, &description, err);
+	if (s == S_OK) /* the service's reply has no global indexes any more */
+		while (description.spec.index_count > 0 &&
+		       description.spec.indexes[description.spec.index_count - 1].global)
+			description.spec.index_count--;
 	if (s == S_OK)
 		table_reply(call, "TableDescription", &description);
 	return s;

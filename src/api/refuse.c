@@ -19,7 +19,7 @@ struct name_in {
 	struct slice table_name, index_name;
 };
 static const struct field name_fields[] = {
-    FIELD(struct name_in, table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
+    FIELD(struct name_in, table_name, "TableName", SHAPE_TABLE, FIELD_PARAMETER),
     FIELD(struct name_in, index_name, "IndexName", SHAPE_STRING, FIELD_NAME, LIMITS(3, 255)),
     FIELD_END,
 };

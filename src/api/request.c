@@ -92,6 +92,32 @@ request_check_item(const struct in_item *item, struct err *err)
 	return S_OK;
 }
 
+static enum status
+check_scalars(const struct key_schema *schema, const char *what, const struct expr *e, struct err *err)
+{
+	for (unsigned i = 0; i < (unsigned)schema->partition_count + schema->sort_count; i++) {
+		const struct key_attr *attr =
+		    i < schema->partition_count ? &schema->partition[i] : &schema->sort[i - schema->partition_count];
+
+		if (expr_uses_nested(e, attr->name))
+			return err_set(err, S_VALIDATION, MSG_NESTED_KEY, what, SLICE_ARG(attr->name));
+	}
+	return S_OK;
+}
+
+enum status
+request_check_scalars(struct table *table, const struct expr *e, struct err *err)
+{
+	enum status s;
+
+	if (e == NULL || !expr_has_nested(e))
+		return S_OK;
+	s = check_scalars(table_schema(table), "Key", e, err);
+	for (size_t i = 0; i < table_index_count(table) && s == S_OK; i++)
+		s = check_scalars(table_index_schema(table_index_at(table, i)), "IndexKey", e, err);
+	return s;
+}
+
 /* The n-th part of an ARN, from 0. */
 static struct slice
 arn_part(struct slice arn, int n)

@@ -82,7 +82,7 @@ fail_scalar(struct reader *r, const struct field *f, enum json_type found)
 }
 
 static bool
-enter_list(struct reader *r)
+enter_list(struct reader *r, bool element)
 {
 	switch (json_peek(&r->json)) {
 	case JSON_ARRAY:
@@ -92,19 +92,22 @@ enter_list(struct reader *r)
 		return false;
 	default:
 		json_skip(&r->json);
-		fail_type(r, MSG_FIELD_TYPE);
+		fail_type(r, "%s", element ? MSG_CAST : MSG_FIELD_TYPE);
 		return false;
 	}
 }
 
+/* elements: of the lists that are its values; NULL when they are none. */
 static bool
-enter_map(struct reader *r, const struct shape *value)
+enter_map(struct reader *r, const struct shape *value, const struct field *elements)
 {
 	switch (json_peek(&r->json)) {
 	case JSON_OBJECT:
 		return json_enter_object(&r->json);
 	case JSON_ARRAY:
-		if (value != NULL)
+		if (elements != NULL)
+			fail_type(r, MSG_COLLECTION_LISTS, elements->shape->name);
+		else if (value != NULL)
 			fail_type(r, MSG_COLLECTION_MAP, "com.amazonaws.dynamodb.v20120810.", value->name);
 		else
 			fail_type(r, MSG_COLLECTION_MAP, "java.lang.", "String");
@@ -186,18 +189,19 @@ refuse_duplicates(struct reader *r, const struct slice *names, uint32_t count)
 }
 
 static void
-read_list(struct reader *r, const struct field *f, struct in_list *list)
+read_list(struct reader *r, const struct field *f, struct in_list *list, bool element)
 {
 	size_t size = value_size(f->element);
+	uint32_t most = f->flags & FIELD_MANY ? SHAPE_MANY_MAX : SHAPE_KEPT_MAX;
 
 	list->set = true;
-	if (!enter_list(r))
+	if (!enter_list(r, element))
 		return;
 	while (json_next_element(&r->json)) {
 		char scratch[sizeof(struct in_map)];
 		void *at = memset(scratch, 0, sizeof scratch);
 
-		if (list->count < SHAPE_KEPT_MAX) {
+		if (list->count < most) {
 			list->items = grow(r->json.arena, list->items, list->count, size);
 			at = memset((char *)list->items + list->count * size, 0, size);
 			list->count++;
@@ -217,7 +221,7 @@ read_map(struct reader *r, const struct field *f, struct in_map *map)
 	struct slice name;
 
 	map->set = true;
-	if (!enter_map(r, f->element->shape))
+	if (!enter_map(r, f->element->shape, f->element->element))
 		return;
 	while (json_next_member(&r->json, &name)) {
 		if (map->count < most) {
@@ -252,8 +256,13 @@ keep_item(struct reader *r, struct in_item *item, enum status s)
 }
 
 static void
-read_item(struct reader *r, struct in_item *item)
+read_item(struct reader *r, struct in_item *item, enum json_type found, bool element)
 {
+	if (element && found != JSON_OBJECT && found != JSON_ARRAY) {
+		json_skip(&r->json);
+		fail_type(r, MSG_CAST);
+		return;
+	}
 	keep_item(r, item, item_read_json(&r->json, r->json.arena, &item->value, r->err));
 }
 
@@ -279,7 +288,7 @@ read_names(struct reader *r, struct in_params *in)
 	struct slice *seen = NULL;
 
 	in->p.has_names = true;
-	if (!enter_map(r, NULL))
+	if (!enter_map(r, NULL, NULL))
 		return;
 	while (json_next_member(&r->json, &placeholder)) {
 		static const struct field text = ELEMENT("member", SHAPE_STRING, 0);
@@ -308,7 +317,7 @@ read_values(struct reader *r, struct in_params *in)
 	struct slice *seen = NULL;
 
 	in->p.has_values = true;
-	if (!enter_map(r, &attribute_value))
+	if (!enter_map(r, &attribute_value, NULL))
 		return;
 	while (json_next_member(&r->json, &placeholder)) {
 		struct expr_value *value;
@@ -487,13 +496,13 @@ read_value(struct reader *r, const struct field *f, void *at, bool element)
 		read_struct(r, f->shape, at, element);
 		break;
 	case SHAPE_LIST:
-		read_list(r, f, at);
+		read_list(r, f, at, element);
 		break;
 	case SHAPE_MAP:
 		read_map(r, f, at);
 		break;
 	case SHAPE_ITEM:
-		read_item(r, at);
+		read_item(r, at, found, element);
 		break;
 	case SHAPE_VALUE:
 		read_attribute_value(r, at, found, element);
@@ -936,7 +945,7 @@ check_table_first(struct checker *c, const struct shape *shape, const void *in)
 		if ((f->flags & FIELD_REQUIRED) && !is_set(f, (const char *)in + f->offset))
 			return;
 	for (const struct field *f = shape->fields; f->name != NULL; f++)
-		if (f->type == SHAPE_TABLE) {
+		if (f->type == SHAPE_TABLE && !(f->flags & FIELD_AMONG)) {
 			struct place place = {.name = f->name};
 
 			check_field(c, f, (const char *)in + f->offset, &place);

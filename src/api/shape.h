@@ -76,7 +76,8 @@ struct in_params {
 #define FIELD_PARAMETER 2u  /* "The parameter 'X' is required but was not present in the request" */
 #define FIELD_NAME      4u  /* pattern [a-zA-Z0-9_.-]+ */
 #define FIELD_MAP_KEYS  8u  /* keys are table names; checked as a constraint of the map */
-#define FIELD_MANY      16u /* a map of which SHAPE_MANY_MAX elements are kept */
+#define FIELD_MANY      16u /* a list or map of which SHAPE_MANY_MAX elements are kept */
+#define FIELD_AMONG     32u /* of a TABLE: told among the other members' errors, in its place */
 
 struct shape;
 struct field {

@@ -168,7 +168,7 @@ put_index(struct writer *w, const struct table_description *d, const struct tabl
 	put_projection(w, &x->spec);
 	if (x->spec.global) {
 		put_text(w, "IndexStatus", slice_str(index_statuses[x->status]));
-		if (x->status == INDEX_CREATING) {
+		if (x->status == INDEX_CREATING && d->status != TABLE_CREATING) { /* not of those made with the table */
 			reply_name(w->out, &w->between, "Backfilling");
 			buf_printf(w->out, "%s", x->backfilling ? "true" : "false");
 		}

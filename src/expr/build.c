@@ -1,7 +1,10 @@
 /* Bound expressions made by code: the arrays of struct expr, grown in the arena. */
 #include "expr/expr_int.h"
 
-#define MERGE_FROM 8 /* attributes from which a merge with the item beats looking for each */
+#include <stdlib.h>
+
+#define MERGE_FROM 8  /* attributes from which a merge with the item beats looking for each */
+#define SORT_FROM  16 /* operands from which halving beats looking at each */
 
 struct array {
 	char *items;
@@ -81,14 +84,33 @@ expr_build_value(struct expr_builder *b, struct av value)
 	return add_node(b, EXPR_VALUE, b->values.count - 1, 0);
 }
 
+/* Looked up by halves then; unless something else than values stands there, or values of another node between them. */
+static void
+sort_values(struct expr_builder *b, uint32_t node)
+{
+	struct node *nodes = (struct node *)b->nodes.items, *n = &nodes[node];
+	const uint32_t *children = (const uint32_t *)b->links.items + n->first;
+	uint32_t first = nodes[children[1]].first;
+
+	for (uint32_t i = 1; i < n->count; i++)
+		if (nodes[children[i]].op != EXPR_VALUE || nodes[children[i]].first != first + i - 1)
+			return;
+	qsort((struct av *)b->values.items + first, n->count - 1, sizeof(struct av), value_cmp);
+	n->flags |= NODE_SORTED;
+}
+
 uint32_t
 expr_build_node(struct expr_builder *b, enum expr_op op, const uint32_t *children, size_t count)
 {
 	uint32_t *links = extend(b, &b->links, sizeof *links, count);
+	uint32_t node;
 
 	if (count > 0)
 		memcpy(links, children, count * sizeof *links);
-	return add_node(b, op, b->links.count - count, count);
+	node = add_node(b, op, b->links.count - count, count);
+	if (op == EXPR_IN && count > SORT_FROM)
+		sort_values(b, node);
+	return node;
 }
 
 static void

@@ -64,7 +64,7 @@ operand(const struct expr *e, const struct node *n, struct av item, uint8_t room
 	switch (n->op) {
 	case EXPR_PATH:
 		if (e->heads != NULL)
-			return e->heads[n->first];
+			return path_find(e->heads[n->first], &e->elems[n->first + 1], n->count - 1);
 		return path_find(item, &e->elems[n->first], n->count);
 	case EXPR_VALUE:
 		return e->values[n->first];
@@ -172,11 +172,24 @@ is_of_type(struct av v, struct av type_name)
 	return slice_eq(av_bytes(type_name), slice_str(av_type_name(av_type(v))));
 }
 
+int
+value_cmp(const void *one, const void *two)
+{
+	const struct av *a = one, *b = two;
+
+	return a->len != b->len ? (a->len < b->len ? -1 : 1) : memcmp(a->data, b->data, a->len);
+}
+
 static bool
 any_equal(const struct expr *e, const struct node *n, struct av item, struct av wanted)
 {
 	uint8_t room[SMALL_NUMBER_MAX];
 
+	if (!av_exists(wanted))
+		return false;
+	if (n->flags & NODE_SORTED)
+		return bsearch(&wanted, &e->values[expr_child(e, n, 1)->first], n->count - 1, sizeof wanted,
+			       value_cmp) != NULL;
 	for (uint32_t i = 1; i < n->count; i++)
 		if (equal(wanted, operand(e, expr_child(e, n, i), item, room)))
 			return true;
@@ -263,9 +276,10 @@ condition_sort_attrs(struct expr *e, struct arena *arena)
 {
 	uint32_t *sorted = arena_alloc(arena, e->elem_count * sizeof *sorted);
 
-	for (uint32_t i = 0; i < e->elem_count; i++)
-		sorted[i] = i;
-	qsort_r(sorted, e->elem_count, sizeof *sorted, attr_cmp, e);
+	for (uint32_t i = 0; i < e->node_count; i++)
+		if (e->nodes[i].op == EXPR_PATH)
+			sorted[e->sorted_count++] = e->nodes[i].first;
+	qsort_r(sorted, e->sorted_count, sizeof *sorted, attr_cmp, e);
 	e->sorted = sorted;
 	e->heads = ARENA_ARRAY(arena, struct av, e->elem_count);
 }
@@ -277,7 +291,7 @@ find_heads(const struct expr *e, struct av item)
 	struct av_iter it = av_iter(item);
 	bool more = av_next(&it);
 
-	for (uint32_t i = 0; i < e->elem_count; i++) {
+	for (uint32_t i = 0; i < e->sorted_count; i++) {
 		struct slice name = e->elems[e->sorted[i]].name;
 		int order = 1;
 

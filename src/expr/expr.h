@@ -76,6 +76,7 @@ bool expr_uses_attr(const struct expr *e, struct slice name);
 /* Has any path (of any kind of expression) that begins with this attribute more than that one element? For "Key
  * attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: x". */
 bool expr_uses_nested(const struct expr *e, struct slice name);
+bool expr_has_nested(const struct expr *e); /* any attribute at all */
 
 /* Projection: the item reduced to the paths, in the arena. */
 struct av expr_project(const struct expr *e, struct av item, struct arena *arena);
@@ -102,6 +103,9 @@ struct key_range {
 enum status expr_key_check(const struct expr *e, struct err *err);
 enum status expr_key_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret,
 			   struct err *err);
+/* Of that, what comes up to and with the partition attributes: a starting key's sort attributes are checked after it.
+ */
+enum status expr_key_range_partition(const struct expr *e, const struct key_schema *schema, struct err *err);
 
 /*
  * Update: the new item from the old one. `old` may be AV_NONE (an upsert: starts from `key`, the map of key

@@ -72,7 +72,8 @@ struct token lex(enum expr_kind kind, struct slice text, size_t at);
 
 /* ---- programs ---- */
 
-#define NODE_PAREN 1 /* the text has parentheses right around it */
+#define NODE_PAREN  1 /* the text has parentheses right around it */
+#define NODE_SORTED 2 /* IN: its values lie side by side and ascend (value_cmp) */
 
 struct node {
 	uint8_t op; /* enum expr_op */
@@ -162,6 +163,7 @@ struct expr {
 	/* conditions made by code with many attributes: `sorted` numbers elems by name, `heads` is scratch for what an
 	 * item has of each, found in one merge (an expression's text is too short to need that) */
 	const uint32_t *sorted;
+	uint32_t sorted_count;
 	struct av *heads;
 	const char *key_failure; /* what expr_key_check() will say; NULL: nothing */
 };
@@ -215,6 +217,8 @@ enum status expr_check_built(const struct expr *e, struct err *err);
 void expr_sort_paths(struct expr *e, struct arena *arena);
 /* Top-level names of e->paths into e->attrs. */
 void expr_collect_attrs(struct expr *e, struct arena *arena);
+/* Any total order of values. */
+int value_cmp(const void *a, const void *b);
 /* Prepare sorted and heads; they are used by expr_test() then. */
 void condition_sort_attrs(struct expr *e, struct arena *arena);
 /* Fill conditions or key_failure from the tree. */

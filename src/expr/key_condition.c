@@ -290,10 +290,12 @@ tie_sort(const struct expr *e, const struct key_schema *schema, struct key_range
 	return s;
 }
 
-enum status
-expr_key_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret, struct err *err)
+/* How many conditions there are, and those on the partition attributes. */
+static enum status
+begin_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret, uint32_t *used,
+	    struct err *err)
 {
-	uint32_t used = 0, attrs = (uint32_t)schema->partition_count + schema->sort_count;
+	uint32_t attrs = (uint32_t)schema->partition_count + schema->sort_count;
 	enum status s = expr_key_check(e, err);
 
 	*ret = (struct key_range){0};
@@ -306,7 +308,24 @@ expr_key_range(const struct expr *e, const struct key_schema *schema, struct key
 			       "The number of query conditions (%u) exceeds the number of key attributes defined in "
 			       "the schema (%u)",
 			       e->condition_count, attrs);
-	s = tie_partition(e, schema, ret, &used, err);
+	return tie_partition(e, schema, ret, used, err);
+}
+
+enum status
+expr_key_range_partition(const struct expr *e, const struct key_schema *schema, struct err *err)
+{
+	struct key_range range;
+	uint32_t used = 0;
+
+	return begin_range(e, schema, &range, &used, err);
+}
+
+enum status
+expr_key_range(const struct expr *e, const struct key_schema *schema, struct key_range *ret, struct err *err)
+{
+	uint32_t used = 0;
+	enum status s = begin_range(e, schema, ret, &used, err);
+
 	if (s == S_OK)
 		s = tie_sort(e, schema, ret, &used, err);
 	if (s == S_OK && used < e->condition_count)

@@ -97,6 +97,15 @@ expr_uses_attr(const struct expr *e, struct slice name)
 }
 
 bool
+expr_has_nested(const struct expr *e)
+{
+	for (uint32_t i = 0; i < e->node_count; i++)
+		if (e->nodes[i].op == EXPR_PATH && e->nodes[i].count > 1)
+			return true;
+	return false;
+}
+
+bool
 expr_uses_nested(const struct expr *e, struct slice name)
 {
 	return any_path(e, name, 2);

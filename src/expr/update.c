@@ -456,56 +456,6 @@ write_container(struct buf *out, struct av old, const struct span *all)
 		av_close_list(out, mark, write_list(out, old, all));
 }
 
-/* ---- what UPDATED_NEW shows ---- */
-
-static uint32_t write_touched(struct buf *out, const struct span *all);
-
-/* False when nothing is there after the update; out is then as it was. */
-static bool
-write_touched_value(struct buf *out, const struct span *g)
-{
-	struct span below = {g->changes, g->count, g->depth + 1};
-	size_t before = out->len, mark;
-	bool is_map;
-	uint32_t count;
-
-	if (ends_here(g)) {
-		if (av_exists(g->changes[0].value))
-			av_put_value(out, g->changes[0].value);
-		return av_exists(g->changes[0].value);
-	}
-	is_map = elem_of(&below)->name.data != NULL;
-	mark = av_open(out, is_map ? TAG_M : TAG_L);
-	count = write_touched(out, &below);
-	if (is_map)
-		av_close_map_sorted(out, mark, count);
-	else
-		av_close_list(out, mark, count);
-	if (count == 0)
-		out->len = before;
-	return count > 0;
-}
-
-static uint32_t
-write_touched(struct buf *out, const struct span *all)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < all->count;) {
-		struct span g = next_group(all, i);
-		size_t before = out->len;
-
-		if (elem_of(&g)->name.data != NULL)
-			av_put_name(out, elem_of(&g)->name);
-		if (write_touched_value(out, &g))
-			count++;
-		else
-			out->len = before;
-		i += g.count;
-	}
-	return count;
-}
-
 /* ---- */
 
 static bool
@@ -559,8 +509,9 @@ expr_update(const struct expr *e, struct av key, struct av old, struct arena *ar
 	ret->new_item = keep(out, arena);
 	paths_project(out, old, e->paths, e->path_count);
 	ret->updated_old = keep(out, arena);
-	mark = av_open(out, TAG_M);
-	av_close_map_sorted(out, mark, write_touched(out, &all));
+	/* what the paths lead to now: behind an index beyond a list's end that may be another action's value, or none
+	 */
+	paths_project(out, ret->new_item, e->paths, e->path_count);
 	ret->updated_new = keep(out, arena);
 	scratch_give(out);
 	return S_OK;
