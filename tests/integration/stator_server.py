@@ -37,7 +37,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.log_file,
             stdin=subprocess.DEVNULL,
-            env=clean_environment(env),
+            env=clean_environment({"TMPDIR": str(self.folder), **(env or {})}),  # what a kill leaves goes with the test
             preexec_fn=preexec,
         )
         self.ready = {}
