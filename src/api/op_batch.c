@@ -112,6 +112,7 @@ struct get_part {
 	const struct keys_in *in;
 	const struct expr *projection;
 	uint32_t done; /* keys read; the rest is unprocessed */
+	enum status throttled;
 	struct table_units units;
 };
 
@@ -223,6 +224,12 @@ check_get_keys(const struct batch_get_in *in, const struct batch_table *tables, 
 	return s;
 }
 
+static bool
+is_throttled(enum status s)
+{
+	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
+}
+
 /* Reads one table's keys and writes its list of items, until the answer is full. */
 static enum status
 get_part(struct op_call *call, struct batch_table *table, struct get_part *part, uint64_t *bytes, struct table_io *io,
@@ -230,6 +237,7 @@ get_part(struct op_call *call, struct batch_table *table, struct get_part *part,
 {
 	const struct in_item *keys = part->in->keys.items;
 	bool consistent = part->in->consistent == IN_TRUE;
+	struct table_charge cost = {.table = table->table};
 	const char *between = "";
 
 	json_put_string(call->out, table->requested);
@@ -249,7 +257,13 @@ get_part(struct op_call *call, struct batch_table *table, struct get_part *part,
 		*bytes += size;
 		if (!io->may_block && *bytes > INLINE_BYTES_MAX)
 			return S_WOULD_BLOCK;
-		part->units.half_read += capacity_half_reads(size, consistent);
+		cost.half_units = capacity_half_reads(size, consistent);
+		s = table_charge_reads(&cost, 1, NULL, err);
+		if (is_throttled(s)) {
+			part->throttled = s;
+			break;
+		}
+		part->units.half_read += (uint32_t)cost.half_units;
 		if (!av_exists(item))
 			continue;
 		buf_put(call->out, between, strlen(between));
@@ -344,8 +358,8 @@ op_batch_get(struct op_call *call, const void *input, struct err *err)
 	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
 	struct batch_table *tables;
 	struct get_part *parts;
-	uint64_t bytes = 0;
-	enum status s;
+	uint64_t bytes = 0, done = 0;
+	enum status throttled = S_OK, s;
 
 	if (in->items.total == 0)
 		return err_set(err, S_VALIDATION, MSG_BATCH_EMPTY, "BatchGetItem");
@@ -358,12 +372,18 @@ op_batch_get(struct op_call *call, const void *input, struct err *err)
 		s = find_get_tables(call, in, tables, err);
 	if (s == S_OK)
 		s = check_get_keys(in, tables, err);
+	if (s == S_OK && table_db_throttles(call->db) && !call->may_block)
+		s = S_WOULD_BLOCK; /* what has been charged for must not be read again */
 	buf_put_lit(call->out, "{\"Responses\":{");
 	for (uint32_t t = 0; t < in->items.count && s == S_OK; t++) {
 		if (t > 0)
 			buf_put_byte(call->out, ',');
 		s = get_part(call, &tables[t], &parts[t], &bytes, &io, err);
+		done += parts[t].done;
+		throttled = parts[t].throttled != S_OK ? parts[t].throttled : throttled;
 	}
+	if (s == S_OK && done == 0 && throttled != S_OK)
+		s = throttled; /* nothing at all went through: the exception instead; err has its words */
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		finish_gets(call, in, tables, parts);
@@ -546,10 +566,10 @@ put_collections(struct op_call *call, const struct batch_write_in *in, const str
 			buf_put_lit(call->out, ":[");
 			for (uint32_t i = 0; i < count; i++) {
 				const struct table_write *w = &writes[n + i];
-				bool told = false;
+				bool told = w->status != S_OK;
 
 				for (uint32_t j = 0; j < i; j++)
-					told |= same_collection(w, &writes[n + j]);
+					told |= writes[n + j].status == S_OK && same_collection(w, &writes[n + j]);
 				if (told)
 					continue;
 				buf_put(call->out, between, strlen(between));
@@ -561,6 +581,75 @@ put_collections(struct op_call *call, const struct batch_write_in *in, const str
 		n += count;
 	}
 	buf_put_byte(call->out, '}');
+}
+
+/* With throttling on: those that are refused are left to the client and the others tried again, unless it is all. */
+static enum status
+commit_allowed(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
+{
+	struct table_write allowed[BATCH_WRITES_MAX];
+	size_t places[BATCH_WRITES_MAX], left = count;
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		places[i] = i;
+		allowed[i] = writes[i];
+	}
+	while (left > 0) {
+		size_t kept = 0;
+
+		s = table_commit(allowed, left, io, err);
+		for (size_t i = 0; i < left; i++) {
+			writes[places[i]] = allowed[i];
+			if (is_throttled(s) && is_throttled(allowed[i].status)) {
+				writes[places[i]].unit_count = 0; /* they were not consumed */
+				continue;
+			}
+			places[kept] = places[i];
+			allowed[kept++] = allowed[i];
+		}
+		if (!is_throttled(s))
+			return s;
+		left = kept;
+	}
+	return s;
+}
+
+static void
+put_unprocessed_writes(struct op_call *call, const struct batch_write_in *in, const struct batch_table *tables,
+		       const struct table_write *writes)
+{
+	struct buf *out = call->out;
+	const char *between_tables = "";
+	size_t n = 0;
+
+	buf_put_lit(out, "{\"UnprocessedItems\":{");
+	for (uint32_t t = 0; t < in->items.count; t++) {
+		const char *between = "";
+
+		for (uint32_t i = 0; i < requests_of(in, t); i++, n++) {
+			const struct table_write *w = &writes[n];
+
+			if (w->status == S_OK)
+				continue;
+			if (between[0] == '\0') {
+				buf_put(out, between_tables, strlen(between_tables));
+				json_put_string(out, tables[t].requested);
+				buf_put_lit(out, ":[");
+				between_tables = ",";
+			} else {
+				buf_put_byte(out, ',');
+			}
+			between = ",";
+			buf_printf(out, "{\"%s\":{\"%s\":", w->kind == WRITE_PUT ? "PutRequest" : "DeleteRequest",
+				   w->kind == WRITE_PUT ? "Item" : "Key");
+			item_write_json(out, w->kind == WRITE_PUT ? w->item : w->key);
+			buf_put_lit(out, "}}");
+		}
+		if (between[0] != '\0')
+			buf_put_byte(out, ']');
+	}
+	buf_put_byte(out, '}');
 }
 
 enum status
@@ -583,10 +672,12 @@ op_batch_write(struct op_call *call, const void *input, struct err *err)
 	s = find_tables(call, &in->items, tables, err);
 	if (s == S_OK)
 		s = list_writes(in, tables, writes, &count, err);
-	if (s == S_OK)
+	if (s == S_OK && !table_db_throttles(call->db))
 		s = table_commit(writes, count, &io, err);
+	else if (s == S_OK)
+		s = call->may_block ? commit_allowed(writes, count, &io, err) : S_WOULD_BLOCK;
 	if (s == S_OK) {
-		buf_put_lit(call->out, "{\"UnprocessedItems\":{}");
+		put_unprocessed_writes(call, in, tables, writes);
 		if (in->return_collection.value == 1)
 			put_collections(call, in, tables, writes, &io);
 		if (detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES)

@@ -344,6 +344,15 @@ get_reply(struct op_call *call, const struct get_in *in, struct av item, const s
 	buf_put_byte(out, '}');
 }
 
+static enum status
+charge(const struct get_in *in, struct table *table, struct av item, struct err *err)
+{
+	struct table_charge of = {
+	    table, NULL, capacity_half_reads(av_exists(item) ? item_size(item) : 0, in->consistent == IN_TRUE)};
+
+	return table_charge_reads(&of, 1, NULL, err);
+}
+
 enum status
 op_get_item(struct op_call *call, const void *input, struct err *err)
 {
@@ -363,6 +372,8 @@ op_get_item(struct op_call *call, const void *input, struct err *err)
 		s = request_check_scalars(table, projection, err);
 	if (s == S_OK)
 		s = table_get(table, in->key.value, &io, &item, err);
+	if (s == S_OK && table_db_throttles(call->db))
+		s = charge(in, table, item, err);
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		get_reply(call, in, item, projection);

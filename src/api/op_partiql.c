@@ -240,7 +240,7 @@ run_select(struct op_call *call, struct statement *st, struct err *err)
 	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
 	struct buf *out = call->out;
 	struct selected page;
-	enum status s = statement_select(call, st, &io, &page, err);
+	enum status s;
 
 	call->wait_seq = io.wait_seq;
 	if (s != S_OK)
@@ -255,6 +255,9 @@ run_select(struct op_call *call, struct statement *st, struct err *err)
 			item_write_json(out, page.last_key);
 		}
 	}
+	if (table_db_throttles(call->db) && !call->may_block)
+		return S_WOULD_BLOCK; /* what has been charged for must not be read again */
+	s = statement_select(call, st, &io, &page, err);
 	put_capacity(call, st, page.units, page.units[1].half_read > 0 ? 2 : 1, false);
 	buf_put_byte(out, '}');
 	return S_OK;

@@ -140,12 +140,19 @@ check(struct op_call *call, struct batch *b, struct err *err)
 		if (b->members[i].status != S_OK)
 			continue;
 		s = prepare(call, &b->members[i], err);
+	struct table_charge cost = {.table = m->st.table};
 		keep_failure(call, &b->members[i], s, err);
 	}
 	return check_duplicates(b, err);
 }
 
 /* ---- running ---- */
+	cost.half_units = m->half_read;
+	s = table_charge_reads(&cost, 1, NULL, err);
+	if (s != S_OK) {
+		m->half_read = 0;
+		return s;
+	}
 
 static enum status
 run_read(struct op_call *call, struct member_of_batch *m, struct table_io *io, struct err *err)
@@ -191,7 +198,7 @@ run(struct op_call *call, struct batch *b, struct err *err)
 
 	for (uint32_t i = 0; i < b->count; i++)
 		writes += b->members[i].status == S_OK && !is_read(&b->members[i]);
-	if (writes > 1 && !call->may_block)
+	if ((writes > 1 || table_db_throttles(call->db)) && !call->may_block)
 		return S_WOULD_BLOCK;
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct member_of_batch *m = &b->members[i];

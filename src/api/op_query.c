@@ -545,6 +545,15 @@ check_against_table(struct reading *r, struct err *err)
 }
 
 static enum status
+charge(const struct reading *r, const struct table_page *page, struct err *err)
+{
+	const struct table_charge of[] = {{r->table, page->units.index, page->units.half_read},
+					  {r->table, NULL, page->table_units.half_read}};
+
+	return table_charge_reads(of, 2, NULL, err);
+}
+
+static enum status
 read_page(struct reading *r, struct err *err)
 {
 	struct table_io io = {.arena = r->call->arena, .may_block = r->call->may_block};
@@ -552,6 +561,8 @@ read_page(struct reading *r, struct err *err)
 	struct table_page page = {0};
 	enum status s = table_read_page(&read, &io, &page, err);
 
+	if (s == S_OK)
+		s = charge(r, &page, err);
 	r->call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		write_reply(r, &page);

@@ -501,6 +501,12 @@ cancel_for_writes(struct op_call *call, const struct transaction *t, struct err 
 			reasons[i] = (struct cancel_reason){.code = "ValidationError", .message = w->message};
 			continue;
 		}
+static const char *
+throttled_code(enum status s)
+{
+	return s == S_THROTTLING ? "ThrottlingError" : "ProvisionedThroughputExceeded";
+}
+
 		reasons[i] = (struct cancel_reason){.code = "ConditionalCheckFailed",
 						    .message = slice_str(MSG_CONDITION_FAILED)};
 		if (t->actions[i]->return_on_failure.value == 1)
@@ -518,6 +524,10 @@ put_capacity(struct op_call *call, const struct transaction *t, const struct tab
 	for (size_t i = 0; i < t->count; i++) {
 		const struct table_write *w = &t->writes[i];
 		struct consumed *c = bill_table(&bill, w->table, t->actions[i]->table_name);
+		if (w->status == S_THROUGHPUT_EXCEEDED || w->status == S_THROTTLING) {
+			reasons[i] = (struct cancel_reason){.code = throttled_code(w->status), .message = w->message};
+			continue;
+		}
 
 		if (repeated) /* what the first time wrote was read again, so to say */
 			bill_units(c, &(struct table_units){.half_read = 2u * token->read_steps[i]});
@@ -615,7 +625,7 @@ commit(struct op_call *call, struct transaction *t, struct err *err)
 	if (s == S_OK)
 		write_reply(call, t, given, &io);
 	call->wait_seq = io.wait_seq;
-	if (s == S_COND_FAILED || s == S_VALIDATION)
+	if (s == S_COND_FAILED || s == S_VALIDATION || s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING)
 		return cancel_for_writes(call, t, err);
 	return s;
 }
@@ -796,6 +806,30 @@ op_transact_get(struct op_call *call, const void *input, struct err *err)
 	}
 	for (size_t i = 0; i < t->count && s == S_OK; i++) {
 		s = request_table(call, t->in[i]->table_name, &t->tables[i], err);
+/* Reads of a transaction cost twice, and are done together or not at all. */
+static enum status
+charge_gets(struct op_call *call, const struct transact_get *t, struct err *err)
+{
+	struct table_charge *costs = ARENA_ARRAY(call->arena, struct table_charge, t->count);
+	struct cancel_reason *reasons;
+	size_t which;
+	enum status s;
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct av item = t->gets[i].item;
+		uint64_t bytes = av_exists(item) ? item_size(item) : 0;
+
+		costs[i] = (struct table_charge){t->tables[i], NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
+	}
+	s = table_charge_reads(costs, t->count, &which, err);
+	if (s == S_OK)
+		return S_OK;
+	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, t->count);
+	reasons[which].code = throttled_code(s);
+	reasons[which].message = arena_dup(call->arena, slice_str(err->message));
+	return transact_cancel(call, reasons, t->count, err);
+}
+
 		t->gets[i].table = t->tables[i];
 	}
 	if (s == S_OK)
@@ -810,3 +844,5 @@ op_transact_get(struct op_call *call, const void *input, struct err *err)
 	release(t->tables, t->count);
 	return s;
 }
+	if (s == S_OK && table_db_throttles(call->db))
+		s = charge_gets(call, t, err);

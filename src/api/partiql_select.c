@@ -199,14 +199,19 @@ static enum status
 read_item(struct select *x, const struct partiql_read *read, struct selected *ret, uint32_t *ret_scanned,
 	  struct err *err)
 {
+	struct table_charge cost = {.table = x->st->table};
 	struct av item;
 	enum status s = key_check(x->schema, read->key, err);
 
 	if (s == S_OK)
 		s = table_get(x->st->table, read->key, x->io, &item, err);
+	if (s == S_OK) {
+		cost.half_units = capacity_half_reads(av_exists(item) ? item_size(item) : 0, x->consistent);
+		s = table_charge_reads(&cost, 1, NULL, err);
+	}
 	if (s != S_OK)
 		return s;
-	ret->units[0].half_read += capacity_half_reads(av_exists(item) ? item_size(item) : 0, x->consistent);
+	ret->units[0].half_read += (uint32_t)cost.half_units;
 	*ret_scanned = av_exists(item);
 	if (!av_exists(item) || (read->filter != NULL && !expr_test(read->filter, item)))
 		return S_OK;
@@ -238,7 +243,11 @@ read_range(struct select *x, const struct partiql_read *range, struct av start_k
 	};
 	struct table_page page = {0};
 	enum status s = table_read_page(&read, x->io, &page, err);
+	const struct table_charge cost[] = {{x->st->table, x->index, page.units.half_read},
+					    {x->st->table, NULL, page.table_units.half_read}};
 
+	if (s == S_OK)
+		s = table_charge_reads(cost, 2, NULL, err);
 	if (s != S_OK)
 		return s;
 	ret->units[0].half_read += page.units.half_read;

@@ -74,6 +74,20 @@ outward(enum status s)
 	}
 }
 
+/* The model spells the member differently in the two exceptions. */
+static void
+put_throttling_reasons(struct buf *out, const struct err *err)
+{
+	struct slice reason, resource;
+
+	if (!table_refusal(err, &reason, &resource))
+		return;
+	buf_printf(out, ",\"%s\":[{\"reason\":\"%.*s\",\"resource\":",
+		   err->status == S_THROTTLING ? "throttlingReasons" : "ThrottlingReasons", SLICE_ARG(reason));
+	json_put_string(out, resource);
+	buf_put_lit(out, "}]");
+}
+
 void
 op_fail(struct op_call *call, const struct err *err)
 {
@@ -101,6 +115,8 @@ op_fail(struct op_call *call, const struct err *err)
 			buf_put_lit(out, ",\"message\":");
 		json_put_string(out, slice_str(message));
 	}
+	if (s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING)
+		put_throttling_reasons(out, err);
 	if (s == S_COND_FAILED && av_exists(call->fail_item)) {
 		buf_put_lit(out, ",\"Item\":");
 		item_write_json(out, call->fail_item);

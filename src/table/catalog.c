@@ -370,6 +370,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	db->partitions = options->partitions < 1                ? 4
 			 : options->partitions > PARTITIONS_MAX ? PARTITIONS_MAX
 								: (uint32_t)options->partitions;
+	db->throttling = options->throttling;
 	pthread_mutex_init(&db->control, NULL);
 	pthread_mutex_init(&db->list_lock, NULL);
 	pthread_mutex_init(&db->jobs_lock, NULL);

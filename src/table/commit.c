@@ -5,6 +5,7 @@
  * No disk read happens under a lock: reads there are from the cache only. When one would block, the locks are dropped,
  * the rows are read where blocking is allowed (which brings them into the cache), and all is decided afresh.
  */
+#include "base/clock.h"
 #include "model/key.h"
 #include "table/recent.h"
 #include "table/transact.h"
@@ -45,6 +46,7 @@ struct commit {
 	struct scratch *scratch;
 	struct table_write *writes;
 	size_t count;
+	bool transaction;
 	struct table_token *token; /* NULL: none */
 	struct place *places;      /* one a write */
 	struct locked *locked;     /* ascending by (table number, partition) */
@@ -517,6 +519,73 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	return first;
 }
 
+/* ---- paying for it ---- */
+
+static enum status
+look(const struct commit *c, size_t i, int64_t now_ns, struct err *err)
+{
+	const struct table_write *w = &c->writes[i];
+	enum status s = S_OK;
+
+	for (size_t n = 0; n < w->unit_count && s == S_OK; n++)
+		s = throttle_look(c->places[i].locked->version, w->units[n].index, true, now_ns, err);
+	return s;
+}
+
+static void
+pay(const struct commit *c, size_t i, bool back, int64_t now_ns)
+{
+	const struct table_write *w = &c->writes[i];
+
+	for (size_t n = 0; n < w->unit_count; n++) {
+		int64_t half_units = w->units[n].half_write;
+
+		if (c->transaction && w->units[n].index == NULL)
+			half_units *= 2;
+		throttle_charge(c->places[i].locked->version, w->units[n].index, true, back ? -half_units : half_units,
+				now_ns);
+	}
+}
+
+/*
+ * What was decided is paid for, a failed condition too; or refused as a whole. One after the other, so that those that
+ * are not refused are what there is capacity for and a batch can do without the others; a transaction goes through when
+ * there is something left for each.
+ */
+static enum status
+charge(struct commit *c, enum status decided, struct err *err)
+{
+	enum status first = S_OK;
+	int64_t now_ns = clock_mono_ns();
+	struct err own;
+
+	if (c->token != NULL && c->token->repeated)
+		return decided;
+	for (size_t i = 0; i < c->count; i++) {
+		struct table_write *w = &c->writes[i];
+		struct err *told = first == S_OK && err != NULL ? err : &own;
+		enum status s = look(c, i, now_ns, told);
+
+		if (s == S_OK && !c->transaction)
+			pay(c, i, false, now_ns);
+		if (s == S_OK)
+			continue;
+		w->status = s;
+		w->message = arena_dup(c->io->arena, slice_str(told->message));
+		if (first == S_OK)
+			first = s;
+	}
+	for (size_t i = 0; i < c->count; i++) {
+		enum status s = c->writes[i].status;
+
+		if (first == S_OK && c->transaction)
+			pay(c, i, false, now_ns);
+		else if (first != S_OK && !c->transaction && s != S_THROUGHPUT_EXCEEDED && s != S_THROTTLING)
+			pay(c, i, true, now_ns);
+	}
+	return first != S_OK ? first : decided;
+}
+
 /* ---- doing it ---- */
 
 /* See recent.h. A slot may be in the list twice: its oldest value is then the first one's. */
@@ -632,6 +701,8 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 {
 	enum status s = decide_all(c, flags, err);
 
+	if (c->db->throttling && (s == S_OK || s == S_COND_FAILED))
+		s = charge(c, s, err);
 	if (s == S_OK && (c->any_change || (c->token != NULL && !c->token->repeated)))
 		return apply(c, err);
 	if (s != S_WOULD_BLOCK)
@@ -640,9 +711,10 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 }
 
 enum status
-commit_writes(struct table_write *writes, size_t count, struct table_token *token, struct table_io *io, struct err *err)
+commit_writes(struct table_write *writes, size_t count, bool transaction, struct table_token *token,
+	      struct table_io *io, struct err *err)
 {
-	struct commit c = {.io = io, .writes = writes, .count = count, .token = token};
+	struct commit c = {.io = io, .writes = writes, .count = count, .transaction = transaction, .token = token};
 	enum status s;
 
 	if (count == 0)
@@ -672,5 +744,5 @@ commit_writes(struct table_write *writes, size_t count, struct table_token *toke
 enum status
 table_commit(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
 {
-	return commit_writes(writes, count, NULL, io, err);
+	return commit_writes(writes, count, false, NULL, io, err);
 }

@@ -94,6 +94,7 @@ core_new(struct table_db *db, struct slice name, const struct record *record)
 	}
 	pthread_mutexattr_destroy(&attributes);
 	pthread_mutex_init(&core->policy_lock, NULL);
+	throttle_init(&core->throttle);
 	return core;
 }
 
@@ -110,6 +111,7 @@ index_core_for(const struct table *before, uint32_t number, bool global, uint32_
 	x = table_alloc(sizeof *x);
 	atomic_init(&x->refs, 1);
 	x->number = number;
+	throttle_init(&x->throttle);
 	x->counts = table_alloc(partitions * sizeof *x->counts);
 	if (global)
 		x->recent = table_alloc(partitions * (size_t)RECENT_INDEX_SLOTS * sizeof *x->recent);

@@ -128,6 +128,7 @@ struct table_db_options {
 	int         control_delay_ms;     /* how long CREATING, UPDATING, DELETING last at least */
 	int         partitions;           /* of a new table */
 	uint64_t    item_cache_bytes;     /* bound of the cache of items by key; 0: none */
+	bool        throttling;           /* capacity is enforced */
 };
 /* Reads the catalog and resumes what a crash cut short (half-deleted tables, half-built indexes). Borrows the engine. */
 enum status table_db_open(struct engine *e, const struct table_db_options *options, struct table_db **ret, struct err *err);
@@ -271,6 +272,23 @@ enum status table_read_page(const struct table_read *read, struct table_io *io, 
 /* Capacity rules. bytes as by item_size(). */
 uint32_t capacity_half_reads(uint64_t bytes, bool consistent);   /* 4 KB steps; at least one step */
 uint32_t capacity_half_writes(uint64_t bytes);                   /* 1 KB steps; at least one */
+
+/*
+ * Throttling, when it is switched on (table_db_options). Writes are charged by table_commit(), which fails with
+ * S_THROUGHPUT_EXCEEDED or S_THROTTLING (the same per write) and then has applied nothing. What reads cost their caller
+ * knows: it charges after it has read and drops the answer when it fails. A call that charges and may then have to be
+ * run again where blocking is allowed should be there from the start: table_db_throttles().
+ */
+bool table_db_throttles(const struct table_db *db);
+struct table_charge {
+	struct table             *table;
+	const struct table_index *index; /* NULL: the table itself */
+	uint64_t                  half_units;
+};
+/* All or none; all of one database. *ret_which (may be NULL): the first that was refused. */
+enum status table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err);
+/* ThrottlingReasons of the last refusal on this thread, when err is it; valid until the next one. */
+bool table_refusal(const struct err *err, struct slice *ret_reason, struct slice *ret_resource);
 
 /* Item collection size estimate of one partition key over table and local indexes, bytes. */
 uint64_t table_collection_bytes(struct table *t, struct av key, struct table_io *io);

@@ -89,12 +89,20 @@ struct partition {
 	_Atomic uint64_t *recent; /* RECENT_SLOTS */
 };
 
+/* throttle.c: when the bucket would have been empty, monotonic ns */
+typedef _Atomic int64_t throttle_bucket;
+struct throttle {
+	throttle_bucket read, write;
+	_Atomic uint64_t refused_reads, refused_writes;
+};
+
 struct index_core {
 	atomic_uint refs;
 	uint32_t number;
 	atomic_bool dropped;
 	struct count *counts;     /* one a partition of the table */
 	_Atomic uint64_t *recent; /* [partition][RECENT_INDEX_SLOTS]; NULL for local indexes: they use the table's */
+	struct throttle throttle; /* global ones */
 };
 
 struct table_core {
@@ -107,6 +115,7 @@ struct table_core {
 	struct table_core *next; /* in its bucket */
 	struct partition *partitions;
 	_Atomic uint64_t *recent; /* of all partitions */
+	struct throttle throttle;
 	struct slice name;
 	int64_t policy_revision; /* the highest so far; guarded by db->control */
 	/* guarded by policy_lock; changes only while db->control is held too */
@@ -165,6 +174,7 @@ struct table_db {
 	char account[16];
 	int64_t control_delay_ns;
 	uint32_t partitions;
+	bool throttling;
 	/* guarded by control */
 	pthread_mutex_t control; /* one control-plane change at a time; held across its sync */
 	uint32_t next_number;
@@ -247,9 +257,21 @@ void jobs_stop(struct table_db *db);
 
 /* ---- commit.c ---- */
 
-/* table_commit() and table_transact_write() */
-enum status commit_writes(struct table_write *writes, size_t count, struct table_token *token, struct table_io *io,
+/* table_commit() and table_transact_write(); a transaction's writes to tables cost twice */
+enum status commit_writes(struct table_write *writes, size_t count, bool transaction, struct table_token *token,
+			  struct table_io *io, struct err *err);
+
+/* ---- throttle.c ---- */
+
+void throttle_init(struct throttle *t);
+bool throttle_has(const throttle_bucket *b, int64_t now_ns);
+/* Negative half units give back what was just taken. */
+void throttle_take(throttle_bucket *b, int64_t half_units, int64_t rate, int64_t now_ns);
+/* Is there anything left? S_THROUGHPUT_EXCEEDED, S_THROTTLING. */
+enum status throttle_look(const struct table *t, const struct table_index *x, bool write, int64_t now_ns,
 			  struct err *err);
+void throttle_charge(const struct table *t, const struct table_index *x, bool write, int64_t half_units,
+		     int64_t now_ns);
 
 /* ---- transact.c: tokens of transactions ---- */
 

@@ -236,7 +236,7 @@ enum status
 table_transact_write(struct table_write *writes, size_t count, struct table_token *token, struct table_io *io,
 		     struct err *err)
 {
-	return commit_writes(writes, count, token, io, err);
+	return commit_writes(writes, count, true, token, io, err);
 }
 
 /* ---- reading ---- */

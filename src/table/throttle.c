@@ -1,0 +1,156 @@
+/*
+ * Throttling, when it is switched on: each table and each global index has a bucket of read units and one of write
+ * units. A bucket fills at the provisioned rate, or at the on-demand maximum, and holds what 300 seconds of it give; a
+ * request goes through when there is anything in all the buckets it needs and may take more than there is, because what
+ * it costs is known only when it has been done. The debt is paid before the next one goes through, so over time no more
+ * than the rate is spent.
+ *
+ * A bucket is one number: the moment (monotonic ns) at which it would have been empty. What it holds is the time since
+ * then, at whatever the rate is now. A new one has one second in it: there is no unused capacity of a time before.
+ */
+#include "base/clock.h"
+#include "table/table_int.h"
+
+#include <stdio.h>
+
+#define BURST_NS (300 * 1000000000LL)
+#define START_NS 1000000000LL
+#define HALF_NS  500000000LL /* that half a unit takes at one unit a second */
+
+#define MSG_TABLE                                                                                                      \
+	"The level of configured provisioned throughput for the table was exceeded. Consider increasing your "         \
+	"provisioning level with the UpdateTable API."
+#define MSG_INDEX                                                                                                      \
+	"The level of configured provisioned throughput for one or more global secondary indexes of the table was "    \
+	"exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes "    \
+	"with the UpdateTable API"
+#define MSG_MAXIMUM "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
+
+/* What refused the last request of this thread; err has room for words only. */
+static _Thread_local struct {
+	const char *message;
+	char reason[64];
+	char resource[ERR_MESSAGE_MAX];
+} refused;
+
+void
+throttle_init(struct throttle *t)
+{
+	int64_t empty = clock_mono_ns() - START_NS;
+
+	atomic_init(&t->read, empty);
+	atomic_init(&t->write, empty);
+}
+
+bool
+throttle_has(const throttle_bucket *b, int64_t now_ns)
+{
+	return atomic_load_explicit(b, memory_order_relaxed) < now_ns;
+}
+
+void
+throttle_take(throttle_bucket *b, int64_t half_units, int64_t rate, int64_t now_ns)
+{
+	int64_t before = atomic_load_explicit(b, memory_order_relaxed), after;
+
+	do { /* at most 2^33 half units: no overflow */
+		after = before > now_ns - BURST_NS ? before : now_ns - BURST_NS;
+		after += half_units * HALF_NS / rate;
+	} while (!atomic_compare_exchange_weak_explicit(b, &before, after, memory_order_relaxed, memory_order_relaxed));
+}
+
+/* The bucket that pays; NULL: none, there is no limit. Local indexes live on what the table has. */
+static throttle_bucket *
+bucket_of(const struct table *t, const struct table_index *x, bool write, int64_t *ret_rate)
+{
+	bool own = x != NULL && x->spec->global;
+	const struct table_throughput *units = own ? &x->spec->throughput : &t->record.spec.throughput;
+	struct throttle *throttle = own ? &x->core->throttle : &t->core->throttle;
+
+	if (t->record.spec.billing == BILLING_PROVISIONED)
+		*ret_rate = write ? units->write_units : units->read_units;
+	else
+		*ret_rate = write ? units->max_write_units : units->max_read_units;
+	if (*ret_rate <= 0)
+		return NULL;
+	return write ? &throttle->write : &throttle->read;
+}
+
+static enum status
+refuse(const struct table *t, const struct table_index *x, bool write, struct err *err)
+{
+	bool own = x != NULL && x->spec->global;
+	bool provisioned = t->record.spec.billing == BILLING_PROVISIONED;
+	struct throttle *throttle = own ? &x->core->throttle : &t->core->throttle;
+
+	atomic_fetch_add_explicit(write ? &throttle->refused_writes : &throttle->refused_reads, 1,
+				  memory_order_relaxed);
+	refused.message = !provisioned ? MSG_MAXIMUM : own ? MSG_INDEX : MSG_TABLE;
+	snprintf(refused.reason, sizeof refused.reason, "%s%s%s", own ? "Index" : "Table", write ? "Write" : "Read",
+		 provisioned ? "ProvisionedThroughputExceeded" : "MaxOnDemandThroughputExceeded");
+	snprintf(refused.resource, sizeof refused.resource, "arn:aws:dynamodb:%s:%s:table/%.*s%s%.*s",
+		 t->core->db->region, t->core->db->account, SLICE_ARG(t->core->name), own ? "/index/" : "",
+		 own ? (int)x->spec->name.len : 0, own ? x->spec->name.data : "");
+	return err_set(err, provisioned ? S_THROUGHPUT_EXCEEDED : S_THROTTLING, "%s", refused.message);
+}
+
+enum status
+throttle_look(const struct table *t, const struct table_index *x, bool write, int64_t now_ns, struct err *err)
+{
+	int64_t rate;
+	const throttle_bucket *b = bucket_of(t, x, write, &rate);
+
+	return b == NULL || throttle_has(b, now_ns) ? S_OK : refuse(t, x, write, err);
+}
+
+void
+throttle_charge(const struct table *t, const struct table_index *x, bool write, int64_t half_units, int64_t now_ns)
+{
+	int64_t rate;
+	throttle_bucket *b = bucket_of(t, x, write, &rate);
+
+	if (b != NULL && half_units != 0)
+		throttle_take(b, half_units, rate, now_ns);
+}
+
+/* ---- for those who know what a read costs ---- */
+
+bool
+table_db_throttles(const struct table_db *db)
+{
+	return db->throttling;
+}
+
+enum status
+table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err)
+{
+	int64_t now_ns;
+
+	if (count == 0 || !charges[0].table->core->db->throttling)
+		return S_OK;
+	now_ns = clock_mono_ns();
+	for (size_t i = 0; i < count; i++) {
+		enum status s = charges[i].half_units == 0
+				    ? S_OK
+				    : throttle_look(charges[i].table, charges[i].index, false, now_ns, err);
+
+		if (s == S_OK)
+			continue;
+		if (ret_which != NULL)
+			*ret_which = i;
+		return s;
+	}
+	for (size_t i = 0; i < count; i++)
+		throttle_charge(charges[i].table, charges[i].index, false, (int64_t)charges[i].half_units, now_ns);
+	return S_OK;
+}
+
+bool
+table_refusal(const struct err *err, struct slice *ret_reason, struct slice *ret_resource)
+{
+	if (refused.message == NULL || strcmp(err->message, refused.message) != 0)
+		return false;
+	*ret_reason = slice_str(refused.reason);
+	*ret_resource = slice_str(refused.resource);
+	return true;
+}
