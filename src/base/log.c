@@ -21,13 +21,16 @@
 #define WINDOW_NS     1000000000
 
 /* A place in the code, known by its format: lines of one place count together whatever they print. */
+#define SAMPLE_BYTES 160
+
 struct place {
 	const char *format; /* NULL: free */
 	const char *room;
 	enum log_level level;
-	int64_t window_ns; /* when its second began */
-	unsigned written;  /* in this second */
-	uint64_t held;     /* lines not written and not yet told */
+	int64_t window_ns;       /* when its second began */
+	unsigned written;        /* in this second */
+	uint64_t held;           /* lines not written and not yet told */
+	char last[SAMPLE_BYTES]; /* the last written one, to say what the held ones are like */
 };
 
 static _Atomic enum log_level least_level = LOG_INFO;
@@ -181,7 +184,7 @@ place_tell(struct place *p)
 {
 	char message[MESSAGE_BYTES];
 
-	snprintf(message, sizeof message, "%llu more of: %s", (unsigned long long)p->held, p->format);
+	snprintf(message, sizeof message, "%llu more like: %s", (unsigned long long)p->held, p->last);
 	p->held = 0;
 	line_write(p->level, p->room, message);
 }
@@ -262,7 +265,7 @@ place_find(const char *format, int64_t now_ns)
 
 /* May this line be written, or has its place said enough in this second? */
 static bool
-place_admits(enum log_level level, const char *room, const char *format)
+place_admits(enum log_level level, const char *room, const char *format, const char *message)
 {
 	int64_t now_ns = clock_mono_ns();
 	bool admitted = true;
@@ -282,6 +285,8 @@ place_admits(enum log_level level, const char *room, const char *format)
 		admitted = p->written < BURST_MAX;
 		if (admitted) {
 			p->written++;
+			if (p->written == BURST_MAX)
+				snprintf(p->last, sizeof p->last, "%.*s", (int)sizeof p->last - 1, message);
 		} else {
 			p->held++;
 			teller_start();
@@ -299,10 +304,9 @@ log_write(enum log_level level, const char *room, const char *format, ...)
 
 	if (level < atomic_load_explicit(&least_level, memory_order_relaxed))
 		return;
-	if (!place_admits(level, room, format))
-		return;
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	line_write(level, room, message);
+	if (place_admits(level, room, format, message))
+		line_write(level, room, message);
 }

@@ -314,3 +314,22 @@ def test_bench_raw(server):
 def test_bench_tells_what_failed(server, start_server):
     out = run("bench", "--endpoint", "http://127.0.0.1:1", "--seconds", 1)
     assert out.returncode == 1 and "cannot connect" in out.stderr
+
+
+def test_metrics_of_several_regions_are_one_exposition(start_server):
+    server = start_server("--region", "us-east-1", "--region", "eu-central-1")
+    families, current = set(), None
+    samples = set()
+    for line in server.get("/metrics").splitlines():
+        if line.startswith("# TYPE "):
+            name = line.split()[2]
+            assert name not in families, f"{name} comes in two pieces"
+            families.add(name)
+            current = name
+        elif line and not line.startswith("#"):
+            sample = line.rsplit(" ", 1)[0]
+            assert sample not in samples, f"{sample} comes twice"
+            assert sample.startswith(current), f"{sample} stands under {current}"
+            samples.add(sample)
+    for region in ("us-east-1", "eu-central-1"):
+        assert any(s.startswith("stator_engine_") and f'region="{region}"' in s for s in samples)
