@@ -43,7 +43,7 @@ const struct op ops[] = {
     REFUSED("DisableKinesisStreamingDestination", S_VALIDATION, NULL),
     REFUSED("EnableKinesisStreamingDestination", S_VALIDATION, NULL),
     DONE("ExecuteStatement", 0, shape_execute_statement, op_execute_statement),
-    REFUSED("ExecuteTransaction", S_VALIDATION, NULL),
+    DONE("ExecuteTransaction", 0, shape_execute_transaction, op_execute_transaction),
     REFUSED("ExportTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("GetItem", 0, shape_get_item, op_get_item),
     REFUSED("GetResourcePolicy", S_POLICY_NOT_FOUND, "Resource policy not found: there are none"),

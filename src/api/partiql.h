@@ -53,6 +53,8 @@ enum status statement_translate(struct op_call *call, struct statement *st, stru
 enum status statement_prepare(struct op_call *call, struct statement *st, struct err *err);
 /* The item of an INSERT, the key and condition of UPDATE, DELETE and EXISTS. */
 enum status statement_write(struct op_call *call, const struct statement *st, struct table_write *ret, struct err *err);
+/* Do two items, or their keys, have the same key? */
+bool statement_same_item(const struct key_schema *schema, struct av a, struct av b);
 /* What the failure of its commit is called here. */
 enum status statement_failed(const struct statement *st, enum status s, struct err *err);
 /* The item for RETURNING; AV_NONE: nothing. */

@@ -21,4 +21,16 @@ enum status transact_cancel(struct op_call *call, const struct cancel_reason *re
  */
 void transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_t count);
 
+/* Must this failed check refuse the request rather than cancel the transaction? So it is for empty values of keys. */
+bool transact_refuses(struct slice message);
+
+/* What a transaction consumed, by table in the order of their first actions. */
+struct transact_bill;
+struct transact_bill *transact_bill_new(struct arena *arena, size_t actions);
+/* Twice on the table, but not on its indexes. requested: how the client calls the table. */
+void transact_bill_add(struct transact_bill *bill, struct table *table, struct slice requested,
+		       const struct table_units *units, size_t count);
+/* "ConsumedCapacity":[...] */
+void transact_bill_put(struct buf *out, const struct transact_bill *bill, bool write, int detail);
+
 #endif
