@@ -172,19 +172,6 @@ statement_write(struct op_call *call, const struct statement *st, struct table_w
 	return st->s.kind == PARTIQL_INSERT ? write_item(call, st, ret, err) : write_by_key(call, st, ret, err);
 }
 
-bool
-statement_same_item(const struct key_schema *schema, struct av a, struct av b)
-{
-	for (unsigned i = 0; i < (unsigned)schema->partition_count + schema->sort_count; i++) {
-		struct slice name = i < schema->partition_count ? schema->partition[i].name
-								: schema->sort[i - schema->partition_count].name;
-
-		if (!av_equal(av_get(a, name), av_get(b, name)))
-			return false;
-	}
-	return true;
-}
-
 enum status
 statement_failed(const struct statement *st, enum status s, struct err *err)
 {
@@ -255,6 +242,9 @@ run_select(struct op_call *call, struct statement *st, struct err *err)
 	struct selected page;
 	enum status s;
 
+	if (table_db_throttles(call->db) && !call->may_block)
+		return S_WOULD_BLOCK; /* what has been charged for must not be read again */
+	s = statement_select(call, st, &io, &page, err);
 	call->wait_seq = io.wait_seq;
 	if (s != S_OK)
 		return s;
@@ -268,9 +258,6 @@ run_select(struct op_call *call, struct statement *st, struct err *err)
 			item_write_json(out, page.last_key);
 		}
 	}
-	if (table_db_throttles(call->db) && !call->may_block)
-		return S_WOULD_BLOCK; /* what has been charged for must not be read again */
-	s = statement_select(call, st, &io, &page, err);
 	put_capacity(call, st, page.units, page.units[1].half_read > 0 ? 2 : 1, false);
 	buf_put_byte(out, '}');
 	return S_OK;

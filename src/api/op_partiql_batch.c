@@ -97,8 +97,18 @@ prepare(struct op_call *call, struct member_of_batch *m, struct err *err)
 static bool
 same_item(const struct member_of_batch *a, const struct member_of_batch *b)
 {
-	return slice_eq(a->st.s.table, b->st.s.table) &&
-	       statement_same_item(table_schema(a->st.table), key_of(a), key_of(b));
+	const struct key_schema *schema = table_schema(a->st.table);
+
+	if (!slice_eq(a->st.s.table, b->st.s.table))
+		return false;
+	for (unsigned i = 0; i < (unsigned)schema->partition_count + schema->sort_count; i++) {
+		struct slice name = i < schema->partition_count ? schema->partition[i].name
+								: schema->sort[i - schema->partition_count].name;
+
+		if (!av_equal(av_get(key_of(a), name), av_get(key_of(b), name)))
+			return false;
+	}
+	return true;
 }
 
 static enum status
@@ -130,29 +140,29 @@ check(struct op_call *call, struct batch *b, struct err *err)
 		if (b->members[i].status != S_OK)
 			continue;
 		s = prepare(call, &b->members[i], err);
-	struct table_charge cost = {.table = m->st.table};
 		keep_failure(call, &b->members[i], s, err);
 	}
 	return check_duplicates(b, err);
 }
 
 /* ---- running ---- */
-	cost.half_units = m->half_read;
-	s = table_charge_reads(&cost, 1, NULL, err);
-	if (s != S_OK) {
-		m->half_read = 0;
-		return s;
-	}
 
 static enum status
 run_read(struct op_call *call, struct member_of_batch *m, struct table_io *io, struct err *err)
 {
+	struct table_charge cost = {.table = m->st.table};
 	struct av item;
 	enum status s = table_get(m->st.table, m->write.key, io, &item, err);
 
 	if (s != S_OK)
 		return s;
 	m->half_read = capacity_half_reads(av_exists(item) ? item_size(item) : 0, m->st.in->consistent == IN_TRUE);
+	cost.half_units = m->half_read;
+	s = table_charge_reads(&cost, 1, NULL, err);
+	if (s != S_OK) {
+		m->half_read = 0;
+		return s;
+	}
 	if (!av_exists(item))
 		return S_OK;
 	if (m->st.s.projection != NULL)

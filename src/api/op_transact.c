@@ -118,8 +118,8 @@ transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_
 
 /* An empty value of a key refuses the request; the service tells such things in its newer sentences, all that cancel in
  * older ones. */
-bool
-transact_refuses(struct slice message)
+static bool
+refuses(struct slice message)
 {
 	return slice_starts(message, SLICE("One or more parameter values are not valid."));
 }
@@ -131,7 +131,7 @@ cancel_for(struct op_call *call, size_t which, size_t count, enum status s, stru
 	struct cancel_reason *reasons;
 	struct slice message = slice_str(err->message);
 
-	if (s != S_VALIDATION || transact_refuses(message))
+	if (s != S_VALIDATION || refuses(message))
 		return s;
 	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
 	reasons[which].code = "ValidationError";
@@ -201,22 +201,14 @@ struct consumed {
 	size_t count;
 };
 
-struct transact_bill {
+/* Tables in the order of their first actions. */
+struct bill {
+	struct consumed *tables; /* at most one an action */
 	size_t count;
-	struct consumed tables[]; /* at most one an action */
 };
 
-struct transact_bill *
-transact_bill_new(struct arena *arena, size_t actions)
-{
-	struct transact_bill *bill = arena_alloc(arena, sizeof *bill + actions * sizeof bill->tables[0]);
-
-	bill->count = 0;
-	return bill;
-}
-
 static struct consumed *
-consumed_of(struct transact_bill *bill, struct table *table, struct slice requested)
+bill_table(struct bill *bill, struct table *table, struct slice requested)
 {
 	struct consumed *c;
 
@@ -228,8 +220,9 @@ consumed_of(struct transact_bill *bill, struct table *table, struct slice reques
 	return c;
 }
 
+/* A transaction costs twice on the table, but not on its indexes. */
 static void
-add_units(struct consumed *c, const struct table_units *units)
+bill_units(struct consumed *c, const struct table_units *units)
 {
 	uint32_t factor = units->index == NULL ? 2 : 1;
 	size_t at = 0;
@@ -244,18 +237,8 @@ add_units(struct consumed *c, const struct table_units *units)
 	c->units[at].half_write += factor * units->half_write;
 }
 
-void
-transact_bill_add(struct transact_bill *bill, struct table *table, struct slice requested,
-		  const struct table_units *units, size_t count)
-{
-	struct consumed *c = consumed_of(bill, table, requested);
-
-	for (size_t i = 0; i < count; i++)
-		add_units(c, &units[i]);
-}
-
-void
-transact_bill_put(struct buf *out, const struct transact_bill *bill, bool write, int detail)
+static void
+put_bill(struct buf *out, const struct bill *bill, bool write, int detail)
 {
 	buf_put_lit(out, "\"ConsumedCapacity\":[");
 	for (size_t i = 0; i < bill->count; i++) {
@@ -501,6 +484,12 @@ hash_request(struct op_call *call, const struct transaction *t, uint8_t ret[SHA2
 
 /* ---- doing it ---- */
 
+static const char *
+throttled_code(enum status s)
+{
+	return s == S_THROTTLING ? "ThrottlingError" : "ProvisionedThroughputExceeded";
+}
+
 /* The conditions and what the writes would have made of the items: why it was cancelled. */
 static enum status
 cancel_for_writes(struct op_call *call, const struct transaction *t, struct err *err)
@@ -512,18 +501,16 @@ cancel_for_writes(struct op_call *call, const struct transaction *t, struct err 
 
 		if (w->status == S_OK)
 			continue;
-		if (w->status == S_VALIDATION && transact_refuses(w->message))
+		if (w->status == S_VALIDATION && refuses(w->message))
 			return err_set(err, S_VALIDATION, "%.*s", SLICE_ARG(w->message));
 		if (w->status == S_VALIDATION) {
 			reasons[i] = (struct cancel_reason){.code = "ValidationError", .message = w->message};
 			continue;
 		}
-static const char *
-throttled_code(enum status s)
-{
-	return s == S_THROTTLING ? "ThrottlingError" : "ProvisionedThroughputExceeded";
-}
-
+		if (w->status == S_THROUGHPUT_EXCEEDED || w->status == S_THROTTLING) {
+			reasons[i] = (struct cancel_reason){.code = throttled_code(w->status), .message = w->message};
+			continue;
+		}
 		reasons[i] = (struct cancel_reason){.code = "ConditionalCheckFailed",
 						    .message = slice_str(MSG_CONDITION_FAILED)};
 		if (t->actions[i]->return_on_failure.value == 1)
@@ -535,18 +522,19 @@ throttled_code(enum status s)
 static void
 put_capacity(struct op_call *call, const struct transaction *t, const struct table_token *token)
 {
-	struct transact_bill *bill = transact_bill_new(call->arena, t->count);
+	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
 	bool repeated = token != NULL && token->repeated;
 
 	for (size_t i = 0; i < t->count; i++) {
 		const struct table_write *w = &t->writes[i];
-		struct table_units again = {.half_read = repeated ? 2u * token->read_steps[i] : 0};
+		struct consumed *c = bill_table(&bill, w->table, t->actions[i]->table_name);
 
-		/* repeated: what the first time wrote was read again, so to say */
-		transact_bill_add(bill, w->table, t->actions[i]->table_name, repeated ? &again : w->units,
-				  repeated ? 1 : w->unit_count);
+		if (repeated) /* what the first time wrote was read again, so to say */
+			bill_units(c, &(struct table_units){.half_read = 2u * token->read_steps[i]});
+		for (size_t n = 0; !repeated && n < w->unit_count; n++)
+			bill_units(c, &w->units[n]);
 	}
-	transact_bill_put(call->out, bill, !repeated, t->in->return_capacity.value);
+	put_bill(call->out, &bill, !repeated, t->in->return_capacity.value);
 }
 
 static bool
@@ -760,16 +748,17 @@ check_bytes(const struct transact_get *t, struct err *err)
 static void
 put_read_capacity(struct op_call *call, const struct transact_get *t, int detail)
 {
-	struct transact_bill *bill = transact_bill_new(call->arena, t->count);
+	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
 
 	for (size_t i = 0; i < t->count; i++) {
 		struct av item = t->gets[i].item;
+		struct consumed *c = bill_table(&bill, t->tables[i], t->in[i]->table_name);
 		struct table_units units = {.half_read =
 						capacity_half_reads(av_exists(item) ? item_size(item) : 0, true)};
 
-		transact_bill_add(bill, t->tables[i], t->in[i]->table_name, &units, 1);
+		bill_units(c, &units);
 	}
-	transact_bill_put(call->out, bill, false, detail);
+	put_bill(call->out, &bill, false, detail);
 	buf_put_byte(call->out, ',');
 }
 
@@ -802,21 +791,6 @@ get_reply(struct op_call *call, const struct transact_get *t, int detail)
 	buf_put_lit(out, "]}");
 }
 
-enum status
-op_transact_get(struct op_call *call, const void *input, struct err *err)
-{
-	const struct transact_get_in *in = input;
-	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
-	struct transact_get *t = ARENA_NEW(call->arena, struct transact_get);
-	enum status s = S_OK;
-
-	t->count = in->items.count;
-	for (size_t i = 0; i < t->count && s == S_OK; i++) {
-		t->in[i] = ((struct get_item_in *const *)in->items.items)[i]->get;
-		s = check_get(call, t, i, err);
-	}
-	for (size_t i = 0; i < t->count && s == S_OK; i++) {
-		s = request_table(call, t->in[i]->table_name, &t->tables[i], err);
 /* Reads of a transaction cost twice, and are done together or not at all. */
 static enum status
 charge_gets(struct op_call *call, const struct transact_get *t, struct err *err)
@@ -841,6 +815,21 @@ charge_gets(struct op_call *call, const struct transact_get *t, struct err *err)
 	return transact_cancel(call, reasons, t->count, err);
 }
 
+enum status
+op_transact_get(struct op_call *call, const void *input, struct err *err)
+{
+	const struct transact_get_in *in = input;
+	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
+	struct transact_get *t = ARENA_NEW(call->arena, struct transact_get);
+	enum status s = S_OK;
+
+	t->count = in->items.count;
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		t->in[i] = ((struct get_item_in *const *)in->items.items)[i]->get;
+		s = check_get(call, t, i, err);
+	}
+	for (size_t i = 0; i < t->count && s == S_OK; i++) {
+		s = request_table(call, t->in[i]->table_name, &t->tables[i], err);
 		t->gets[i].table = t->tables[i];
 	}
 	if (s == S_OK)
@@ -849,11 +838,11 @@ charge_gets(struct op_call *call, const struct transact_get *t, struct err *err)
 		s = table_transact_get(t->gets, t->count, &io, err);
 	if (s == S_OK)
 		s = check_bytes(t, err);
+	if (s == S_OK && table_db_throttles(call->db))
+		s = charge_gets(call, t, err);
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		get_reply(call, t, in->return_capacity.value);
 	release(t->tables, t->count);
 	return s;
 }
-	if (s == S_OK && table_db_throttles(call->db))
-		s = charge_gets(call, t, err);

@@ -63,13 +63,13 @@ static const struct cli_option serve_options[] = {
 	{G_ACCESS, "account", CLI_TEXT, FIELD(account), "ID", "000000000000", 0, 0, NULL,
 	 "The 12 digits of an account in ARNs."},
 
-	{G_BEHAVE, "throttling", CLI_FLAG, FIELD(throttling), NULL, NULL, 0, 0, NULL,
-	 "Enforce provisioned capacity and on-demand maxima: a token bucket for reads and one for writes of each table and "
-	 "global index, with a burst of 300 seconds. Off, capacity is counted and never refused."},
 	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "100", 0, HOUR_MS, NULL,
 	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING."},
 	{G_BEHAVE, "partitions", CLI_NUMBER, FIELD(partitions), "N", "4", 1, 256, NULL,
 	 "Partitions of a new table: writes to different partitions do not wait for each other."},
+	{G_BEHAVE, "throttling", CLI_FLAG, FIELD(throttling), NULL, NULL, 0, 0, NULL,
+	 "Enforce provisioned capacity and on-demand maxima: a token bucket for reads and one for writes of each table and "
+	 "global index, with a burst of 300 seconds. Off, capacity is counted and never refused."},
 
 	{G_SIZE, "threads", CLI_NUMBER, FIELD(threads), "N", "0", 0, 256, NULL,
 	 "Network threads; each runs its requests to the end. 0: one for each core."},
