@@ -67,6 +67,7 @@
 #define MSG_TABLE_NAMED_NOT_FOUND "Table not found: %.*s"
 #define MSG_BAD_ARN               "Invalid TableArn: Invalid ResourceArn provided as input %.*s"
 #define MSG_FOREIGN_ARN           "User: arn:aws:iam::%.*s:root is not authorized to perform: dynamodb:%s on resource: %.*s"
+#define MSG_NOT_AUTHORIZED        "User: %.*s is not authorized to perform: dynamodb:%s on resource: %.*s "
 #define MSG_INTERNAL              "Internal server error"
 #define MSG_THROTTLED             "Rate of requests exceeds the allowed throughput."
 #define MSG_REFUSED               "%s is not offered by this version of Stator"
@@ -205,6 +206,25 @@
 #define MSG_ONE_INDEX_CHANGE                                                                                           \
 	"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
 #define MSG_STREAM_TYPE MSG_INVALID "StreamViewType should not be specified when StreamEnabled is false"
+
+/* ---- resource policies ---- */
+#define MSG_POLICY_NO_ARN        MSG_INVALID "ARNs must start with 'arn:': %.*s"
+#define MSG_POLICY_BAD_ARN       MSG_INVALID "Invalid resource Arn: %.*s"
+#define MSG_POLICY_OTHER_ARN     MSG_INVALID "Provided Arn is not a DynamoDB resource arn: %.*s"
+#define MSG_POLICY_OTHER_ACCOUNT "This action is only supported by accounts that match the resource owner\u2019s account."
+#define MSG_POLICY_INDEX_ARN                                                                                           \
+	MSG_INVALID "Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %.*s"
+#define MSG_POLICY_NO_STREAM "Requested resource not found: Stream: %.*s not found for Table: %.*s"
+#define MSG_POLICY_SIZE      MSG_INVALID "Maximum policy size of %d bytes exceeded"
+#define MSG_POLICY_DOCUMENT  MSG_INVALID "Invalid policy document: %s"
+#define MSG_POLICY_PRINCIPAL MSG_INVALID "Invalid principal in policy document."
+#define MSG_POLICY_UNBOUNDED                                                                                           \
+	"Resource-based policy grants unbounded access in one or more elements. Please revise the policy to ensure "   \
+	"least-privilege form of access"
+#define MSG_POLICY_LOCK_OUT                                                                                            \
+	"The new resource policy will not allow you to update the resource policy in the future."
+#define MSG_NO_POLICY       "Resource-based policy not found for the provided ResourceArn: %.*s"
+#define MSG_TABLE_NOT_FOUND "Requested resource not found: Table: %.*s not found"
 
 /* ---- tags ---- */
 #define MSG_NO_ARN        "Invalid TableArn"

@@ -17,6 +17,7 @@
 
 struct op_context; /* what all calls share: databases by region, I/O pool, options, figures */
 struct op;
+struct auth_caller;
 struct cancel_reason;
 
 struct op_call {
@@ -27,7 +28,9 @@ struct op_call {
 	struct slice target; /* "DynamoDB_20120810.PutItem" */
 	struct slice body;
 	struct slice region; /* of the credential scope; empty: the first region served */
-	struct slice access_key;
+	const struct auth_caller *caller; /* whose signature was verified; NULL: nobody is asked, everything is allowed */
+	struct slice peer;                /* address and port of the client, for conditions of policies; may be empty */
+	bool secure;                      /* it came through TLS */
 	struct slice host; /* of the Host header, for DescribeEndpoints; may be empty */
 	struct buf *out;   /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
@@ -40,6 +43,7 @@ struct op_call {
 	struct table_db *db;
 	int64_t started_ns;
 	bool may_block;
+	bool allowed; /* auth_check() has let it pass */
 	uint64_t wait_seq;
 	size_t out_start;    /* where this call's reply begins in out */
 	struct av fail_item; /* the old item of a failed condition, when the caller asked for it */

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "api/auth.h"
 #include "api/legacy.h"
 #include "api/message.h"
 #include "api/op.h"
@@ -64,6 +65,21 @@ enum status request_table_name(struct op_call *call, struct slice name_or_arn, s
 /* And the table itself, counted. */
 enum status request_table(struct op_call *call, struct slice name_or_arn, struct table **ret, struct err *err);
 
+/* ---- auth.c: may the caller do this? ---- */
+enum status auth_check_slow(struct op_call *call, const void *in, struct err *err);
+/* For every operation, after its request was read and before it runs. S_ACCESS_DENIED. */
+static inline enum status
+auth_check(struct op_call *call, const void *in, struct err *err)
+{
+	if (call->caller == NULL || call->allowed)
+		return S_OK;
+	if (call->caller->administrator && !table_db_has_policies(call->db))
+		return S_OK;
+	return auth_check_slow(call, in, err);
+}
+/* Would this policy, put on the table, deny the caller to put another one? */
+bool auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice table_name);
+
 /* ---- reply.c ---- */
 #define CAPACITY_INDEXES 1 /* values of ReturnConsumedCapacity */
 #define CAPACITY_TOTAL   2
@@ -119,6 +135,14 @@ enum status op_untag(struct op_call *call, const void *in, struct err *err);
 enum status op_list_tags(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_limits(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_endpoints(struct op_call *call, const void *in, struct err *err);
+/* ---- op_policy.c ---- */
+extern const struct shape shape_put_policy, shape_get_policy, shape_delete_policy;
+enum status op_put_policy(struct op_call *call, const void *in, struct err *err);
+enum status op_get_policy(struct op_call *call, const void *in, struct err *err);
+enum status op_delete_policy(struct op_call *call, const void *in, struct err *err);
+/* A table's policy, checked and in the form in which it is kept (table_spec.policy). */
+enum status request_policy(struct slice text, struct arena *arena, struct slice *ret_document, unsigned *ret_flags,
+			   struct err *err);
 /* ---- truthful answers about what this version has none of (refuse.c) ---- */
 enum status op_refuse(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_ttl(struct op_call *call, const void *in, struct err *err);

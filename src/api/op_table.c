@@ -134,7 +134,7 @@ static const struct field create_fields[] = {
     CREATE(deletion_protection, "DeletionProtectionEnabled", SHAPE_BOOL, 0),
     CREATE(warm, "WarmThroughput", SHAPE_STRUCT, 0, .shape = &shape_warm),
     CREATE(on_demand, "OnDemandThroughput", SHAPE_STRUCT, 0, .shape = &shape_on_demand),
-    CREATE(policy, "ResourcePolicy", SHAPE_ANY, 0),
+    CREATE(policy, "ResourcePolicy", SHAPE_STRING, 0),
     CREATE(source_arn, "GlobalTableSourceArn", SHAPE_ANY, 0),
     CREATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
     CREATE(vector_indexes, "VectorIndexes", SHAPE_ANY, 0),
@@ -159,7 +159,6 @@ refuse_members(const struct create_in *in, struct err *err)
 	const struct member members[] = {
 	    {"StreamSpecification", in->stream != NULL && in->stream->enabled == IN_TRUE},
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
-	    {"ResourcePolicy", in->policy.data != NULL},
 	    {"GlobalTableSourceArn", in->source_arn.data != NULL},
 	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
 	    {"VectorIndexes", in->vector_indexes.data != NULL},
@@ -228,6 +227,8 @@ create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a
 					  err);
 	if (s == S_OK)
 		s = table_read_tags(&in->tags, a, &spec->tags, &spec->tag_count, err);
+	if (s == S_OK && in->policy.data != NULL)
+		s = request_policy(in->policy, a, &spec->policy, &spec->policy_flags, err);
 	return s == S_OK ? refuse_members(in, err) : s;
 }
 

@@ -246,6 +246,8 @@ run_once(struct op_call *call)
 			s = shape_check(op->shape, in, err);
 	}
 	if (s == S_OK)
+		s = auth_check(call, in, err);
+	if (s == S_OK)
 		s = op->run(call, in, err);
 	if (s == S_OK) {
 		call->status = S_OK;
@@ -321,6 +323,7 @@ op_start(struct op_call *call)
 	call->op = op_find(call->target);
 	call->db = db_of(call);
 	call->may_block = false;
+	call->allowed = false;
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
 	call->next = NULL;

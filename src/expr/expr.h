@@ -78,6 +78,9 @@ bool expr_uses_attr(const struct expr *e, struct slice name);
 bool expr_uses_nested(const struct expr *e, struct slice name);
 bool expr_has_nested(const struct expr *e); /* any attribute at all */
 
+/* The top-level attributes of all its paths, in no order, as often as they are used. */
+struct slice *expr_attrs(const struct expr *e, struct arena *arena, size_t *ret_count);
+
 /* Projection: the item reduced to the paths, in the arena. */
 struct av expr_project(const struct expr *e, struct av item, struct arena *arena);
 /* Top-level attribute names of a projection, for index planning; count in *ret_count. */

@@ -1,5 +1,7 @@
 #include "front/http.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,9 +22,30 @@ struct address {
 	char text[96];
 };
 
+/*
+ * Keys in use. Requests point into them until they are answered, so a loop counts those that it has in progress: without
+ * a line of memory that cores share, for only its own thread writes it. Who lets go last, of the loops that have these
+ * keys as their current ones or in requests, frees them.
+ */
+struct ring {
+	struct auth_keys *keys;
+	atomic_int holders; /* loops, and the front while they are the newest */
+	struct {
+		_Alignas(64) int requests; /* in progress */
+	} loops[];
+};
+
+/* What a loop's thread alone touches. */
+struct loop_state {
+	_Alignas(64) struct ring *ring; /* current on this loop; NULL before its first request */
+};
+
 struct front_http {
 	struct front_http_options options;
-	struct front_credential *credentials; /* sorted by access key */
+	_Atomic(struct ring *) newest; /* changed under the lock */
+	pthread_mutex_t lock;
+	struct loop_state *loops;
+	int loop_count;
 	struct http_server *server;
 	struct address addresses[ADDRESSES_MAX];
 	int address_count;
@@ -103,38 +126,83 @@ reply_not_found(struct http_exchange *x)
 
 /* --- who asks --- */
 
-static int
-credential_order(const void *a, const void *b)
+static struct ring *
+ring_new(struct auth_keys *keys, int loop_count)
 {
-	return slice_cmp(((const struct front_credential *)a)->access_key,
-			 ((const struct front_credential *)b)->access_key);
+	size_t bytes = sizeof(struct ring) + (size_t)loop_count * sizeof((struct ring *)0)->loops[0];
+	struct ring *ring = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+
+	if (ring == NULL)
+		abort();
+	memset(ring, 0, bytes);
+	ring->keys = keys;
+	atomic_init(&ring->holders, 1);
+	return ring;
 }
 
-static const struct front_credential *
-find_credential(const struct front_http *f, struct slice access_key)
+static void
+ring_release(struct ring *ring)
 {
-	struct front_credential key = {.access_key = access_key};
-
-	if (f->options.credential_count == 0)
-		return NULL;
-	return bsearch(&key, f->credentials, f->options.credential_count, sizeof *f->credentials, credential_order);
+	if (ring == NULL || atomic_fetch_sub(&ring->holders, 1) != 1)
+		return;
+	auth_keys_free(ring->keys);
+	free(ring);
 }
 
+/* The newest keys, for one request on this loop. */
+static struct ring *
+ring_take(struct front_http *f, int loop)
+{
+	struct ring *old = f->loops[loop].ring;
+
+	if (old != atomic_load_explicit(&f->newest, memory_order_acquire)) {
+		pthread_mutex_lock(&f->lock); /* or what was just read could be freed */
+		f->loops[loop].ring = atomic_load(&f->newest);
+		atomic_fetch_add(&f->loops[loop].ring->holders, 1);
+		pthread_mutex_unlock(&f->lock);
+		if (old != NULL && old->loops[loop].requests == 0)
+			ring_release(old);
+	}
+	f->loops[loop].ring->loops[loop].requests++;
+	return f->loops[loop].ring;
+}
+
+static void
+ring_give(struct front_http *f, int loop, struct ring *ring)
+{
+	if (--ring->loops[loop].requests == 0 && ring != f->loops[loop].ring)
+		ring_release(ring);
+}
+
+static bool
+serves_region(const struct front_http *f, struct slice region)
+{
+	for (size_t i = 0; i < f->options.db_count; i++)
+		if (slice_eq(slice_str(table_db_region(f->options.dbs[i])), region))
+			return true;
+	return false;
+}
+
+/* keys NULL: the form is all that is looked at. */
 static enum status
-authenticate(const struct front_http *f, const struct http_exchange *x, struct sigv4_auth *ret, struct err *err)
+authenticate(const struct front_http *f, const struct http_exchange *x, const struct auth_keys *keys,
+	     struct sigv4_auth *ret, const struct auth_caller **ret_caller, struct err *err)
 {
-	const struct front_credential *credential;
 	enum status s = sigv4_parse(x, ret, err);
 
-	if (s != S_OK || !f->options.verify)
+	*ret_caller = NULL;
+	if (s != S_OK || keys == NULL)
 		return s;
 	if (!slice_eq(ret->service, SLICE("dynamodb")))
 		return err_set(err, S_INVALID_SIGNATURE,
 			       "Credential should be scoped to correct service: 'dynamodb'. ");
-	credential = find_credential(f, ret->access_key);
-	if (credential == NULL || ret->session_token.len > 0) /* there are no temporary credentials here */
+	if (!serves_region(f, ret->region))
+		return err_set(err, S_INVALID_SIGNATURE,
+			       "Credential should be scoped to a valid region, not '%.*s'. ", SLICE_ARG(ret->region));
+	*ret_caller = auth_keys_find(keys, ret->access_key);
+	if (*ret_caller == NULL || !auth_token_matches(*ret_caller, ret->session_token))
 		return err_set(err, S_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
-	return sigv4_verify(x, ret, credential->secret, clock_wall_s(), err);
+	return sigv4_verify(x, ret, (*ret_caller)->secret, clock_wall_s(), err);
 }
 
 /* --- operations --- */
@@ -152,11 +220,22 @@ content_type(const struct http_exchange *x)
 	return type;
 }
 
+/* A call and where it came from. */
+struct request {
+	struct op_call call;
+	struct front_http *front;
+	struct http_exchange *exchange;
+	struct ring *ring; /* NULL: signatures are not verified */
+};
+
 static void
 reply_call(struct op_call *call)
 {
-	struct http_exchange *x = call->owner;
+	struct request *request = call->owner;
+	struct http_exchange *x = request->exchange;
 
+	if (request->ring != NULL)
+		ring_give(request->front, loop_index(x->loop), request->ring);
 	reply(x, call->http_status, slice_eq(content_type(x), SLICE(TYPE_JSON10)) ? TYPE_JSON10 : TYPE_JSON,
 	      SLICE_NONE);
 }
@@ -183,10 +262,14 @@ find_earlier_mistake(struct http_exchange *x, struct err *err)
 static void
 run_operation(struct front_http *f, struct http_exchange *x)
 {
-	struct op_call *call = arena_alloc(x->arena, sizeof *call);
+	struct request *request = arena_alloc(x->arena, sizeof *request);
+	struct op_call *call = &request->call;
 	struct sigv4_auth auth;
 
 	memset(call, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
+	request->front = f;
+	request->exchange = x;
+	request->ring = f->options.keys != NULL ? ring_take(f, loop_index(x->loop)) : NULL;
 	call->context = f->options.ops;
 	call->loop = x->loop;
 	call->arena = x->arena;
@@ -195,8 +278,11 @@ run_operation(struct front_http *f, struct http_exchange *x)
 	call->host = http_header_get(x, SLICE("host"));
 	call->out = x->out;
 	call->done = reply_call;
-	call->owner = x;
-	if (authenticate(f, x, &auth, &call->err) != S_OK) {
+	call->owner = request;
+	call->peer = slice_str(x->peer);
+	call->secure = f->options.tls_cert != NULL;
+	if (authenticate(f, x, request->ring != NULL ? request->ring->keys : NULL, &auth, &call->caller, &call->err) !=
+	    S_OK) {
 		struct err err = {.status = call->err.status};
 
 		memcpy(err.message, call->err.message, sizeof err.message);
@@ -206,7 +292,6 @@ run_operation(struct front_http *f, struct http_exchange *x)
 		return;
 	}
 	call->region = auth.region;
-	call->access_key = auth.access_key;
 	op_start(call);
 }
 
@@ -301,29 +386,6 @@ handle(struct http_exchange *x, void *context)
 
 /* --- start and stop --- */
 
-static struct front_credential *
-copy_credentials(const struct front_credential *from, size_t count)
-{
-	struct front_credential *copies = calloc(count + 1, sizeof *copies);
-
-	for (size_t i = 0; i < count && copies != NULL; i++) {
-		const struct slice in[] = {from[i].access_key, from[i].secret};
-		struct slice *out[] = {&copies[i].access_key, &copies[i].secret};
-
-		for (int j = 0; j < 2; j++) {
-			char *text = malloc(in[j].len + 1);
-
-			if (text == NULL)
-				abort();
-			memcpy(text, in[j].data, in[j].len);
-			*out[j] = slice_of(text, in[j].len);
-		}
-	}
-	if (copies != NULL)
-		qsort(copies, count, sizeof *copies, credential_order);
-	return copies;
-}
-
 enum status
 front_http_new(const struct front_http_options *options, struct loop **loops, int loop_count, struct front_http **ret,
 	       struct err *err)
@@ -341,13 +403,16 @@ front_http_new(const struct front_http_options *options, struct loop **loops, in
 
 	*ret = NULL;
 	if (f == NULL)
-		return err_set(err, S_IO, "out of memory");
+		abort();
 	f->options = *options;
-	f->credentials = copy_credentials(options->credentials, options->credential_count);
-	if (f->credentials == NULL) {
-		front_http_free(f);
-		return err_set(err, S_IO, "out of memory");
-	}
+	pthread_mutex_init(&f->lock, NULL);
+	f->loop_count = loop_count;
+	f->loops = aligned_alloc(64, (size_t)loop_count * sizeof *f->loops);
+	if (f->loops == NULL)
+		abort();
+	memset(f->loops, 0, (size_t)loop_count * sizeof *f->loops);
+	if (options->keys != NULL)
+		f->newest = ring_new(options->keys, loop_count);
 	/* the trailing blank is the service's */
 	snprintf(f->healthy, sizeof f->healthy, "healthy: dynamodb.%s.amazonaws.com ",
 		 options->db_count > 0 ? table_db_region(options->dbs[0]) : "local");
@@ -371,6 +436,17 @@ enum status
 front_http_reload_tls(struct front_http *f, struct err *err)
 {
 	return http_server_reload_tls(f->server, err);
+}
+
+void
+front_http_set_keys(struct front_http *f, struct auth_keys *keys)
+{
+	struct ring *old;
+
+	pthread_mutex_lock(&f->lock);
+	old = atomic_exchange(&f->newest, ring_new(keys, f->loop_count));
+	pthread_mutex_unlock(&f->lock);
+	ring_release(old);
 }
 
 void
@@ -403,10 +479,10 @@ front_http_free(struct front_http *f)
 	if (f == NULL)
 		return;
 	http_server_free(f->server);
-	for (size_t i = 0; f->credentials != NULL && i < f->options.credential_count; i++) {
-		free((char *)f->credentials[i].access_key.data);
-		free((char *)f->credentials[i].secret.data);
-	}
-	free(f->credentials);
+	for (int i = 0; i < f->loop_count; i++)
+		ring_release(f->loops[i].ring);
+	ring_release(f->newest);
+	pthread_mutex_destroy(&f->lock);
+	free(f->loops);
 	free(f);
 }

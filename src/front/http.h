@@ -8,17 +8,14 @@
  *     OPTIONS *      the preflight of browsers
  *
  * Everything else is answered as the service answers it. Signatures are checked in their form always, and against the
- * credentials when `verify` is set. The region a request works on is that of its credential scope.
+ * keys when there are some. The region a request works on is that of its credential scope.
  */
 #ifndef STATOR_FRONT_HTTP_H
 #define STATOR_FRONT_HTTP_H
 
+#include "api/auth.h"
 #include "api/op.h"
 #include "io/http.h"
-
-struct front_credential {
-	struct slice access_key, secret;
-};
 
 struct front_http_options {
 	struct op_context             *ops;
@@ -27,9 +24,7 @@ struct front_http_options {
 	const char                    *listen; /* "127.0.0.1:8000"; see io/http.h */
 	const char                    *tls_cert, *tls_key;
 	struct http_limits             limits;
-	bool                           verify;      /* false: any well-formed signature will do */
-	const struct front_credential *credentials; /* copied; used with verify */
-	size_t                         credential_count;
+	struct auth_keys              *keys; /* taken, also after a failure; NULL: any well-formed signature will do */
 };
 
 struct front_http;
@@ -40,6 +35,8 @@ enum status front_http_new(const struct front_http_options *options, struct loop
 const char *front_http_address(const struct front_http *f);
 /* Read certificate and key again; connections go on with what they have. Any thread. */
 enum status front_http_reload_tls(struct front_http *f, struct err *err);
+/* Other keys from now on; requests in progress keep theirs. Only for a front that was made with some. Any thread. */
+void front_http_set_keys(struct front_http *f, struct auth_keys *keys);
 /* Another front's address for /health: {"http":"...", "dax":"..."}. Before the loops run; name is borrowed, address copied. */
 void front_http_add_address(struct front_http *f, const char *name, const char *address);
 /* Stop accepting connections and requests; what is in progress is answered. Any thread. */

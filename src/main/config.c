@@ -1,13 +1,8 @@
 #include "main/config.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define CREDENTIALS_BYTES_MAX (1024 * 1024)
+#include "main/credentials.h"
 
 static const char *const auth_choices[] = {[AUTH_ANY] = "any", [AUTH_SIGV4] = "sigv4", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};                  /* as enum log_format */
@@ -56,12 +51,13 @@ static const struct cli_option serve_options[] = {
 	 "sigv4 verifies every signature against --credentials. any accepts every well-formed one, as developers "
 	 "expect on their own machine."},
 	{G_ACCESS, "credentials", CLI_TEXT, FIELD(credentials), "FILE", NULL, 0, 0, NULL,
-	 "For --auth sigv4: one `access-key secret-key` a line, # begins a comment; readable by the owner only."},
+	 "For --auth sigv4: who may come in and what they may do, as JSON with IAM policies or one `access-key "
+	 "secret-key` a line for administrators; readable by the owner only. SIGHUP reads it again. See docs/ACCESS.md."},
 	{G_ACCESS, "region", CLI_LIST, FIELD(regions), "NAME", "us-east-1", 0, 0, NULL,
 	 "A region to serve, each with data of its own; repeatable or separated by commas. A request's signature names "
 	 "its region; the first one is the default."},
-	{G_ACCESS, "account", CLI_TEXT, FIELD(account), "ID", "000000000000", 0, 0, NULL,
-	 "The 12 digits of an account in ARNs."},
+	{G_ACCESS, "account", CLI_TEXT, FIELD(account), "ID", "123456789012", 0, 0, NULL,
+	 "The 12 digits of the account in ARNs. An ARN of another account is answered with AccessDeniedException."},
 
 	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "100", 0, HOUR_MS, NULL,
 	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING."},
@@ -172,98 +168,6 @@ check(struct config *c, struct err *err)
 	return S_OK;
 }
 
-/* ---- the credentials file ---- */
-
-static enum status
-read_file(const char *path, char **ret, size_t *ret_bytes, struct err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum status s = S_OK;
-	struct stat st;
-	char *text = NULL;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		s = err_set(err, S_IO, "--credentials: %s: %s", path, strerror(errno));
-	} else if ((st.st_mode & 077) != 0) {
-		s = err_set(err, S_IO, "--credentials: %s can be read by others (mode %o); chmod 600 it", path,
-			    (unsigned)st.st_mode & 0777);
-	} else if (!S_ISREG(st.st_mode) || st.st_size > CREDENTIALS_BYTES_MAX) {
-		s = err_set(err, S_IO, "--credentials: %s is not a file of at most 1 MB", path);
-	} else {
-		text = calloc(1, (size_t)st.st_size + 1);
-		n = text == NULL ? -1 : read(fd, text, (size_t)st.st_size);
-		if (n != st.st_size)
-			s = err_set(err, S_IO, "--credentials: %s cannot be read", path);
-	}
-	if (fd >= 0)
-		close(fd);
-	if (s != S_OK) {
-		free(text);
-		text = NULL;
-	}
-	*ret = text;
-	*ret_bytes = text != NULL ? (size_t)st.st_size : 0;
-	return s;
-}
-
-/* The next word of a line, or an empty slice. */
-static struct slice
-next_word(char **at)
-{
-	char *start = *at + strspn(*at, " \t\r"), *end = start + strcspn(start, " \t\r\n");
-
-	*at = end;
-	return slice_of(start, (size_t)(end - start));
-}
-
-static enum status
-read_line(struct config *c, char *line, int number, struct err *err)
-{
-	struct slice access_key = next_word(&line), secret = next_word(&line), more = next_word(&line);
-
-	if (access_key.len == 0 || access_key.data[0] == '#')
-		return S_OK;
-	if (secret.len == 0 || more.len > 0)
-		return err_set(err, S_VALIDATION, "--credentials: %s:%d is not `access-key secret-key`", c->credentials,
-			       number);
-	for (size_t i = 0; i < c->key_count; i++)
-		if (slice_eq(c->keys[i].access_key, access_key))
-			return err_set(err, S_VALIDATION,
-				       "--credentials: %s:%d has an access key that an earlier line has",
-				       c->credentials, number);
-	c->keys[c->key_count++] = (struct front_credential){access_key, secret};
-	return S_OK;
-}
-
-static enum status
-read_credentials(struct config *c, struct err *err)
-{
-	enum status s = read_file(c->credentials, &c->key_text, &c->key_text_bytes, err);
-	size_t lines = 1;
-	char *line;
-	int number = 1;
-
-	if (s != S_OK)
-		return s;
-	for (const char *p = c->key_text; *p != '\0'; p++)
-		lines += *p == '\n';
-	c->keys = calloc(lines, sizeof *c->keys);
-	if (c->keys == NULL)
-		return err_set(err, S_INTERNAL, "out of memory");
-	for (line = c->key_text; s == S_OK && line != NULL; number++) {
-		char *end = strchr(line, '\n');
-
-		if (end != NULL)
-			*end++ = '\0';
-		s = read_line(c, line, number, err);
-		line = end;
-	}
-	if (s == S_OK && c->key_count == 0)
-		s = err_set(err, S_VALIDATION, "--credentials: %s has no credentials in it", c->credentials);
-	return s;
-}
-
 enum cli_result
 config_read(struct config *ret, int argc, char **argv, struct err *err)
 {
@@ -276,18 +180,19 @@ config_read(struct config *ret, int argc, char **argv, struct err *err)
 		return result;
 	if (check(ret, err) != S_OK)
 		return CLI_WRONG;
-	if (ret->auth == AUTH_SIGV4 && read_credentials(ret, err) != S_OK)
-		return CLI_WRONG;
+	if (ret->auth == AUTH_SIGV4) { /* is it all right? The server reads it when it starts, and on each SIGHUP */
+		struct auth_keys *keys;
+
+		if (credentials_read(ret->credentials, ret->account, &keys, err) != S_OK)
+			return CLI_WRONG;
+		auth_keys_free(keys);
+	}
 	return CLI_RUN;
 }
 
 void
 config_done(struct config *c)
 {
-	if (c->key_text != NULL)
-		explicit_bzero(c->key_text, c->key_text_bytes);
-	free(c->key_text);
-	free(c->keys);
 	cli_done(&serve_command, c);
 	memset(c, 0, sizeof *c);
 }

@@ -28,17 +28,11 @@ struct config {
 	bool throttling;
 	int64_t control_plane_delay_ms;
 	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
-
-	/* from the credentials file; owned */
-	struct front_credential *keys;
-	size_t key_count;
-	char *key_text;
-	size_t key_text_bytes;
 };
 
 extern const struct cli_command serve_command;
 
-/* Parse, cross-check and read the credentials file. Pair with config_done, also after a failure. */
+/* Parse, cross-check and look through the credentials file. Pair with config_done, also after a failure. */
 enum cli_result config_read(struct config *ret, int argc, char **argv, struct err *err);
 void config_done(struct config *c);
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "main/credentials.h"
 #include "main/datadir.h"
 
 #define DRAIN_STEP_MS 2
@@ -126,11 +127,14 @@ make_front(struct server *s, struct err *err)
 	    .tls_cert = c->tls_cert,
 	    .tls_key = c->tls_key,
 	    .limits = http_limits_default,
-	    .verify = c->auth == AUTH_SIGV4,
-	    .credentials = c->keys,
-	    .credential_count = c->key_count,
 	};
 
+	if (c->auth == AUTH_SIGV4) {
+		enum status status = credentials_read(c->credentials, c->account, &options.keys, err);
+
+		if (status != S_OK)
+			return status;
+	}
 	options.limits.connections = (int)c->max_connections;
 	options.limits.idle_ms = (int)c->idle_timeout_ms;
 	options.limits.request_ms = (int)c->request_timeout_ms;
@@ -273,6 +277,22 @@ arm_second_signal(void)
 }
 
 static void
+reload_credentials(struct server *s)
+{
+	struct auth_keys *keys;
+	struct err err;
+
+	if (s->config->auth != AUTH_SIGV4)
+		return;
+	if (credentials_read(s->config->credentials, s->config->account, &keys, &err) != S_OK) {
+		log_error("main", "SIGHUP: the old credentials stay in use: %s", err.message);
+		return;
+	}
+	log_info("main", "SIGHUP: %s is in use, with %zu keys", s->config->credentials, auth_keys_count(keys));
+	front_http_set_keys(s->http, keys);
+}
+
+static void
 reload_tls(struct server *s)
 {
 	struct err err;
@@ -335,6 +355,7 @@ wait_for_end(struct server *s, const sigset_t *signals)
 
 		if (signal == SIGHUP) {
 			reload_tls(s);
+			reload_credentials(s);
 		} else if (signal == SIGTERM || signal == SIGINT) {
 			arm_second_signal();
 			log_info("main", "%s: finishing what is in progress", signal == SIGTERM ? "SIGTERM" : "SIGINT");

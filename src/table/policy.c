@@ -37,7 +37,7 @@ table_policy_release(struct table_policy *p)
 		return;
 	meaning = atomic_load_explicit(&p->meaning, memory_order_acquire);
 	if (meaning != NULL)
-		p->drop_meaning(meaning);
+		atomic_load_explicit(&p->drop_meaning, memory_order_relaxed)(meaning);
 	free(p);
 }
 
@@ -49,7 +49,7 @@ table_policy_meaning(struct table_policy *p, void *(*make)(struct slice document
 	if (meaning != NULL)
 		return meaning;
 	meaning = make(p->document);
-	p->drop_meaning = drop; /* the same by whoever writes it */
+	atomic_store_explicit(&p->drop_meaning, drop, memory_order_relaxed); /* the same by whoever writes it */
 	if (meaning == NULL || atomic_compare_exchange_strong(&p->meaning, &none, meaning))
 		return meaning;
 	drop(meaning); /* another thread was first */

@@ -124,7 +124,7 @@ struct table_update {
 
 struct table_db_options {
 	const char *region;
-	const char *account;              /* 12 digits for ARNs; "000000000000" */
+	const char *account;              /* 12 digits for ARNs; "123456789012" */
 	int         control_delay_ms;     /* how long CREATING, UPDATING, DELETING last at least */
 	int         partitions;           /* of a new table */
 	uint64_t    item_cache_bytes;     /* bound of the cache of items by key; 0: none */
@@ -160,7 +160,7 @@ struct table_policy {
 	/* private */
 	atomic_uint    refs;
 	_Atomic(void *) meaning;
-	void         (*drop_meaning)(void *meaning);
+	void (*_Atomic drop_meaning)(void *meaning);
 	char           bytes[];
 };
 /* Does any table have one? A load. */

@@ -102,7 +102,7 @@ def test_credentials_files_are_checked(tmp_path, keys):
     assert "No such file" in start_refused("--ephemeral", "--auth", "sigv4", "--credentials", tmp_path / "none")
     os.chmod(keys, 0o644)
     assert "chmod 600" in start_refused("--ephemeral", "--auth", "sigv4", "--credentials", keys)
-    for text, message in (("", "no credentials"), ("one\n", ":1 is not"), ("a b c\n", ":1 is not"), ("a b\na c\n", ":2 has an access key")):
+    for text, message in (("", "no credentials"), ("one\n", "line 1 is not"), ("\na b c\n", "line 2 is not"), ("a b\na c\n", "access key a is there twice")):
         keys.write_text(text)
         os.chmod(keys, 0o600)
         assert message in start_refused("--ephemeral", "--auth", "sigv4", "--credentials", keys)

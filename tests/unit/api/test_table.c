@@ -153,7 +153,6 @@ parameters_without_effect_are_refused(void **state)
 	} refused[] = {
 	    {"StreamSpecification", "{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}"},
 	    {"SSESpecification", "{'Enabled':true}"},
-	    {"ResourcePolicy", "'{}'"},
 	    {"GlobalTableSourceArn", "'arn:x'"},
 	    {"VectorIndexes", "[]"},
 	};

@@ -1,0 +1,247 @@
+/* May this call be made? Everything that the operation needs is put to the caller's policies and the tables'. */
+#include <stdio.h>
+
+#include "api/auth_int.h"
+#include "base/clock.h"
+
+#define BASE_KEYS                                                                                                      \
+	(POLICY_KEY_BIT(SOURCE_IP) | POLICY_KEY_BIT(CURRENT_TIME) | POLICY_KEY_BIT(EPOCH_TIME) |                       \
+	 POLICY_KEY_BIT(SECURE_TRANSPORT) | POLICY_KEY_BIT(PRINCIPAL_ARN) | POLICY_KEY_BIT(PRINCIPAL_ACCOUNT) |        \
+	 POLICY_KEY_BIT(PRINCIPAL_TYPE) | POLICY_KEY_BIT(USER_NAME) | POLICY_KEY_BIT(REQUESTED_REGION) |               \
+	 POLICY_KEY_BIT(RESOURCE_ACCOUNT) | POLICY_KEY_BIT(VIA_SERVICE) | POLICY_KEY_BIT(IS_SERVICE))
+
+/* ---- the context ---- */
+
+void
+auth_set_list(struct auth *a, enum policy_key key, const struct slice *items, uint32_t count, bool unknown)
+{
+	a->context[key] = (struct policy_values){items, count, unknown};
+}
+
+void
+auth_set(struct auth *a, enum policy_key key, struct slice value)
+{
+	struct slice *one = arena_alloc(a->call->arena, sizeof *one);
+
+	*one = value;
+	auth_set_list(a, key, one, 1, false);
+}
+
+/* "2026-11-20T10:00:00.123Z" */
+static struct slice
+time_text(struct arena *arena, int64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	return arena_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+			    tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+}
+
+/* The address of "10.0.0.1:4711", "[::1]:4711", or as it is. */
+static struct slice
+address_of(struct slice peer)
+{
+	const char *colon = peer.len > 0 ? memrchr(peer.data, ':', peer.len) : NULL, *bracket;
+
+	if (peer.len > 0 && peer.data[0] == '[') {
+		bracket = memchr(peer.data, ']', peer.len);
+		return bracket != NULL ? slice_of(peer.data + 1, (size_t)(bracket - peer.data) - 1) : peer;
+	}
+	if (colon != NULL && memchr(peer.data, ':', peer.len) == colon)
+		peer.len = (size_t)(colon - peer.data);
+	return peer;
+}
+
+/* What is the same for everything that a call needs. */
+static void
+set_base(struct auth *a)
+{
+	const struct policy_principal *p = &a->who->principal;
+	struct arena *arena = a->call->arena;
+	int64_t now_ms = clock_wall_ms();
+
+	a->known |= BASE_KEYS;
+	if (a->call->peer.len > 0)
+		auth_set(a, POLICY_KEY_SOURCE_IP, address_of(a->call->peer));
+	auth_set(a, POLICY_KEY_CURRENT_TIME, time_text(arena, now_ms));
+	auth_set(a, POLICY_KEY_EPOCH_TIME, arena_printf(arena, "%lld", (long long)now_ms / 1000));
+	auth_set(a, POLICY_KEY_SECURE_TRANSPORT, a->call->secure ? SLICE("true") : SLICE("false"));
+	auth_set(a, POLICY_KEY_PRINCIPAL_ARN, p->role.len > 0 ? p->role : p->arn);
+	auth_set(a, POLICY_KEY_PRINCIPAL_ACCOUNT, p->account);
+	auth_set(a, POLICY_KEY_PRINCIPAL_TYPE,
+		 p->root           ? SLICE("Account")
+		 : p->role.len > 0 ? SLICE("AssumedRole")
+				   : SLICE("User"));
+	if (p->name.len > 0)
+		auth_set(a, POLICY_KEY_USER_NAME, p->name);
+	auth_set(a, POLICY_KEY_REQUESTED_REGION, slice_str(table_db_region(a->call->db)));
+	auth_set(a, POLICY_KEY_RESOURCE_ACCOUNT, a->account);
+	auth_set(a, POLICY_KEY_VIA_SERVICE, SLICE("false"));
+	auth_set(a, POLICY_KEY_IS_SERVICE, SLICE("false"));
+}
+
+static void
+set_context(struct auth *a, const struct need *need, uint64_t wanted)
+{
+	for (int i = 0; i < POLICY_KEY_COUNT; i++)
+		if (!(BASE_KEYS >> i & 1))
+			a->context[i] = (struct policy_values){0};
+	if ((wanted & BASE_KEYS & ~a->known) != 0)
+		set_base(a);
+	if (need->enclosing != NULL)
+		auth_set(a, POLICY_KEY_ENCLOSING, slice_str(need->enclosing));
+	if (need->facts != NULL && (wanted & ~BASE_KEYS) != 0)
+		need->facts(a, need);
+}
+
+/* ---- resource policies ---- */
+
+static void *
+make_policy(struct slice document)
+{
+	struct policy *p;
+
+	return policy_read(document, POLICY_TABLE, &p, NULL) == S_OK ? p : NULL;
+}
+
+static void
+drop_policy(void *policy)
+{
+	policy_free(policy);
+}
+
+/* The root of the account can always get rid of a policy, whatever that says. */
+static bool
+is_rescue(const struct auth *a, const struct need *need)
+{
+	return a->who->administrator && a->who->principal.root && strcmp(need->action, "DeleteResourcePolicy") == 0;
+}
+
+/* ---- deciding ---- */
+
+enum reason { ALLOWED, NO_IDENTITY_POLICY, NO_RESOURCE_POLICY, DENIED_BY_IDENTITY, DENIED_BY_RESOURCE };
+
+static enum policy_answer
+ask_identity(const struct auth *a, const struct policy_request *request)
+{
+	enum policy_answer answer = a->who->administrator ? POLICY_ALLOW : POLICY_SILENT;
+
+	for (uint32_t i = 0; i < a->who->policy_count && answer != POLICY_DENY; i++) {
+		enum policy_answer one = policy_ask(a->who->policies[i], request);
+
+		if (one > answer)
+			answer = one;
+	}
+	return answer;
+}
+
+static enum reason
+decide(const struct auth *a, enum policy_answer identity, enum policy_answer resource)
+{
+	bool own = slice_eq(a->who->principal.account, a->account);
+
+	if (identity == POLICY_DENY)
+		return DENIED_BY_IDENTITY;
+	if (resource == POLICY_DENY)
+		return DENIED_BY_RESOURCE;
+	if (own)
+		return identity == POLICY_ALLOW || resource == POLICY_ALLOW ? ALLOWED : NO_IDENTITY_POLICY;
+	if (identity != POLICY_ALLOW)
+		return NO_IDENTITY_POLICY;
+	return resource == POLICY_SILENT ? NO_RESOURCE_POLICY : ALLOWED;
+}
+
+static enum status
+refuse(struct auth *a, const struct need *need, enum reason reason)
+{
+	static const char *const why[] = {
+	    [NO_IDENTITY_POLICY] = "because no identity-based policy allows the dynamodb:",
+	    [NO_RESOURCE_POLICY] = "because no resource-based policy allows the dynamodb:",
+	    [DENIED_BY_IDENTITY] = "with an explicit deny in an identity-based policy",
+	    [DENIED_BY_RESOURCE] = "with an explicit deny in a resource-based policy",
+	};
+	bool silent = reason == NO_IDENTITY_POLICY || reason == NO_RESOURCE_POLICY;
+
+	return err_set(a->err, S_ACCESS_DENIED, MSG_NOT_AUTHORIZED "%s%s%s", SLICE_ARG(a->who->principal.arn),
+		       need->action, SLICE_ARG(need->resource), why[reason], silent ? need->action : "",
+		       silent ? " action" : "");
+}
+
+enum status
+auth_need(struct auth *a, const struct need *need)
+{
+	struct table_policy *kept = NULL;
+	struct policy *policy = NULL;
+	struct policy_request request = {
+	    .resource = need->resource,
+	    .principal = &a->who->principal,
+	    .context = a->context,
+	    .arena = a->call->arena,
+	};
+	enum policy_answer identity, resource = POLICY_SILENT;
+	enum reason reason;
+
+	if (need->table.len > 0 && table_db_has_policies(a->call->db))
+		kept = table_policy_find(a->call->db, need->table);
+	if (kept != NULL)
+		policy = table_policy_meaning(kept, make_policy, drop_policy);
+	request.action = arena_printf(a->call->arena, "dynamodb:%s", need->action);
+	set_context(a, need, a->who->context_keys | (policy != NULL ? policy_keys(policy) : 0));
+	identity = ask_identity(a, &request);
+	if (policy != NULL)
+		resource = policy_ask(policy, &request);
+	else if (kept != NULL) /* a document that a newer version wrote and this one cannot read */
+		resource = POLICY_DENY;
+	if (resource == POLICY_DENY && is_rescue(a, need))
+		resource = POLICY_SILENT;
+	table_policy_release(kept);
+	reason = decide(a, identity, resource);
+	return reason == ALLOWED ? S_OK : refuse(a, need, reason);
+}
+
+static void
+begin(struct auth *a, struct op_call *call, const void *in, struct err *err)
+{
+	struct slice arn = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
+
+	*a = (struct auth){.call = call, .shape = call->op->shape, .in = in, .who = call->caller, .err = err};
+	a->prefix = slice_of(arn.data, arn.len - 7);            /* without "table/x" */
+	a->account = slice_of(arn.data + arn.len - 8 - 12, 12); /* ":table/x" */
+}
+
+enum status
+auth_check_slow(struct op_call *call, const void *in, struct err *err)
+{
+	struct auth a;
+	enum status s;
+
+	begin(&a, call, in, err);
+	s = auth_needs(&a);
+	call->allowed = s == S_OK;
+	return s;
+}
+
+bool
+auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice table)
+{
+	struct auth_caller root = {.administrator = true};
+	struct policy_request request = {.action = SLICE("dynamodb:PutResourcePolicy"), .arena = call->arena};
+	struct need need = {.action = "PutResourcePolicy"};
+	struct auth a;
+
+	begin(&a, call, NULL, NULL);
+	if (a.who == NULL) { /* nobody was asked who it is: as the account itself */
+		root.principal.arn = arena_printf(call->arena, "arn:aws:iam::%.*s:root", SLICE_ARG(a.account));
+		root.principal.account = a.account;
+		root.principal.root = true;
+		a.who = &root;
+	}
+	auth_table_resource(&a, table, SLICE_NONE, &need);
+	set_context(&a, &need, policy_keys(policy));
+	request.resource = need.resource;
+	request.principal = &a.who->principal;
+	request.context = a.context;
+	return policy_ask(policy, &request) == POLICY_DENY;
+}
