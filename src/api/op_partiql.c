@@ -172,6 +172,19 @@ statement_write(struct op_call *call, const struct statement *st, struct table_w
 	return st->s.kind == PARTIQL_INSERT ? write_item(call, st, ret, err) : write_by_key(call, st, ret, err);
 }
 
+bool
+statement_same_item(const struct key_schema *schema, struct av a, struct av b)
+{
+	for (unsigned i = 0; i < (unsigned)schema->partition_count + schema->sort_count; i++) {
+		struct slice name = i < schema->partition_count ? schema->partition[i].name
+								: schema->sort[i - schema->partition_count].name;
+
+		if (!av_equal(av_get(a, name), av_get(b, name)))
+			return false;
+	}
+	return true;
+}
+
 enum status
 statement_failed(const struct statement *st, enum status s, struct err *err)
 {

@@ -97,18 +97,8 @@ prepare(struct op_call *call, struct member_of_batch *m, struct err *err)
 static bool
 same_item(const struct member_of_batch *a, const struct member_of_batch *b)
 {
-	const struct key_schema *schema = table_schema(a->st.table);
-
-	if (!slice_eq(a->st.s.table, b->st.s.table))
-		return false;
-	for (unsigned i = 0; i < (unsigned)schema->partition_count + schema->sort_count; i++) {
-		struct slice name = i < schema->partition_count ? schema->partition[i].name
-								: schema->sort[i - schema->partition_count].name;
-
-		if (!av_equal(av_get(key_of(a), name), av_get(key_of(b), name)))
-			return false;
-	}
-	return true;
+	return slice_eq(a->st.s.table, b->st.s.table) &&
+	       statement_same_item(table_schema(a->st.table), key_of(a), key_of(b));
 }
 
 static enum status

@@ -118,8 +118,8 @@ transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_
 
 /* An empty value of a key refuses the request; the service tells such things in its newer sentences, all that cancel in
  * older ones. */
-static bool
-refuses(struct slice message)
+bool
+transact_refuses(struct slice message)
 {
 	return slice_starts(message, SLICE("One or more parameter values are not valid."));
 }
@@ -131,7 +131,7 @@ cancel_for(struct op_call *call, size_t which, size_t count, enum status s, stru
 	struct cancel_reason *reasons;
 	struct slice message = slice_str(err->message);
 
-	if (s != S_VALIDATION || refuses(message))
+	if (s != S_VALIDATION || transact_refuses(message))
 		return s;
 	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
 	reasons[which].code = "ValidationError";
@@ -201,14 +201,22 @@ struct consumed {
 	size_t count;
 };
 
-/* Tables in the order of their first actions. */
-struct bill {
-	struct consumed *tables; /* at most one an action */
+struct transact_bill {
 	size_t count;
+	struct consumed tables[]; /* at most one an action */
 };
 
+struct transact_bill *
+transact_bill_new(struct arena *arena, size_t actions)
+{
+	struct transact_bill *bill = arena_alloc(arena, sizeof *bill + actions * sizeof bill->tables[0]);
+
+	bill->count = 0;
+	return bill;
+}
+
 static struct consumed *
-bill_table(struct bill *bill, struct table *table, struct slice requested)
+consumed_of(struct transact_bill *bill, struct table *table, struct slice requested)
 {
 	struct consumed *c;
 
@@ -220,9 +228,8 @@ bill_table(struct bill *bill, struct table *table, struct slice requested)
 	return c;
 }
 
-/* A transaction costs twice on the table, but not on its indexes. */
 static void
-bill_units(struct consumed *c, const struct table_units *units)
+add_units(struct consumed *c, const struct table_units *units)
 {
 	uint32_t factor = units->index == NULL ? 2 : 1;
 	size_t at = 0;
@@ -237,8 +244,18 @@ bill_units(struct consumed *c, const struct table_units *units)
 	c->units[at].half_write += factor * units->half_write;
 }
 
-static void
-put_bill(struct buf *out, const struct bill *bill, bool write, int detail)
+void
+transact_bill_add(struct transact_bill *bill, struct table *table, struct slice requested,
+		  const struct table_units *units, size_t count)
+{
+	struct consumed *c = consumed_of(bill, table, requested);
+
+	for (size_t i = 0; i < count; i++)
+		add_units(c, &units[i]);
+}
+
+void
+transact_bill_put(struct buf *out, const struct transact_bill *bill, bool write, int detail)
 {
 	buf_put_lit(out, "\"ConsumedCapacity\":[");
 	for (size_t i = 0; i < bill->count; i++) {
@@ -501,7 +518,7 @@ cancel_for_writes(struct op_call *call, const struct transaction *t, struct err 
 
 		if (w->status == S_OK)
 			continue;
-		if (w->status == S_VALIDATION && refuses(w->message))
+		if (w->status == S_VALIDATION && transact_refuses(w->message))
 			return err_set(err, S_VALIDATION, "%.*s", SLICE_ARG(w->message));
 		if (w->status == S_VALIDATION) {
 			reasons[i] = (struct cancel_reason){.code = "ValidationError", .message = w->message};
@@ -522,19 +539,18 @@ cancel_for_writes(struct op_call *call, const struct transaction *t, struct err 
 static void
 put_capacity(struct op_call *call, const struct transaction *t, const struct table_token *token)
 {
-	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
+	struct transact_bill *bill = transact_bill_new(call->arena, t->count);
 	bool repeated = token != NULL && token->repeated;
 
 	for (size_t i = 0; i < t->count; i++) {
 		const struct table_write *w = &t->writes[i];
-		struct consumed *c = bill_table(&bill, w->table, t->actions[i]->table_name);
+		struct table_units again = {.half_read = repeated ? 2u * token->read_steps[i] : 0};
 
-		if (repeated) /* what the first time wrote was read again, so to say */
-			bill_units(c, &(struct table_units){.half_read = 2u * token->read_steps[i]});
-		for (size_t n = 0; !repeated && n < w->unit_count; n++)
-			bill_units(c, &w->units[n]);
+		/* repeated: what the first time wrote was read again, so to say */
+		transact_bill_add(bill, w->table, t->actions[i]->table_name, repeated ? &again : w->units,
+				  repeated ? 1 : w->unit_count);
 	}
-	put_bill(call->out, &bill, !repeated, t->in->return_capacity.value);
+	transact_bill_put(call->out, bill, !repeated, t->in->return_capacity.value);
 }
 
 static bool
@@ -748,17 +764,16 @@ check_bytes(const struct transact_get *t, struct err *err)
 static void
 put_read_capacity(struct op_call *call, const struct transact_get *t, int detail)
 {
-	struct bill bill = {.tables = ARENA_ARRAY(call->arena, struct consumed, t->count)};
+	struct transact_bill *bill = transact_bill_new(call->arena, t->count);
 
 	for (size_t i = 0; i < t->count; i++) {
 		struct av item = t->gets[i].item;
-		struct consumed *c = bill_table(&bill, t->tables[i], t->in[i]->table_name);
 		struct table_units units = {.half_read =
 						capacity_half_reads(av_exists(item) ? item_size(item) : 0, true)};
 
-		bill_units(c, &units);
+		transact_bill_add(bill, t->tables[i], t->in[i]->table_name, &units, 1);
 	}
-	put_bill(call->out, &bill, false, detail);
+	transact_bill_put(call->out, bill, false, detail);
 	buf_put_byte(call->out, ',');
 }
 
