@@ -223,32 +223,44 @@ hash_request(const struct execution *x, uint8_t ret[SHA256_BYTES])
 
 /* ---- writing ---- */
 
+static bool
+is_throttled(enum status s)
+{
+	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
+}
+
+static const char *
+code_of(enum status s)
+{
+	switch (s) {
+	case S_DUPLICATE_ITEM:
+		return "DuplicateItem";
+	case S_COND_FAILED:
+		return "ConditionalCheckFailed";
+	case S_THROUGHPUT_EXCEEDED:
+		return "ProvisionedThroughputExceeded";
+	case S_THROTTLING:
+		return "ThrottlingError";
+	default:
+		return "ValidationError";
+	}
+}
+
 static enum status
 cancel_for_writes(struct op_call *call, struct execution *x, struct err *err)
 {
 	for (size_t i = 0; i < x->count; i++) {
 		const struct table_write *w = &x->writes[i];
 		const struct statement *st = &x->statements[i];
-		struct cancel_reason *reason = &x->reasons[i];
 
 		if (w->status == S_OK)
 			continue;
-		err_set(err, w->status, "%.*s", SLICE_ARG(w->message));
 		if (w->status == S_VALIDATION && transact_refuses(w->message))
-			return S_VALIDATION;
-		switch (statement_failed(st, w->status, err)) {
-		case S_DUPLICATE_ITEM:
-			give_reason(call, x, i, "DuplicateItem", err->message);
-			break;
-		case S_COND_FAILED:
-			give_reason(call, x, i, "ConditionalCheckFailed", err->message);
-			break;
-		default:
-			give_reason(call, x, i, "ValidationError", err->message);
-			continue;
-		}
-		if (st->in->return_on_failure.value == 1)
-			reason->item = w->old_item;
+			return err_set(err, S_VALIDATION, "%.*s", SLICE_ARG(w->message));
+		err_set(err, w->status, "%.*s", SLICE_ARG(w->message));
+		give_reason(call, x, i, code_of(statement_failed(st, w->status, err)), err->message);
+		if (w->status == S_COND_FAILED && st->in->return_on_failure.value == 1)
+			x->reasons[i].item = w->old_item;
 	}
 	return transact_cancel(call, x->reasons, x->count, err);
 }
@@ -292,7 +304,7 @@ run_writes(struct op_call *call, struct execution *x, struct err *err)
 		hash_request(x, token.request);
 	s = table_transact_write(x->writes, x->count, given, &io, err);
 	call->wait_seq = io.wait_seq;
-	if (s == S_COND_FAILED || s == S_VALIDATION)
+	if (s == S_COND_FAILED || s == S_VALIDATION || is_throttled(s))
 		return cancel_for_writes(call, x, err);
 	if (s != S_OK)
 		return s;
@@ -329,6 +341,27 @@ check_bytes(const struct table_get_item *gets, size_t count, struct err *err)
 	return bytes <= TRANSACT_BYTES_MAX ? S_OK : err_set(err, S_VALIDATION, MSG_TRANSACT_TOO_BIG);
 }
 
+/* Twice, and all or none. */
+static enum status
+charge(struct op_call *call, struct execution *x, const struct table_get_item *gets, struct err *err)
+{
+	struct table_charge *costs = ARENA_ARRAY(call->arena, struct table_charge, x->count);
+	size_t which;
+	enum status s;
+
+	for (size_t i = 0; i < x->count; i++) {
+		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
+
+		costs[i] =
+		    (struct table_charge){x->writes[i].table, NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
+	}
+	s = table_charge_reads(costs, x->count, &which, err);
+	if (!is_throttled(s))
+		return s;
+	give_reason(call, x, which, code_of(s), err->message);
+	return transact_cancel(call, x->reasons, x->count, err);
+}
+
 static enum status
 run_reads(struct op_call *call, struct execution *x, struct err *err)
 {
@@ -342,6 +375,8 @@ run_reads(struct op_call *call, struct execution *x, struct err *err)
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		s = check_bytes(gets, x->count, err);
+	if (s == S_OK && table_db_throttles(call->db))
+		s = charge(call, x, gets, err);
 	if (s != S_OK)
 		return s;
 	buf_put_lit(call->out, "{\"Responses\":[");
