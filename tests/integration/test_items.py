@@ -297,19 +297,6 @@ def test_item_collections_are_measured(client, make_table):
     assert metrics["SizeEstimateRangeGB"][0] == 0.0
 
 
-def test_legacy_parameters_still_work(client, table, failing):
-    client.put_item(TableName=table.name, Item={"pk": {"S": "a"}, "n": {"N": "1"}})
-    with failing("ConditionalCheckFailedException"):
-        client.put_item(TableName=table.name, Item={"pk": {"S": "a"}}, Expected={"n": {"Value": {"N": "2"}}})
-    client.update_item(
-        TableName=table.name,
-        Key={"pk": {"S": "a"}},
-        AttributeUpdates={"n": {"Action": "ADD", "Value": {"N": "5"}}, "s": {"Action": "PUT", "Value": {"S": "x"}}},
-    )
-    got = client.get_item(TableName=table.name, Key={"pk": {"S": "a"}})["Item"]
-    assert got == {"pk": {"S": "a"}, "n": {"N": "6"}, "s": {"S": "x"}}
-
-
 def test_attributes_to_get(client, table):
     client.put_item(TableName=table.name, Item={"pk": {"S": "a"}, "n": {"N": "1"}, "x": {"N": "2"}})
     got = client.get_item(TableName=table.name, Key={"pk": {"S": "a"}}, AttributesToGet=["n", "nothing"])["Item"]
