@@ -223,12 +223,6 @@ hash_request(const struct execution *x, uint8_t ret[SHA256_BYTES])
 
 /* ---- writing ---- */
 
-static bool
-is_throttled(enum status s)
-{
-	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
-}
-
 static const char *
 code_of(enum status s)
 {
@@ -237,12 +231,8 @@ code_of(enum status s)
 		return "DuplicateItem";
 	case S_COND_FAILED:
 		return "ConditionalCheckFailed";
-	case S_THROUGHPUT_EXCEEDED:
-		return "ProvisionedThroughputExceeded";
-	case S_THROTTLING:
-		return "ThrottlingError";
 	default:
-		return "ValidationError";
+		return transact_limit_code(s) != NULL ? transact_limit_code(s) : "ValidationError";
 	}
 }
 
@@ -304,7 +294,7 @@ run_writes(struct op_call *call, struct execution *x, struct err *err)
 		hash_request(x, token.request);
 	s = table_transact_write(x->writes, x->count, given, &io, err);
 	call->wait_seq = io.wait_seq;
-	if (s == S_COND_FAILED || s == S_VALIDATION || is_throttled(s))
+	if (s == S_COND_FAILED || s == S_VALIDATION || transact_limit_code(s) != NULL)
 		return cancel_for_writes(call, x, err);
 	if (s != S_OK)
 		return s;
@@ -356,7 +346,7 @@ charge(struct op_call *call, struct execution *x, const struct table_get_item *g
 		    (struct table_charge){x->writes[i].table, NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
 	}
 	s = table_charge_reads(costs, x->count, &which, err);
-	if (!is_throttled(s))
+	if (transact_limit_code(s) == NULL)
 		return s;
 	give_reason(call, x, which, code_of(s), err->message);
 	return transact_cancel(call, x->reasons, x->count, err);

@@ -501,10 +501,19 @@ hash_request(struct op_call *call, const struct transaction *t, uint8_t ret[SHA2
 
 /* ---- doing it ---- */
 
-static const char *
-throttled_code(enum status s)
+const char *
+transact_limit_code(enum status s)
 {
-	return s == S_THROTTLING ? "ThrottlingError" : "ProvisionedThroughputExceeded";
+	switch (s) {
+	case S_THROUGHPUT_EXCEEDED:
+		return "ProvisionedThroughputExceeded";
+	case S_THROTTLING:
+		return "ThrottlingError";
+	case S_ITEM_COLLECTION_LIMIT:
+		return "ItemCollectionSizeLimitExceeded";
+	default:
+		return NULL;
+	}
 }
 
 /* The conditions and what the writes would have made of the items: why it was cancelled. */
@@ -524,8 +533,9 @@ cancel_for_writes(struct op_call *call, const struct transaction *t, struct err 
 			reasons[i] = (struct cancel_reason){.code = "ValidationError", .message = w->message};
 			continue;
 		}
-		if (w->status == S_THROUGHPUT_EXCEEDED || w->status == S_THROTTLING) {
-			reasons[i] = (struct cancel_reason){.code = throttled_code(w->status), .message = w->message};
+		if (transact_limit_code(w->status) != NULL) {
+			reasons[i] =
+			    (struct cancel_reason){.code = transact_limit_code(w->status), .message = w->message};
 			continue;
 		}
 		reasons[i] = (struct cancel_reason){.code = "ConditionalCheckFailed",
@@ -641,7 +651,7 @@ commit(struct op_call *call, struct transaction *t, struct err *err)
 	if (s == S_OK)
 		write_reply(call, t, given, &io);
 	call->wait_seq = io.wait_seq;
-	if (s == S_COND_FAILED || s == S_VALIDATION || s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING)
+	if (s == S_COND_FAILED || s == S_VALIDATION || transact_limit_code(s) != NULL)
 		return cancel_for_writes(call, t, err);
 	return s;
 }
@@ -806,28 +816,27 @@ get_reply(struct op_call *call, const struct transact_get *t, int detail)
 	buf_put_lit(out, "]}");
 }
 
-/* Reads of a transaction cost twice, and are done together or not at all. */
+/* Reads of a transaction cost twice, and are paid for together or not at all. */
 static enum status
-charge_gets(struct op_call *call, const struct transact_get *t, struct err *err)
+charge_gets(struct op_call *call, const struct table_get_item *gets, size_t count, struct err *err)
 {
-	struct table_charge *costs = ARENA_ARRAY(call->arena, struct table_charge, t->count);
+	struct table_charge *costs = ARENA_ARRAY(call->arena, struct table_charge, count);
 	struct cancel_reason *reasons;
 	size_t which;
 	enum status s;
 
-	for (size_t i = 0; i < t->count; i++) {
-		struct av item = t->gets[i].item;
-		uint64_t bytes = av_exists(item) ? item_size(item) : 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
 
-		costs[i] = (struct table_charge){t->tables[i], NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
+		costs[i] = (struct table_charge){gets[i].table, NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
 	}
-	s = table_charge_reads(costs, t->count, &which, err);
+	s = table_charge_reads(costs, count, &which, err);
 	if (s == S_OK)
 		return S_OK;
-	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, t->count);
-	reasons[which].code = throttled_code(s);
+	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
+	reasons[which].code = transact_limit_code(s);
 	reasons[which].message = arena_dup(call->arena, slice_str(err->message));
-	return transact_cancel(call, reasons, t->count, err);
+	return transact_cancel(call, reasons, count, err);
 }
 
 enum status
@@ -854,7 +863,7 @@ op_transact_get(struct op_call *call, const void *input, struct err *err)
 	if (s == S_OK)
 		s = check_bytes(t, err);
 	if (s == S_OK && table_db_throttles(call->db))
-		s = charge_gets(call, t, err);
+		s = charge_gets(call, t->gets, t->count, err);
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		get_reply(call, t, in->return_capacity.value);

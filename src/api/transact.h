@@ -24,6 +24,9 @@ void transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, 
 /* Must this failed check refuse the request rather than cancel the transaction? So it is for empty values of keys. */
 bool transact_refuses(struct slice message);
 
+/* The reason's code for a write that was refused for capacity or size; NULL: it was something else. */
+const char *transact_limit_code(enum status s);
+
 /* What a transaction consumed, by table in the order of their first actions. */
 struct transact_bill;
 struct transact_bill *transact_bill_new(struct arena *arena, size_t actions);

@@ -387,6 +387,32 @@ make_new_item(struct commit *c, struct table_write *w, struct err *err)
 	}
 }
 
+/*
+ * What one partition key's items and local index rows may come to. A collection lies in one partition, so as long as
+ * the partition as a whole holds less, which is known without asking, there is nothing to look up.
+ */
+static enum status
+check_collection(struct commit *c, const struct table_write *w, const struct locked *l, uint64_t growth,
+		 struct err *err)
+{
+	uint64_t most = c->db->collection_bytes_max;
+	int64_t held = atomic_load_explicit(&partition_at(l)->count.bytes, memory_order_relaxed);
+
+	for (size_t i = 0; i < l->version->index_count; i++) {
+		const struct table_index *x = &l->version->indexes[i];
+
+		if (!x->spec->global)
+			held += atomic_load_explicit(&x->core->counts[l->partition].bytes, memory_order_relaxed);
+	}
+	if (held < 0 || (uint64_t)held + growth <= most)
+		return S_OK;
+	if (table_collection_bytes((struct table *)l->version, w->kind == WRITE_PUT ? w->item : w->key, c->io) +
+		growth <=
+	    most)
+		return S_OK;
+	return err_set(err, S_ITEM_COLLECTION_LIMIT, "Collection size exceeded.");
+}
+
 static enum status
 decide(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
 {
@@ -420,6 +446,11 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	new_size = av_exists(w->new_item) ? item_size(w->new_item) : 0;
 	if (new_size > ITEM_SIZE_MAX)
 		return too_big(w, err);
+	if (new_size > old_size && l->version->has_local) {
+		s = check_collection(c, w, l, new_size - old_size, err);
+		if (s != S_OK)
+			return s;
+	}
 	w->units[0].half_write = larger_half_writes(old_size, new_size);
 	if (!av_exists(w->old_item) && !av_exists(w->new_item))
 		return S_OK; /* a delete of nothing */
@@ -456,7 +487,7 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 static bool
 is_engine_trouble(enum status s)
 {
-	return s != S_OK && s != S_COND_FAILED && s != S_VALIDATION;
+	return s != S_OK && s != S_COND_FAILED && s != S_VALIDATION && s != S_ITEM_COLLECTION_LIMIT;
 }
 
 static bool

@@ -24,6 +24,7 @@
 #define GSI_MAX          20
 #define LSI_MAX          5
 #define TAGS_MAX         50
+#define COLLECTION_MAX   (10ULL * 1024 * 1024 * 1024)
 #define PAGE_BYTES_MAX   (1024 * 1024)
 #define INLINE_BYTES_MAX (128 * 1024) /* a page larger than this is read where blocking is allowed */
 
@@ -129,6 +130,7 @@ struct table_db_options {
 	int         partitions;           /* of a new table */
 	uint64_t    item_cache_bytes;     /* bound of the cache of items by key; 0: none */
 	bool        throttling;           /* capacity is enforced */
+	uint64_t    collection_bytes_max; /* of an item collection with local indexes; 0: 10 GB */
 };
 /* Reads the catalog and resumes what a crash cut short (half-deleted tables, half-built indexes). Borrows the engine. */
 enum status table_db_open(struct engine *e, const struct table_db_options *options, struct table_db **ret, struct err *err);

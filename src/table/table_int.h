@@ -175,6 +175,7 @@ struct table_db {
 	int64_t control_delay_ns;
 	uint32_t partitions;
 	bool throttling;
+	uint64_t collection_bytes_max;
 	/* guarded by control */
 	pthread_mutex_t control; /* one control-plane change at a time; held across its sync */
 	uint32_t next_number;

@@ -41,6 +41,8 @@ struct fixture {
 	int partitions;
 	int delay_ms;
 	bool no_cache; /* each read of an item asks the engine */
+	bool throttling;
+	uint64_t collection_bytes_max; /* 0: as it is */
 };
 static struct fixture fx;
 
@@ -48,7 +50,7 @@ UNUSED static void
 db_open(void)
 {
 	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions,
-					   fx.no_cache ? 0 : 256 * 1024};
+					   fx.no_cache ? 0 : 256 * 1024, fx.throttling, fx.collection_bytes_max};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }
