@@ -2,8 +2,11 @@
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DRAIN_NS     ((int64_t)200 * 1000000)  /* how long readers are held up for one attempt to reopen */
 #define GATE_WAIT_NS ((int64_t)5000 * 1000000) /* how long a reader waits for the end of a reopening */
@@ -135,6 +138,21 @@ rocks_error(char *message, struct err *err)
 
 /* ---- opening and closing ---- */
 
+/* What RocksDB 7 leaves of each OPTIONS file it could not write; see options.c. */
+static void
+remove_unfinished_options(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL)
+		if (fnmatch("OPTIONS-*.dbtmp", entry->d_name, 0) == 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	closedir(d);
+}
+
 enum status
 rocks_open_instance(struct rocks *r, struct err *err)
 {
@@ -147,6 +165,7 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		return s;
 	r->db = rocksdb_open_column_families(r->options[0], r->dir, SPACE_COUNT, space_names,
 					     (const rocksdb_options_t *const *)r->options, r->spaces, &message);
+	remove_unfinished_options(r->dir);
 	if (message == NULL)
 		return S_OK;
 	r->db = NULL;

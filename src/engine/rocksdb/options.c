@@ -3,7 +3,19 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define MIB ((uint64_t)1 << 20)
+#define MIB           ((uint64_t)1 << 20)
+#define CAREFUL_SLACK (64 * MIB) /* what others may write between two looks at the disk */
+
+/*
+ * Nothing may be written to RocksDB's own LOG file: as Debian and Ubuntu build it, its asserts are on, and a line that
+ * follows one for which the disk had no room is an assert. What goes wrong reaches us through the calls that fail, and
+ * our log.
+ *
+ * RocksDB 7 writes nothing at its level "6, the number of levels"; it cannot put that level into an OPTIONS file
+ * either, and goes on without those files, which nothing reads and which cost two fsyncs for each column family when a
+ * directory is made. Later versions would refuse to open, so there it is 5: a few lines while opening, none after that.
+ */
+#define LOG_LEVEL_SILENT (ROCKSDB_MAJOR < 8 ? 6 : 5)
 
 /* How the kinds of data differ. */
 static const struct space_settings {
@@ -88,9 +100,8 @@ set_database_options(rocksdb_options_t *options, uint64_t write_buffer)
 	rocksdb_options_set_max_open_files(options, open_files_max());
 	rocksdb_options_set_enable_pipelined_write(options, 0);
 	rocksdb_options_set_unordered_write(options, 0);
-	rocksdb_options_set_info_log_level(options, 2); /* warnings */
-	rocksdb_options_set_keep_log_file_num(options, 2);
-	rocksdb_options_set_max_log_file_size(options, MIB);
+	rocksdb_options_set_info_log_level(options, LOG_LEVEL_SILENT);
+	rocksdb_options_set_keep_log_file_num(options, 1);
 	rocksdb_options_set_max_manifest_file_size(options, 16 * MIB);
 	rocksdb_options_set_stats_dump_period_sec(options, 0); /* no thread that wakes for it */
 	rocksdb_options_set_stats_persist_period_sec(options, 0);
@@ -109,6 +120,7 @@ rocks_options_init(struct rocks *r, const struct engine_options *options, struct
 		return err_set(err, S_INTERNAL, "no memory for an engine");
 	r->ephemeral = options->ephemeral;
 	r->min_free_bytes = options->min_free_bytes;
+	r->careful_below_bytes = r->min_free_bytes + 4 * write_buffer + CAREFUL_SLACK;
 	r->cache_bytes = options->cache_bytes > 0 ? options->cache_bytes : 64 * MIB;
 	/* Not the strict kind: that fails reads when all entries are in use at once. It may pass its size by what is
 	 * pinned by the requests in flight, which is bounded. */

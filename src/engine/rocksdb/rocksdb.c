@@ -137,17 +137,24 @@ refused(struct rocks *r, struct err *err)
 static enum status
 write_batch(struct rocks *r, struct rocks_batch *batch, struct err *err)
 {
+	bool careful = rocks_careful_enter(r);
 	char *message = NULL;
 	struct err why;
-	enum status s;
+	enum status s = S_OK;
 
-	rocks_mark(r, batch->write);
-	rocksdb_write(r->db, r->write_options, batch->write, &message);
-	if (message == NULL)
-		return S_OK;
-	s = rocks_error(message, &why);
-	rocks_fail(r, s, "a write", why.message);
-	return err_set(err, s == S_NO_SPACE ? s : S_IO, "%s", why.message);
+	if (careful && atomic_load(&r->state) != ENGINE_RUNNING) {
+		s = refused(r, err); /* failed while we waited for our turn */
+	} else {
+		rocks_mark(r, batch->write);
+		rocksdb_write(r->db, r->write_options, batch->write, &message);
+	}
+	if (message != NULL) {
+		s = rocks_error(message, &why);
+		rocks_fail(r, s, "a write", why.message);
+		s = err_set(err, s == S_NO_SPACE ? s : S_IO, "%s", why.message);
+	}
+	rocks_careful_leave(r, careful);
+	return s;
 }
 
 static enum status
@@ -623,6 +630,7 @@ rocks_close(struct engine *e)
 	rocks_options_done(r);
 	pthread_cond_destroy(&r->gate_opened);
 	pthread_mutex_destroy(&r->gate_lock);
+	pthread_mutex_destroy(&r->careful_lock);
 	commit_done(&r->point);
 	free(r);
 }
@@ -660,6 +668,7 @@ engine_rocksdb_open(const struct engine_options *options, struct engine **ret, s
 	r->engine.point = &r->point;
 	commit_init(&r->point);
 	pthread_mutex_init(&r->gate_lock, NULL);
+	pthread_mutex_init(&r->careful_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->gate_opened, &monotonic);

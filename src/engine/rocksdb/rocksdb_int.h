@@ -51,6 +51,7 @@ struct rocks {
 	char *dir;
 	bool ephemeral;
 	uint64_t min_free_bytes;
+	uint64_t careful_below_bytes;
 	uint64_t cache_bytes;
 	rocksdb_cache_t *cache;
 	rocksdb_options_t *options[SPACE_COUNT]; /* [0] is the database's too */
@@ -68,10 +69,18 @@ struct rocks {
 	pthread_mutex_t gate_lock;
 	pthread_cond_t gate_opened;
 
-	atomic_int state;                /* enum engine_state */
-	atomic_int failure;              /* enum status: S_IO or S_NO_SPACE; why it is FAILED */
-	_Atomic uint64_t free_bytes;     /* of the disk, when last looked */
-	_Atomic int64_t free_looked_ns;  /* monotonic */
+	atomic_int state;               /* enum engine_state */
+	atomic_int failure;             /* enum status: S_IO or S_NO_SPACE; why it is FAILED */
+	_Atomic uint64_t free_bytes;    /* of the disk, when last looked */
+	_Atomic int64_t free_looked_ns; /* monotonic */
+	/*
+	 * RocksDB 7.8 takes a write for its log after a write to a new log file has failed as a broken promise, and
+	 * aborts. While the disk is nearly full writes and the syncing thread therefore take turns: so a failure is
+	 * known before the next write. A log that was begun with more room has its blocks and cannot fail like that.
+	 */
+	atomic_bool careful;
+	atomic_bool distrusted; /* it failed with room left (a quota, a broken disk): careful until the end */
+	pthread_mutex_t careful_lock;
 	_Atomic uint64_t durable_number; /* RocksDB's sequence number that is known to be on the disk */
 	atomic_bool mark_due;            /* durable_number rose since a batch carried it */
 	_Atomic uint64_t applied_bytes;
@@ -115,6 +124,9 @@ void rocks_fail(struct rocks *r, enum status status, const char *what, const cha
 /* Asks the system at most every 50 ms; below the minimum answers S_NO_SPACE. */
 void rocks_look_at_disk(struct rocks *r);
 enum status rocks_check_space(struct rocks *r, struct err *err);
+/* False: nothing is locked. */
+bool rocks_careful_enter(struct rocks *r);
+void rocks_careful_leave(struct rocks *r, bool entered);
 /* Puts what is known to be durable into a batch when that is news; false when it is not. */
 bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
 

@@ -607,6 +607,97 @@ a_disk_full_under_the_log_loses_nothing_acknowledged(void **state)
 	umount(dir);
 }
 
+#define CROWD       8
+#define CROWD_RANGE 1000000
+
+struct crowd_writer {
+	pthread_t thread;
+	int number;
+	atomic_int *stop;
+	int count;
+	int *acknowledged; /* numbers of the keys */
+};
+
+static void *
+write_without_end(void *context)
+{
+	struct crowd_writer *w = context;
+
+	for (int i = 0; !atomic_load(w->stop); i++) {
+		int key = w->number * CROWD_RANGE + i;
+		uint64_t seq;
+		struct err err;
+
+		if (try_put(key, 4000, &seq, &err) != S_OK || engine_sync_to(e, seq, &err) != S_OK)
+			usleep(1000);
+		else if (w->count < CROWD_RANGE)
+			w->acknowledged[w->count++] = key;
+	}
+	return NULL;
+}
+
+/* RocksDB 7.8 aborts when it writes on behind a write that failed at the beginning of a log. */
+static void
+a_crowd_of_writers_meets_a_full_disk_again_and_again(void **state)
+{
+	struct crowd_writer crowd[CROWD];
+	atomic_int stop = 0;
+
+	(void)state;
+	min_free_bytes = 0;
+	if (!mount_small_disk("size=100m"))
+		return;
+	open_engine();
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = (struct crowd_writer){.number = i, .stop = &stop};
+		crowd[i].acknowledged = malloc(CROWD_RANGE * sizeof(int));
+		pthread_create(&crowd[i].thread, NULL, write_without_end, &crowd[i]);
+	}
+	for (int i = 0; i < 6; i++) {
+		struct err err;
+
+		usleep(20000);
+		use_up("ballast");
+		usleep(100000 + 30000 * (useconds_t)i);
+		engine_drop(e, SPACE_ITEMS, SLICE("9"), SLICE("91"), &err); /* whatever comes of it */
+		free_again("ballast");
+		wait_until_writable(90000000 + i);
+	}
+	atomic_store(&stop, 1);
+	for (int i = 0; i < CROWD; i++) {
+		pthread_join(crowd[i].thread, NULL);
+		for (int j = 0; j < crowd[i].count; j++)
+			if (!is_there(crowd[i].acknowledged[j]))
+				fail_msg("%d was acknowledged", crowd[i].acknowledged[j]);
+		free(crowd[i].acknowledged);
+	}
+	close_engine();
+	umount(dir);
+}
+
+/* Nobody reads them, and the folder of a server that is often restarted must not fill with them. */
+static void
+rocksdb_leaves_no_files_for_people(void **state)
+{
+	struct dirent *entry;
+	int logs = 0;
+	DIR *d;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		put(i);
+		close_engine();
+		open_engine();
+	}
+	d = opendir(dir);
+	while ((entry = readdir(d)) != NULL) {
+		assert_null(strstr(entry->d_name, ".dbtmp"));
+		logs += strncmp(entry->d_name, "LOG", 3) == 0;
+	}
+	closedir(d);
+	assert_in_range(logs, 0, 2);
+}
+
 static void
 a_limit_on_file_sizes_is_a_full_disk(void **state)
 {
@@ -652,6 +743,8 @@ main(void)
 	    TEST(reads_go_on_through_failure_and_reopening),
 	    TEST(a_disk_below_its_minimum_refuses_writes_and_nothing_else),
 	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
+	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
+	    TEST(rocksdb_leaves_no_files_for_people),
 	    TEST(a_limit_on_file_sizes_is_a_full_disk),
 	};
 
