@@ -83,6 +83,11 @@ def test_docs_list_every_option():
     assert checked.returncode == 0, checked.stderr
 
 
+def test_docs_list_every_member_of_the_api():
+    checked = subprocess.run([ROOT / "scripts" / "compatibility", "--check"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
 # ---- data directory ----
 
 
