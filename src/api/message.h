@@ -226,6 +226,57 @@
 #define MSG_NO_POLICY       "Resource-based policy not found for the provided ResourceArn: %.*s"
 #define MSG_TABLE_NOT_FOUND "Requested resource not found: Table: %.*s not found"
 
+/* ---- vector indexes ---- */
+#define MSG_VECTOR_BILLING      MSG_INVALID "Vector indexes are only supported for PAY_PER_REQUEST tables"
+#define MSG_VECTOR_EMPTY        MSG_INVALID "List of VectorIndexes is empty"
+#define MSG_VECTOR_COUNT        MSG_INVALID "VectorIndex count exceeds the per-table limit of %d"
+#define MSG_VECTOR_DIMENSIONS   MSG_INVALID "Number of dimensions must be between 1 and %d inclusive."
+#define MSG_VECTOR_SCHEMA_TWICE MSG_INVALID "SearchSchema contains a duplicate AttributeName"
+#define MSG_VECTOR_SCHEMA_COUNT                                                                                        \
+	MSG_INVALID "Value '%u' at 'SearchSchema' failed to satisfy constraint: Member must have %s count less than "  \
+		    "or equal to %d"
+#define MSG_VECTOR_SCHEMA_UNDEFINED MSG_INVALID "One element in SearchSchema is not defined in attribute definitions"
+#define MSG_VECTOR_DEFINED                                                                                             \
+	MSG_INVALID "Conflicting attribute definition for '%.*s'. An attribute cannot be defined in "                  \
+		    "AttributeDefinitions when used as a VectorAttribute."
+#define MSG_VECTOR_DIMENSIONS_DIFFER                                                                                   \
+	MSG_INVALID "Conflicting attribute definition for '%.*s'. All VectorIndexes on the same vector attribute "     \
+		    "must use the same dimensions."
+#define MSG_VECTOR_PROJECTED                                                                                           \
+	MSG_INVALID "Number of projected attributes, INLINE_FILTER attributes and the vector attribute of index: "     \
+		    "%.*s exceeds the limit of %d"
+#define MSG_VECTOR_UPDATE_NULL MSG_INVALID "One of VectorIndexUpdate.Create, VectorIndexUpdate.Delete must not be null"
+#define MSG_VECTOR_UPDATE_SEVERAL                                                                                      \
+	MSG_INVALID "Only one of VectorIndexUpdate.Create, VectorIndexUpdate.Delete must be specified"
+#define MSG_QUERY_VECTOR   "Query operation not supported on this index type."
+#define MSG_SEARCH_MISSING "missing field `%s` at line %u column %u"
+#define MSG_SEARCH_NULL    "invalid type: null, expected %s at line %u column %u"
+#define MSG_SEARCH_SHORT                                                                                               \
+	"1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length greater "    \
+	"than or equal to %d"
+#define MSG_SEARCH_LONG                                                                                                \
+	"1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than "  \
+	"or equal to %d"
+#define MSG_SEARCH_TOP_LOW                                                                                             \
+	"1 validation error detected: Value at 'TopK' failed to satisfy constraint: Member must have value greater "   \
+	"than or equal to 1"
+#define MSG_SEARCH_TOP_HIGH                                                                                            \
+	"Provided TopK value '%lld' is out of valid range. The value must be between 1 and %d inclusive"
+#define MSG_SEARCH_VALUES                                                                                              \
+	"Search vector contains invalid values. All values in the search vector must be a 32-bit floating-point "      \
+	"number attribute"
+#define MSG_SEARCH_DIMENSIONS   "Input search vector dimension %u does not match vector index dimension %u"
+#define MSG_SEARCH_NO_CONDITION "SearchConditionExpression must be provided when SearchSchema has a HASH key"
+#define MSG_SEARCH_NO_HASH      "SearchConditionExpression must have all HASH attributes"
+#define MSG_SEARCH_FOREIGN                                                                                             \
+	"SearchConditionExpression must not contain any attributes that is not in SearchSchema. Invalid attribute: "   \
+	"%.*s"
+#define MSG_SEARCH_TYPE                                                                                                \
+	"Type of '%.*s' attribute in SearchConditionExpression (%s) does not match type in search schema (%s)"
+#define MSG_SEARCH_EMPTY_KEY                                                                                           \
+	"One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "  \
+	"%s value. Key: %.*s"
+
 /* ---- tags ---- */
 #define MSG_NO_ARN        "Invalid TableArn"
 #define MSG_NEXT_TOKEN    "Invalid NextToken"

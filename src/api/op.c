@@ -62,7 +62,7 @@ const struct op ops[] = {
     REFUSED("RestoreTableFromBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
     REFUSED("RestoreTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("Scan", 0, shape_scan, op_scan),
-    REFUSED("SearchVectors", S_VALIDATION, NULL),
+    DONE("SearchVectors", 0, shape_search_vectors, op_search_vectors),
     REFUSED("StartBulkPutItems", S_VALIDATION, NULL),
     DONE("TagResource", OP_BLOCKS, shape_tag, op_tag),
     DONE("TransactGetItems", 0, shape_transact_get, op_transact_get),

@@ -513,6 +513,7 @@ add_units(struct table_units *sums, size_t *count, const struct table_units *mor
 			sums[(*count)++] = (struct table_units){.index = more[i].index};
 		sums[at].half_read += more[i].half_read;
 		sums[at].half_write += more[i].half_write;
+		sums[at].vector_write += more[i].vector_write;
 	}
 }
 
@@ -524,7 +525,7 @@ put_write_capacity(struct op_call *call, const struct batch_write_in *in, const 
 
 	buf_put_lit(call->out, ",\"ConsumedCapacity\":[");
 	for (uint32_t t = 0; t < in->items.count; t++) {
-		struct table_units sums[2 * (1 + LSI_MAX + GSI_MAX)];
+		struct table_units sums[2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)];
 		size_t count = 0;
 
 		for (uint32_t i = 0; i < requests_of(in, t); i++, n++)

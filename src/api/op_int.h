@@ -115,6 +115,7 @@ extern const struct shape shape_create_table, shape_describe_table, shape_list_t
     shape_update_table;
 extern const struct shape shape_put_item, shape_get_item, shape_update_item, shape_delete_item;
 extern const struct shape shape_query, shape_scan, shape_batch_get, shape_batch_write;
+extern const struct shape shape_search_vectors;
 extern const struct shape shape_tag, shape_untag, shape_list_tags, shape_empty, shape_table_only;
 
 enum status op_create_table(struct op_call *call, const void *in, struct err *err);
@@ -130,6 +131,7 @@ enum status op_query(struct op_call *call, const void *in, struct err *err);
 enum status op_scan(struct op_call *call, const void *in, struct err *err);
 enum status op_batch_get(struct op_call *call, const void *in, struct err *err);
 enum status op_batch_write(struct op_call *call, const void *in, struct err *err);
+enum status op_search_vectors(struct op_call *call, const void *in, struct err *err);
 enum status op_tag(struct op_call *call, const void *in, struct err *err);
 enum status op_untag(struct op_call *call, const void *in, struct err *err);
 enum status op_list_tags(struct op_call *call, const void *in, struct err *err);

@@ -8,7 +8,7 @@
 #include "model/av_json.h"
 #include "model/key.h"
 
-#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX)) /* a table may change its indexes while we work */
+#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
 
 struct member_of_batch {
 	struct statement st;
@@ -300,6 +300,7 @@ add_units(struct consumed *c, const struct table_units *units)
 		c->units[c->count++] = (struct table_units){.index = units->index};
 	c->units[at].half_read += units->half_read;
 	c->units[at].half_write += units->half_write;
+	c->units[at].vector_write += units->vector_write;
 }
 
 static void

@@ -1,6 +1,7 @@
 /* Query and Scan: the same reading of pages, with or without a key condition. */
 #include "api/op_int.h"
 #include "model/av_json.h"
+#include "table/vector.h"
 
 struct read_in {
 	struct slice table_name, index_name;
@@ -381,6 +382,9 @@ find_index(struct reading *r, struct err *err)
 	r->schema = table_schema(r->table);
 	if (in->index_name.data == NULL)
 		return S_OK;
+	if (!r->scan && table_vector_index_find(r->table, in->index_name))
+		return err_set(err, S_VALIDATION, "%s",
+			       in->consistent == IN_TRUE ? MSG_CONSISTENT_GLOBAL : MSG_QUERY_VECTOR);
 	s = table_index_for_read(r->table, in->index_name, &r->index, err);
 	if (s != S_OK)
 		return s;

@@ -52,7 +52,7 @@ static const struct field projection_fields[] = {
     FIELD(struct projection_in, names, "NonKeyAttributes", SHAPE_LIST, 0, .element = &non_key_element, LIMITS(1, 20)),
     FIELD_END,
 };
-static const struct shape shape_projection = {"Projection", sizeof(struct projection_in), projection_fields};
+const struct shape shape_projection = {"Projection", sizeof(struct projection_in), projection_fields};
 
 #define INDEX_NAME FIELD(struct index_in, name, "IndexName", SHAPE_STRING, FIELD_REQUIRED | FIELD_NAME, LIMITS(3, 255))
 #define INDEX_KEYS(most)                                                                                               \
@@ -109,13 +109,13 @@ const struct field tag_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED,
 
 struct create_in {
 	struct slice table_name;
-	struct in_list definitions, keys, locals, globals, tags;
+	struct in_list definitions, keys, locals, globals, vectors, tags;
 	struct in_enum billing, class;
 	struct throughput_in *throughput, *on_demand, *warm;
 	struct stream_in *stream;
 	struct encryption_in *encryption;
 	uint8_t deletion_protection;
-	struct slice policy, source_arn, settings_mode, vector_indexes;
+	struct slice policy, source_arn, settings_mode;
 };
 
 #define CREATE(member, name, type, flags, ...) FIELD(struct create_in, member, name, type, flags, __VA_ARGS__)
@@ -137,7 +137,7 @@ static const struct field create_fields[] = {
     CREATE(policy, "ResourcePolicy", SHAPE_STRING, 0),
     CREATE(source_arn, "GlobalTableSourceArn", SHAPE_ANY, 0),
     CREATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
-    CREATE(vector_indexes, "VectorIndexes", SHAPE_ANY, 0),
+    CREATE(vectors, "VectorIndexes", SHAPE_LIST, 0, .element = &vector_element),
     FIELD_END,
 };
 const struct shape shape_create_table = {"CreateTableInput", sizeof(struct create_in), create_fields};
@@ -161,7 +161,6 @@ refuse_members(const struct create_in *in, struct err *err)
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
 	    {"GlobalTableSourceArn", in->source_arn.data != NULL},
 	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
-	    {"VectorIndexes", in->vector_indexes.data != NULL},
 	};
 
 	if (in->stream != NULL && in->stream->enabled == IN_FALSE && in->stream->view.text.data != NULL)
@@ -169,7 +168,7 @@ refuse_members(const struct create_in *in, struct err *err)
 	return table_refuse_members(members, sizeof members / sizeof *members, err);
 }
 
-/* Both lists of indexes, local ones first, into spec. */
+/* The lists of indexes, local ones first, into spec. */
 static enum status
 create_indexes(const struct create_in *in, struct table_spec *spec, struct arena *a, struct err *err)
 {
@@ -181,7 +180,7 @@ create_indexes(const struct create_in *in, struct table_spec *spec, struct arena
 		return err_set(err, S_VALIDATION, MSG_LSI_EMPTY);
 	if (in->locals.set && spec->schema.sort_count == 0)
 		return err_set(err, S_VALIDATION, MSG_LSI_NO_RANGE);
-	spec->indexes = ARENA_ARRAY(a, struct table_index_spec, LSI_MAX + GSI_MAX);
+	spec->indexes = ARENA_ARRAY(a, struct table_index_spec, LSI_MAX + GSI_MAX + VECTOR_MAX);
 	for (int global = 0; global <= 1; global++) {
 		if (global && in->globals.set && in->globals.count == 0)
 			return err_set(err, S_VALIDATION, MSG_GSI_EMPTY);
@@ -201,7 +200,8 @@ create_indexes(const struct create_in *in, struct table_spec *spec, struct arena
 		if (lists[global]->total > most[global])
 			return err_set(err, S_VALIDATION, global ? MSG_GSI_COUNT : MSG_LSI_COUNT);
 	}
-	return table_check_projections(spec->indexes, spec->index_count, err);
+	s = table_create_vectors(&in->vectors, spec, a, err);
+	return s == S_OK ? table_check_projections(spec->indexes, spec->index_count, err) : s;
 }
 
 static enum status
@@ -216,7 +216,8 @@ create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a
 		s = table_read_definitions(&in->definitions, spec, a, err);
 	if (s == S_OK)
 		s = table_read_keys(&in->keys, spec, KEYS_OF_TABLE, SLICE_NONE, &spec->schema, a, err);
-	if (s == S_OK && !in->locals.set && !in->globals.set && in->keys.count != spec->definition_count)
+	if (s == S_OK && !in->locals.set && !in->globals.set && !in->vectors.set &&
+	    in->keys.count != spec->definition_count)
 		s = err_set(err, S_VALIDATION, MSG_KEY_COUNT);
 	if (s == S_OK)
 		s = create_indexes(in, spec, a, err);

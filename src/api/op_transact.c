@@ -191,7 +191,7 @@ release(struct table *const *tables, size_t count)
 
 /* ---- capacity ---- */
 
-#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX)) /* a table may change its indexes while we work */
+#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
 
 /* What one table's actions consumed, together. */
 struct consumed {
@@ -242,6 +242,7 @@ add_units(struct consumed *c, const struct table_units *units)
 		c->units[c->count++] = (struct table_units){.index = units->index};
 	c->units[at].half_read += factor * units->half_read;
 	c->units[at].half_write += factor * units->half_write;
+	c->units[at].vector_write += units->vector_write;
 }
 
 void

@@ -6,13 +6,13 @@ struct index_change_in {
 };
 struct update_in {
 	struct slice table_name;
-	struct in_list definitions, changes;
+	struct in_list definitions, changes, vectors;
 	struct in_enum billing, class;
 	struct throughput_in *throughput, *on_demand, *warm;
 	struct stream_in *stream;
 	struct encryption_in *encryption;
 	uint8_t deletion_protection;
-	struct slice replicas, consistency, witnesses, settings_mode, vector_indexes;
+	struct slice replicas, consistency, witnesses, settings_mode;
 };
 
 static const struct field change_fields[] = {
@@ -41,7 +41,7 @@ static const struct field update_fields[] = {
     UPDATE(consistency, "MultiRegionConsistency", SHAPE_ANY, 0),
     UPDATE(witnesses, "GlobalTableWitnessUpdates", SHAPE_ANY, 0),
     UPDATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
-    UPDATE(vector_indexes, "VectorIndexUpdates", SHAPE_ANY, 0),
+    UPDATE(vectors, "VectorIndexUpdates", SHAPE_LIST, 0, .element = &vector_change_element),
     FIELD_END,
 };
 const struct shape shape_update_table = {"UpdateTableInput", sizeof(struct update_in), update_fields};
@@ -61,7 +61,7 @@ index_of(const struct index_change_in *change)
 static enum status
 check_changes(const struct update_in *in, struct err *err)
 {
-	unsigned remakes = 0;
+	unsigned remakes = in->vectors.count;
 
 	if (in->changes.total > GSI_MAX)
 		return err_set(err, S_LIMIT_EXCEEDED, MSG_ONE_INDEX_CHANGE);
@@ -92,7 +92,6 @@ refuse_members(const struct update_in *in, struct err *err)
 	    {"MultiRegionConsistency", in->consistency.data != NULL},
 	    {"GlobalTableWitnessUpdates", in->witnesses.data != NULL},
 	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
-	    {"VectorIndexUpdates", in->vector_indexes.data != NULL},
 	};
 
 	return table_refuse_members(members, sizeof members / sizeof *members, err);
@@ -101,8 +100,9 @@ refuse_members(const struct update_in *in, struct err *err)
 static enum status
 check_request(const struct update_in *in, struct err *err)
 {
-	bool something = in->throughput || in->billing.value || in->changes.count > 0 || in->encryption ||
-			 in->class.value || in->deletion_protection != IN_UNSET || in->on_demand || in->warm;
+	bool something = in->throughput || in->billing.value || in->changes.count > 0 || in->vectors.count > 0 ||
+			 in->encryption || in->class.value || in->deletion_protection != IN_UNSET || in->on_demand ||
+			 in->warm;
 	enum status s = refuse_members(in, err);
 
 	if (s == S_OK && !something)
@@ -111,6 +111,8 @@ check_request(const struct update_in *in, struct err *err)
 		s = err_set(err, S_VALIDATION, MSG_UPDATE_BILLING);
 	if (s == S_OK && in->throughput != NULL)
 		s = table_check_units(in->throughput, err);
+	if (s == S_OK)
+		s = table_check_vector_changes(&in->vectors, err);
 	return s == S_OK ? check_changes(in, err) : s;
 }
 
@@ -175,6 +177,8 @@ read_update(const struct update_in *in, enum billing_mode billing, struct arena 
 		s = err_set(err, S_VALIDATION, MSG_THROUGHPUT_ON_DEMAND);
 	if (s == S_OK)
 		s = read_changes(in, &spec, a, update, err);
+	if (s == S_OK)
+		s = table_read_vector_change(&in->vectors, &spec, a, update, err);
 	if (s == S_OK)
 		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec.billing, &update->throughput,
 					  err);

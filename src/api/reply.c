@@ -58,7 +58,7 @@ put_indexes(struct buf *out, const char *member, bool global, const struct table
 		if (units[i].index == NULL || halves(&units[i], write) == 0)
 			continue;
 		spec = table_index_spec(units[i].index);
-		if (spec->global != global)
+		if (spec->global != global || spec->vector != NULL)
 			continue;
 		if (between[0] == '\0')
 			buf_printf(out, ",\"%s\":{", member);
@@ -67,6 +67,26 @@ put_indexes(struct buf *out, const char *member, bool global, const struct table
 		json_put_string(out, spec->name);
 		buf_put_lit(out, ":{");
 		put_figures(out, halves(&units[i], write), kind);
+		buf_put_byte(out, '}');
+	}
+	if (between[0] != '\0')
+		buf_put_byte(out, '}');
+}
+
+/* "VectorIndexes":{"a":{"VectorWriteRequestBytes":1024.0}}: bytes, no part of the units. */
+static void
+put_vectors(struct buf *out, const struct table_units *units, size_t count)
+{
+	const char *between = "";
+
+	for (size_t i = 0; i < count; i++) {
+		if (units[i].vector_write == 0)
+			continue;
+		buf_put_slice(out, between[0] == '\0' ? SLICE(",\"VectorIndexes\":{") : SLICE(","));
+		between = ",";
+		json_put_string(out, table_index_spec(units[i].index)->name);
+		buf_put_lit(out, ":{\"VectorWriteRequestBytes\":");
+		reply_units(out, 2 * units[i].vector_write);
 		buf_put_byte(out, '}');
 	}
 	if (between[0] != '\0')
@@ -94,6 +114,8 @@ put_capacity(struct buf *out, struct slice table_name, const struct table_units 
 		buf_put_byte(out, '}');
 		put_indexes(out, "LocalSecondaryIndexes", false, units, count, write, kind);
 		put_indexes(out, "GlobalSecondaryIndexes", true, units, count, write, kind);
+		if (write)
+			put_vectors(out, units, count);
 	}
 	buf_put_byte(out, '}');
 }

@@ -39,10 +39,30 @@ struct tag_in {
 	struct slice key, value;
 };
 
+struct vector_attribute_in {
+	struct slice name;
+};
+struct vector_element_in {
+	struct slice name;
+	struct in_enum type; /* HASH, INLINE_FILTER */
+};
+struct vector_in {
+	struct slice name;
+	struct vector_attribute_in *attribute;
+	struct in_list schema;
+	struct projection_in *projection;
+	struct in_long dimensions;
+	struct in_enum distance;
+};
+struct vector_change_in {
+	struct vector_in *create, *delete;
+};
+
 extern const char *const values_billing[], *const values_class[];
 extern const struct field definition_element, key_schema_element, tag_element;
 extern const struct shape shape_throughput, shape_on_demand, shape_warm, shape_stream, shape_encryption;
-extern const struct shape shape_index_create, shape_index_update, shape_index_delete;
+extern const struct shape shape_index_create, shape_index_update, shape_index_delete, shape_projection;
+extern const struct field vector_element, vector_change_element;
 
 /* ---- table_read.c: checked requests to what table/ takes ---- */
 /* NEW_GLOBAL: of UpdateTable, whose attributes may be defined by the table already; table_update() finds their types.
@@ -58,6 +78,7 @@ enum status table_read_keys(const struct in_list *list, const struct table_spec 
 /* Against spec's schema, definitions and billing mode. */
 enum status table_read_index(const struct index_in *in, enum keys_of of, const struct table_spec *spec, struct arena *a,
 			     struct table_index_spec *ret, struct err *err);
+enum status table_read_projection(const struct projection_in *in, struct table_index_spec *ret, struct err *err);
 enum status table_check_new_name(const struct table_spec *spec, struct slice name, struct err *err);
 enum status table_check_projections(const struct table_index_spec *indexes, size_t count, struct err *err);
 enum status table_check_definitions_used(const struct table_spec *spec, struct arena *a, struct err *err);
@@ -70,6 +91,13 @@ enum status table_read_tags(const struct in_list *list, struct arena *a, struct 
 bool table_wants_encryption(const struct encryption_in *in);
 /* The first that is set is refused by name. */
 enum status table_refuse_members(const struct member *members, size_t count, struct err *err);
+
+/* ---- table_vector.c ---- */
+/* Into spec, whose indexes have room for VECTOR_MAX more. */
+enum status table_create_vectors(const struct in_list *list, struct table_spec *spec, struct arena *a, struct err *err);
+enum status table_check_vector_changes(const struct in_list *list, struct err *err);
+enum status table_read_vector_change(const struct in_list *list, const struct table_spec *spec, struct arena *a,
+				     struct table_update *update, struct err *err);
 
 /* ---- table_reply.c ---- */
 /* {"Table":{...}}, the member's name given. */

@@ -119,8 +119,8 @@ table_read_keys(const struct in_list *list, const struct table_spec *spec, enum 
 	return S_OK;
 }
 
-static enum status
-read_projection(const struct projection_in *in, struct table_index_spec *ret, struct err *err)
+enum status
+table_read_projection(const struct projection_in *in, struct table_index_spec *ret, struct err *err)
 {
 	static const enum projection_type types[] = {0, PROJECT_ALL, PROJECT_INCLUDE, PROJECT_KEYS_ONLY};
 	const struct slice *names = in->names.items;
@@ -178,7 +178,7 @@ table_read_index(const struct index_in *in, enum keys_of of, const struct table_
 	if (s == S_OK && !global)
 		s = check_local(in, spec, ret, err);
 	if (s == S_OK)
-		s = read_projection(in->projection, ret, err);
+		s = table_read_projection(in->projection, ret, err);
 	if (s == S_OK && of == KEYS_OF_GLOBAL)
 		s = check_global(in, spec, err);
 	if (s == S_OK && global)
@@ -218,6 +218,15 @@ schema_uses(const struct key_schema *schema, struct slice name)
 	return false;
 }
 
+static bool
+vector_uses(const struct table_vector_spec *v, struct slice name)
+{
+	for (size_t i = 0; v != NULL && i < v->element_count; i++)
+		if (slice_eq(v->elements[i].attr.name, name))
+			return true;
+	return false;
+}
+
 enum status
 table_check_definitions_used(const struct table_spec *spec, struct arena *a, struct err *err)
 {
@@ -229,7 +238,8 @@ table_check_definitions_used(const struct table_spec *spec, struct arena *a, str
 		bool some = schema_uses(&spec->schema, name);
 
 		for (size_t j = 0; j < spec->index_count && !some; j++)
-			some = schema_uses(&spec->indexes[j].schema, name);
+			some =
+			    schema_uses(&spec->indexes[j].schema, name) || vector_uses(spec->indexes[j].vector, name);
 		if (some && used.len < 1024)
 			used =
 			    arena_printf(a, "%.*s%s%.*s", SLICE_ARG(used), used.len > 0 ? ", " : "", SLICE_ARG(name));

@@ -15,6 +15,8 @@ static const char *const index_statuses[] = {[INDEX_CREATING] = "CREATING",
 					     [INDEX_ACTIVE] = "ACTIVE"};
 static const char *const projections[] = {
     [PROJECT_KEYS_ONLY] = "KEYS_ONLY", [PROJECT_INCLUDE] = "INCLUDE", [PROJECT_ALL] = "ALL"};
+static const char *const distances[] = {
+    [VECTOR_COSINE] = "COSINE", [VECTOR_DOT_PRODUCT] = "DOT_PRODUCT", [VECTOR_EUCLIDEAN] = "EUCLIDEAN"};
 
 struct writer {
 	struct op_call *call;
@@ -183,20 +185,77 @@ put_index(struct writer *w, const struct table_description *d, const struct tabl
 }
 
 static void
-put_indexes(struct writer *w, const struct table_description *d, bool global)
+put_search_schema(struct writer *w, const struct table_vector_spec *v)
 {
+	if (v->element_count == 0)
+		return;
+	reply_name(w->out, &w->between, "SearchSchema");
+	buf_put_byte(w->out, '[');
+	for (size_t i = 0; i < v->element_count; i++) {
+		if (i > 0)
+			buf_put_byte(w->out, ',');
+		buf_put_lit(w->out, "{\"AttributeName\":");
+		json_put_string(w->out, v->elements[i].attr.name);
+		buf_printf(w->out, ",\"SearchSchemaElementType\":\"%s\"}",
+			   v->elements[i].hash ? "HASH" : "INLINE_FILTER");
+	}
+	buf_put_byte(w->out, ']');
+}
+
+static void
+put_vector_index(struct writer *w, const struct table_description *d, const struct table_index_description *x)
+{
+	const struct table_vector_spec *v = x->spec.vector;
+
+	buf_put(w->out, w->between, strlen(w->between));
+	buf_put_byte(w->out, '{');
+	w->between = "";
+	put_text(w, "IndexName", x->spec.name);
+	put_search_schema(w, v);
+	put_projection(w, &x->spec);
+	open_member(w, "VectorAttribute");
+	put_text(w, "AttributeName", v->attribute);
+	close_object(w);
+	put_int(w, "Dimensions", v->dimensions);
+	put_text(w, "DistanceFunction", slice_str(distances[v->distance]));
+	put_text(w, "IndexStatus", slice_str(index_statuses[x->status]));
+	if (x->status == INDEX_CREATING && x->added) { /* never of one that was created with its table */
+		reply_name(w->out, &w->between, "Backfilling");
+		buf_printf(w->out, "%s", x->backfilling ? "true" : "false");
+	}
+	put_int(w, "IndexSizeBytes", (int64_t)x->size_bytes);
+	put_int(w, "ItemCount", (int64_t)x->item_count);
+	put_text(w, "IndexArn", table_arn(w->call->db, d->spec.name, x->spec.name, w->call->arena));
+	close_object(w);
+}
+
+enum index_kind { KIND_LOCAL, KIND_GLOBAL, KIND_VECTOR };
+
+static enum index_kind
+kind_of(const struct table_index_spec *spec)
+{
+	return spec->vector != NULL ? KIND_VECTOR : spec->global ? KIND_GLOBAL : KIND_LOCAL;
+}
+
+static void
+put_indexes(struct writer *w, const struct table_description *d, enum index_kind kind)
+{
+	static const char *const members[] = {"LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes"};
 	bool any = false;
 
 	for (size_t i = 0; i < d->spec.index_count; i++) {
-		if (d->indexes[i].spec.global != global)
+		if (kind_of(&d->indexes[i].spec) != kind)
 			continue;
 		if (!any) {
-			reply_name(w->out, &w->between, global ? "GlobalSecondaryIndexes" : "LocalSecondaryIndexes");
+			reply_name(w->out, &w->between, members[kind]);
 			buf_put_byte(w->out, '[');
 			w->between = "";
 			any = true;
 		}
-		put_index(w, d, &d->indexes[i]);
+		if (kind == KIND_VECTOR)
+			put_vector_index(w, d, &d->indexes[i]);
+		else
+			put_index(w, d, &d->indexes[i]);
 	}
 	if (any) {
 		buf_put_byte(w->out, ']');
@@ -252,8 +311,9 @@ table_reply(struct op_call *call, const char *member, const struct table_descrip
 	put_text(&w, "TableArn", table_arn(call->db, d->spec.name, SLICE_NONE, call->arena));
 	put_text(&w, "TableId", slice_str(d->id));
 	put_billing(&w, d);
-	put_indexes(&w, d, false);
-	put_indexes(&w, d, true);
+	put_indexes(&w, d, KIND_LOCAL);
+	put_indexes(&w, d, KIND_GLOBAL);
+	put_indexes(&w, d, KIND_VECTOR);
 	put_class(&w, d);
 	reply_name(w.out, &w.between, "DeletionProtectionEnabled");
 	buf_printf(w.out, "%s", d->spec.deletion_protection ? "true" : "false");

@@ -13,6 +13,7 @@
 const char *const expr_kind_names[] = {
     [EXPR_CONDITION] = "ConditionExpression",
     [EXPR_FILTER] = "FilterExpression",
+    [EXPR_SEARCH] = "SearchConditionExpression",
     [EXPR_KEY_CONDITION] = "KeyConditionExpression",
     [EXPR_PROJECTION] = "ProjectionExpression",
     [EXPR_UPDATE] = "UpdateExpression",

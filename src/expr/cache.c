@@ -139,7 +139,7 @@ program_copy(const struct program *p, uint64_t hash)
 static enum expr_kind
 grammar_of(enum expr_kind kind)
 {
-	return kind == EXPR_FILTER || kind == EXPR_KEY_CONDITION ? EXPR_CONDITION : kind;
+	return kind == EXPR_FILTER || kind == EXPR_KEY_CONDITION || kind == EXPR_SEARCH ? EXPR_CONDITION : kind;
 }
 
 static uint32_t

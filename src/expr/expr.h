@@ -16,7 +16,7 @@
 #define EXPR_OPERATORS_MAX         300
 #define EXPR_SUBSTITUTES_MAX_BYTES (2 * 1024 * 1024) /* of all names and values of a request */
 
-enum expr_kind { EXPR_CONDITION, EXPR_FILTER, EXPR_KEY_CONDITION, EXPR_PROJECTION, EXPR_UPDATE };
+enum expr_kind { EXPR_CONDITION, EXPR_FILTER, EXPR_KEY_CONDITION, EXPR_PROJECTION, EXPR_UPDATE, EXPR_SEARCH };
 
 /* The substitutes of one request, shared by all its expressions. Zeroed, then filled by the request's reader. */
 struct expr_name {
@@ -109,6 +109,17 @@ enum status expr_key_range(const struct expr *e, const struct key_schema *schema
 /* Of that, what comes up to and with the partition attributes: a starting key's sort attributes are checked after it.
  */
 enum status expr_key_range_partition(const struct expr *e, const struct key_schema *schema, struct err *err);
+
+/*
+ * Search condition (of SearchVectors): attributes that must equal values, joined by AND. What else a condition may say is
+ * refused ("Invalid comparator used in SearchConditionExpression", ...). The names and values are in the order of the text.
+ */
+struct expr_equal {
+	struct slice name;
+	struct av value;
+};
+enum status expr_search_equals(const struct expr *e, struct arena *arena, struct expr_equal **ret, size_t *ret_count,
+			       struct err *err);
 
 /*
  * Update: the new item from the old one. `old` may be AV_NONE (an upsert: starts from `key`, the map of key

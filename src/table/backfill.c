@@ -144,8 +144,8 @@ decide_row(struct step *st, const struct table *version, uint32_t partition, str
 		return s; /* S_OK: a write was here first */
 	for (size_t i = 0; i < version->index_count; i++)
 		if (version->indexes[i].core == st->x->core)
-			deltas[i] = (struct delta){1, (int64_t)item_size(change.new_row)};
-	engine_batch_put(st->scratch->batch, SPACE_INDEXES, index_key, av_slice(change.new_row));
+			deltas[i] = (struct delta){1, (int64_t)change.new_size};
+	engine_batch_put(st->scratch->batch, SPACE_INDEXES, index_key, change.new_value);
 	counts_put_row(version, partition, (struct delta){0, 0}, deltas, st->scratch->batch, &st->scratch->value);
 	*ret_put = true;
 	return S_OK;

@@ -164,6 +164,7 @@ catalog_describe(const struct table *t, struct arena *a, struct table_descriptio
 		x->spec = r.spec.indexes[i];
 		x->status = r.indexes[i].status;
 		x->backfilling = r.indexes[i].backfilling;
+		x->added = r.indexes[i].building;
 		sum_counts(t->indexes[i].core->counts, sizeof(struct count), core->partition_count, &x->item_count,
 			   &x->size_bytes);
 	}

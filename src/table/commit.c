@@ -9,6 +9,7 @@
 #include "model/key.h"
 #include "table/recent.h"
 #include "table/transact.h"
+#include "table/vector.h"
 
 #include <stdlib.h>
 
@@ -249,6 +250,31 @@ larger_half_writes(uint64_t a, uint64_t b)
 	return capacity_half_writes(a > b ? a : b);
 }
 
+static uint64_t
+vector_bytes(uint64_t size)
+{
+	return size > VECTOR_WRITE_MIN_BYTES ? size : VECTOR_WRITE_MIN_BYTES;
+}
+
+/* What a change of an index costs: one write, or a delete and a put when its key is another one. */
+static void
+add_units(const struct index_change *change, struct table_units *units)
+{
+	bool del = change->had && !change->same_key;
+
+	if (change->index->spec->vector != NULL) {
+		units->vector_write =
+		    (del ? vector_bytes(change->old_size) : 0) + (change->has ? vector_bytes(change->new_size) : 0);
+		return;
+	}
+	if (change->same_key) {
+		units->half_write = larger_half_writes(change->old_size, change->new_size);
+		return;
+	}
+	units->half_write = (del ? capacity_half_writes(change->old_size) : 0) +
+			    (change->has ? capacity_half_writes(change->new_size) : 0);
+}
+
 /* Put one index's rows and add up what that costs. */
 static void
 put_index_rows(struct commit *c, struct table_write *w, const struct place *place, const struct index_change *change,
@@ -257,35 +283,26 @@ put_index_rows(struct commit *c, struct table_write *w, const struct place *plac
 	struct engine_batch *batch = c->scratch->batch;
 	const struct buf *keys = &c->scratch->keys;
 	struct locked *l = place->locked;
-	uint64_t old_size = change->had ? item_size(change->old_row) : 0;
-	uint64_t new_size = change->has ? item_size(change->new_row) : 0;
 	struct table_units *units = &w->units[w->unit_count++];
 
 	*units = (struct table_units){.index = change->index};
+	add_units(change, units);
 	if (change->had && old_exists && !change->same_key)
 		engine_batch_delete(batch, SPACE_INDEXES, buf_part(keys, change->old_key_at, change->old_key_len));
-	if (change->has)
+	if (change->has && change->row_changed)
 		engine_batch_put(batch, SPACE_INDEXES, buf_part(keys, change->new_key_at, change->new_key_len),
-				 av_slice(change->new_row));
-	if (change->same_key) {
-		units->half_write = larger_half_writes(old_size, new_size);
-	} else {
-		if (change->had)
-			units->half_write += capacity_half_writes(old_size);
-		if (change->has)
-			units->half_write += capacity_half_writes(new_size);
-	}
+				 change->new_value);
 	if (l->index_deltas == NULL)
 		l->index_deltas = ARENA_ARRAY(c->io->arena, struct delta, l->version->index_count);
 	if (change->had && old_exists) {
 		l->index_deltas[i].items--;
-		l->index_deltas[i].bytes -= (int64_t)old_size;
+		l->index_deltas[i].bytes -= (int64_t)change->old_size;
 	}
 	if (change->has) {
 		l->index_deltas[i].items++;
-		l->index_deltas[i].bytes += (int64_t)new_size;
+		l->index_deltas[i].bytes += (int64_t)change->new_size;
 	}
-	if (change->index->spec->global) {
+	if (change->index->core->recent != NULL) {
 		if (change->had)
 			mark(c, recent_index_slot(change->index->core, place->partition, change->old_hash));
 		if (change->has)
@@ -313,7 +330,8 @@ decide_indexes(struct commit *c, struct table_write *w, const struct place *plac
 		s = index_compare(t, x, w->old_item, w->new_item, cause, keys, c->io->arena, &change, err);
 		if (s == S_OK && x->record->building && change.had) {
 			s = row_exists(c, change.old_key_at, change.old_key_len, flags, &old_exists, err);
-			change.changed |= change.has && !old_exists;
+			if (change.has && !old_exists)
+				change.changed = change.row_changed = true;
 		}
 		if (s == S_OK && change.changed)
 			put_index_rows(c, w, place, &change, old_exists, i);
@@ -349,6 +367,11 @@ check_given_index_keys(const struct table *t, const struct table_write *w, struc
 
 		if (!x->maintained)
 			continue;
+		if (x->spec->vector != NULL) {
+			if (w->kind == WRITE_PUT)
+				s = vector_check_item(x, w->item, err);
+			continue;
+		}
 		if (w->kind == WRITE_PUT)
 			s = key_check_index_from(schema, x->spec->name, w->item, KEY_FROM_ITEM, &indexed, err);
 		for (unsigned i = 0; s == S_OK && w->update != NULL && i < schema->partition_count; i++)
@@ -418,7 +441,7 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 {
 	struct locked *l = place->locked;
 	struct engine_batch *batch = c->scratch->batch;
-	uint64_t old_size, new_size;
+	uint64_t old_size, new_size, old_billed;
 	struct slice key;
 	enum status s;
 
@@ -429,13 +452,14 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	if (s != S_OK)
 		return s;
 	old_size = av_exists(w->old_item) ? item_size(w->old_item) : 0;
+	old_billed = vector_billed_size(l->version, w->old_item, old_size);
 	if (w->update != NULL || (w->condition != NULL && w->kind == WRITE_PUT)) {
 		s = check_given_index_keys(l->version, w, err);
 		if (s != S_OK)
 			return s;
 	}
 	w->unit_count = 1; /* a refused write also costs, by what it looked at */
-	w->units[0].half_write = capacity_half_writes(old_size);
+	w->units[0].half_write = capacity_half_writes(old_billed);
 	if (w->condition != NULL && !expr_test(w->condition, w->old_item))
 		return err_set(err, S_COND_FAILED, "The conditional request failed");
 	if (w->kind == WRITE_CHECK)
@@ -451,7 +475,7 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 		if (s != S_OK)
 			return s;
 	}
-	w->units[0].half_write = larger_half_writes(old_size, new_size);
+	w->units[0].half_write = larger_half_writes(old_billed, vector_billed_size(l->version, w->new_item, new_size));
 	if (!av_exists(w->old_item) && !av_exists(w->new_item))
 		return S_OK; /* a delete of nothing */
 	s = decide_indexes(c, w, place, flags, err);

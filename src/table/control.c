@@ -4,7 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/crypto.h"
-#include "table/table_int.h"
+#include "table/vector_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +175,11 @@ delete_locked(struct table_db *db, struct table *t, struct arena *a, struct tabl
 	case TABLE_ACTIVE:
 		break;
 	}
+	for (size_t i = 0; i < t->index_count; i++)
+		if (t->indexes[i].spec->vector != NULL && t->indexes[i].record->status != INDEX_ACTIVE)
+			return err_set(err, S_RESOURCE_IN_USE,
+				       "Attempt to change a resource which is still in use: Cannot delete table while "
+				       "indexes are being created, updated, or deleted.");
 	if (t->record.spec.deletion_protection)
 		return err_set(
 		    err, S_VALIDATION,
@@ -364,6 +369,9 @@ change_billing(struct change *c, bool *ret_from_on_demand, struct err *err)
 		return S_OK;
 	c->changed = c->updating = true;
 	spec->billing = c->update->billing;
+	for (size_t i = 0; i < spec->index_count && spec->billing == BILLING_PROVISIONED; i++)
+		if (spec->indexes[i].vector != NULL)
+			return err_set(err, S_VALIDATION, VECTOR_ON_DEMAND_ONLY);
 	if (spec->billing == BILLING_PROVISIONED) {
 		*ret_from_on_demand = true;
 		if (!c->update->set_throughput || !gives_units(&c->update->throughput))
@@ -410,7 +418,7 @@ change_throughput(struct change *c, struct err *err)
 		size_t i = find_index(r, name);
 		struct index_record *x = &r->indexes[i];
 
-		if (i == r->spec.index_count || !r->spec.indexes[i].global)
+		if (i == r->spec.index_count || !r->spec.indexes[i].global || r->spec.indexes[i].vector != NULL)
 			return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
 		if (x->status != INDEX_ACTIVE && x->status != INDEX_UPDATING)
 			return err_set(err, S_RESOURCE_IN_USE,
@@ -520,7 +528,9 @@ check_new_index(struct change *c, const struct table_index_spec *new, struct err
 	if (find_index(&c->record, new->name) < spec->index_count)
 		return err_set(err, S_VALIDATION, "Attempting to create an index which already exists");
 	for (size_t i = 0; i < spec->index_count; i++)
-		global += spec->indexes[i].global;
+		global += spec->indexes[i].global && spec->indexes[i].vector == NULL;
+	if (new->vector != NULL)
+		return vector_check_new_index(spec, new, err);
 	if (global >= GSI_MAX)
 		return err_set(err, S_VALIDATION,
 			       "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the "
@@ -574,7 +584,8 @@ delete_index(struct change *c, struct err *err)
 {
 	size_t i = find_index(&c->record, c->update->delete_index);
 
-	if (i == c->record.spec.index_count || !c->record.spec.indexes[i].global)
+	if (i == c->record.spec.index_count || !c->record.spec.indexes[i].global ||
+	    (c->record.spec.indexes[i].vector != NULL) != c->update->delete_vector)
 		return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
 	c->record.indexes[i].status = INDEX_DELETING;
 	c->record.indexes[i].backfilling = c->record.indexes[i].building = false;
@@ -606,6 +617,41 @@ change_indexes(struct change *c, struct err *err)
 	return s == S_OK && deletes ? delete_index(c, err) : s;
 }
 
+/*
+ * While a table is being updated nothing else can be changed. About vector indexes the service says more: which index
+ * is in the way, and when a creation can be cancelled.
+ */
+static enum status
+check_vector_change(struct change *c, struct err *err)
+{
+	const struct table *t = c->t;
+	const struct table_index_spec *create = c->update->create_index;
+
+	for (size_t i = 0; i < t->index_count; i++) {
+		const struct table_index *x = &t->indexes[i];
+		struct slice name = x->spec->name;
+
+		if (x->spec->vector == NULL || x->record->status != INDEX_CREATING)
+			continue;
+		if (c->update->delete_vector && slice_eq(name, c->update->delete_index) && x->record->building &&
+		    !x->record->backfilling)
+			return err_set(
+			    err, S_RESOURCE_IN_USE,
+			    "Attempt to change a resource which is still in use: Index creation is in resource "
+			    "allocation phase. Retry deletion during backfilling phase or when the index is active. "
+			    "Table: %.*s Index: %.*s",
+			    SLICE_ARG(t->core->name), SLICE_ARG(name));
+		if (create != NULL && create->vector != NULL && slice_eq(name, create->name))
+			return err_set(err, S_RESOURCE_IN_USE,
+				       "Attempt to change a resource which is still in use: Index is being created.  "
+				       "Table: %.*s Index: %.*s",
+				       SLICE_ARG(t->core->name), SLICE_ARG(name));
+		if (create != NULL && create->vector != NULL && t->record.status == TABLE_UPDATING)
+			return one_index_at_a_time(err);
+	}
+	return S_OK;
+}
+
 /* ---- update ---- */
 
 static void
@@ -628,8 +674,10 @@ static enum status
 update_locked(struct change *c, struct table **ret, struct err *err)
 {
 	const struct table *t = c->t;
-	enum status s = S_OK;
+	enum status s = check_vector_change(c, err);
 
+	if (s != S_OK)
+		return s;
 	if (t->record.status != TABLE_ACTIVE)
 		return in_use(doing[t->record.status], t->core->name, err);
 	copy_record(t, c->arena, &c->record);

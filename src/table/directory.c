@@ -1,7 +1,7 @@
 /*
  * The directory: from a name to the newest version of a table, for every request, and the life of versions.
  */
-#include "table/table_int.h"
+#include "table/vector_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,26 +153,33 @@ index_setup(struct table *t, size_t i, const struct table *before)
 	struct table_index *x = &t->indexes[i];
 	struct allocator a = pool_allocator(&t->pool);
 	struct slice *names;
+	size_t elements;
 
 	x->spec = &t->record.spec.indexes[i];
 	x->record = &t->record.indexes[i];
-	x->core = index_core_for(before, x->record->number, x->spec->global, t->core->partition_count);
+	/* a search waits for whole partitions (vector_search.c): no slots of its own */
+	x->core = index_core_for(before, x->record->number, x->spec->global && x->spec->vector == NULL,
+				 t->core->partition_count);
 	x->whole = x->spec->projection == PROJECT_ALL;
 	x->maintained = x->record->status != INDEX_DELETING;
 	names = a.alloc(a.context, 4 * KEY_ATTRS_MAX * sizeof *names);
 	x->key_name_count = add_schema_names(names, 0, &x->spec->schema);
 	x->key_name_count = sort_names(names, add_schema_names(names, x->key_name_count, &t->record.spec.schema));
 	x->key_names = names;
-	names = a.alloc(a.context, (x->key_name_count + x->spec->include_count) * sizeof *names);
+	elements = x->spec->vector != NULL ? x->spec->vector->element_count : 0;
+	names = a.alloc(a.context, (x->key_name_count + elements + x->spec->include_count) * sizeof *names);
 	memcpy(names, x->key_names, x->key_name_count * sizeof *names);
 	x->row_name_count = x->key_name_count;
+	for (size_t n = 0; n < elements; n++)
+		names[x->row_name_count++] = x->spec->vector->elements[n].attr.name;
 	if (x->spec->projection == PROJECT_INCLUDE) {
 		for (size_t n = 0; n < x->spec->include_count; n++)
 			names[x->row_name_count++] = x->spec->include[n];
-		x->row_name_count = sort_names(names, x->row_name_count);
 	}
+	x->row_name_count = sort_names(names, x->row_name_count);
 	x->row_names = names;
 	t->has_local |= !x->spec->global;
+	t->has_vector |= x->spec->vector != NULL;
 }
 
 static void
@@ -438,7 +445,7 @@ table_index_find(const struct table *t, struct slice name)
 {
 	const struct table_index *x = index_named(t, name);
 
-	return x != NULL && index_readable(x) ? x : NULL;
+	return x != NULL && index_readable(x) && x->spec->vector == NULL ? x : NULL;
 }
 
 enum status
@@ -447,12 +454,37 @@ table_index_for_read(const struct table *t, struct slice name, const struct tabl
 	const struct table_index *x = index_named(t, name);
 
 	*ret = x;
-	if (x != NULL && index_readable(x))
+	if (x != NULL && index_readable(x) && x->spec->vector == NULL)
 		return S_OK;
 	*ret = NULL;
+	if (x != NULL && x->spec->vector != NULL && x->record->status != INDEX_DELETING)
+		return err_set(err, S_VALIDATION, "Scan operation not supported on this index type");
 	if (x != NULL && x->record->status == INDEX_CREATING)
 		return err_set(err, S_VALIDATION, "Cannot read from backfilling global secondary index: %.*s",
 			       SLICE_ARG(name));
+	return err_set(err, S_VALIDATION, "The table does not have the specified index: %.*s", SLICE_ARG(name));
+}
+
+bool
+table_vector_index_find(const struct table *t, struct slice name)
+{
+	const struct table_index *x = index_named(t, name);
+
+	return x != NULL && x->spec->vector != NULL && x->record->status != INDEX_DELETING;
+}
+
+enum status
+table_vector_index_for_search(const struct table *t, struct slice name, const struct table_index **ret, struct err *err)
+{
+	const struct table_index *x = index_named(t, name);
+
+	*ret = NULL;
+	if (x != NULL && x->spec->vector != NULL && x->record->status == INDEX_ACTIVE) {
+		*ret = x;
+		return S_OK;
+	}
+	if (x != NULL && x->spec->vector != NULL && x->record->status == INDEX_CREATING && x->record->backfilling)
+		return err_set(err, S_VALIDATION, "Cannot search backfilling vector index: %.*s", SLICE_ARG(name));
 	return err_set(err, S_VALIDATION, "The table does not have the specified index: %.*s", SLICE_ARG(name));
 }
 

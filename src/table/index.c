@@ -24,9 +24,9 @@ same_attrs(const struct key_attr *attrs, unsigned count, struct av a, struct av 
 	return true;
 }
 
-static void
-put_key(const struct table *t, const struct table_index *x, struct av item, struct buf *keys, size_t *ret_at,
-	size_t *ret_len, uint64_t *ret_hash)
+void
+index_put_key(const struct table *t, const struct table_index *x, struct av item, struct buf *keys, size_t *ret_at,
+	      size_t *ret_len, uint64_t *ret_hash)
 {
 	*ret_at = keys->len;
 	key_put_index_row(keys, x->core->number, &x->spec->schema, &t->record.spec.schema, item, ret_hash);
@@ -63,8 +63,11 @@ index_compare(const struct table *t, const struct table_index *x, struct av old_
 	      enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret, struct err *err)
 {
 	const struct key_schema *schema = &x->spec->schema;
+	struct av old_row = AV_NONE, new_row = AV_NONE;
 	enum status s = S_OK;
 
+	if (x->spec->vector != NULL)
+		return vector_compare(t, x, old_item, new_item, cause, keys, a, ret, err);
 	*ret = (struct index_change){.index = x};
 	/* an item older than the index may have a key it cannot hold: it is simply not in the index */
 	if (av_exists(old_item) && key_check_index(schema, x->spec->name, old_item, &ret->had, NULL) != S_OK)
@@ -79,16 +82,20 @@ index_compare(const struct table *t, const struct table_index *x, struct av old_
 			return s;
 	}
 	if (ret->had) {
-		put_key(t, x, old_item, keys, &ret->old_key_at, &ret->old_key_len, &ret->old_hash);
-		ret->old_row = index_project(x, old_item, a);
+		index_put_key(t, x, old_item, keys, &ret->old_key_at, &ret->old_key_len, &ret->old_hash);
+		old_row = index_project(x, old_item, a);
+		ret->old_size = item_size(old_row);
 	}
 	if (ret->has) {
-		put_key(t, x, new_item, keys, &ret->new_key_at, &ret->new_key_len, &ret->new_hash);
-		ret->new_row = index_project(x, new_item, a);
+		index_put_key(t, x, new_item, keys, &ret->new_key_at, &ret->new_key_len, &ret->new_hash);
+		new_row = index_project(x, new_item, a);
+		ret->new_size = item_size(new_row);
+		ret->new_value = av_slice(new_row);
 	}
 	ret->same_key = ret->had && ret->has &&
 			slice_eq(buf_part(keys, ret->old_key_at, ret->old_key_len),
 				 buf_part(keys, ret->new_key_at, ret->new_key_len));
-	ret->changed = ret->same_key ? !av_equal(ret->old_row, ret->new_row) : ret->had || ret->has;
+	ret->changed = ret->same_key ? !av_equal(old_row, new_row) : ret->had || ret->has;
+	ret->row_changed = ret->changed;
 	return S_OK;
 }

@@ -6,7 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "table/table_int.h"
+#include "table/vector_int.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -221,7 +221,8 @@ remove_index(struct record *r, uint32_t number)
 		bool used = schema_uses(&spec->schema, spec->definitions[i].name);
 
 		for (size_t n = 0; n < spec->index_count; n++)
-			used |= schema_uses(&spec->indexes[n].schema, spec->definitions[i].name);
+			used |= schema_uses(&spec->indexes[n].schema, spec->definitions[i].name) ||
+				vector_uses(spec->indexes[n].vector, spec->definitions[i].name);
 		if (used)
 			spec->definitions[kept++] = spec->definitions[i];
 	}

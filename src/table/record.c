@@ -2,12 +2,12 @@
  * Catalog records as bytes. docs/formats/catalog.md describes them; a change of the form is a new version number, and
  * every version ever written stays readable.
  */
-#include "table/table_int.h"
+#include "table/vector_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2 /* 1: without vector indexes */
 
 enum { /* flags of a table */
        FLAG_PROTECTED = 1,
@@ -18,6 +18,7 @@ enum { /* flags of an index */
        FLAG_BACKFILLING = 2,
        FLAG_BUILDING = 4,
        FLAG_INDEX_PENDING = 8,
+       FLAG_VECTOR = 16,
 };
 
 /* ---- memory ---- */
@@ -140,18 +141,35 @@ put_throughput(struct buf *out, const struct table_throughput *t)
 }
 
 static void
+put_vector(struct buf *out, const struct table_vector_spec *v)
+{
+	put_text(out, v->attribute);
+	put_uint(out, v->dimensions);
+	put_uint(out, v->distance);
+	put_uint(out, v->element_count);
+	for (size_t i = 0; i < v->element_count; i++) {
+		put_text(out, v->elements[i].attr.name);
+		put_uint(out, v->elements[i].attr.type);
+		put_uint(out, v->elements[i].hash);
+	}
+}
+
+static void
 put_index(struct buf *out, const struct table_index_spec *spec, const struct index_record *r)
 {
 	put_uint(out, r->number);
 	put_uint(out, r->status);
 	put_uint(out, (spec->global ? FLAG_GLOBAL : 0) | (r->backfilling ? FLAG_BACKFILLING : 0) |
-			  (r->building ? FLAG_BUILDING : 0) | (r->has_pending ? FLAG_INDEX_PENDING : 0));
+			  (r->building ? FLAG_BUILDING : 0) | (r->has_pending ? FLAG_INDEX_PENDING : 0) |
+			  (spec->vector != NULL ? FLAG_VECTOR : 0));
 	put_text(out, spec->name);
 	put_schema(out, &spec->schema);
 	put_uint(out, spec->projection);
 	put_uint(out, spec->include_count);
 	for (size_t i = 0; i < spec->include_count; i++)
 		put_text(out, spec->include[i]);
+	if (spec->vector != NULL)
+		put_vector(out, spec->vector);
 	put_throughput(out, &spec->throughput);
 	if (r->has_pending)
 		put_throughput(out, &r->pending);
@@ -304,6 +322,23 @@ get_throughput(struct reader *r, struct table_throughput *ret)
 	ret->decreases_today = get_int(r);
 }
 
+static struct table_vector_spec *
+get_vector(struct reader *r)
+{
+	struct table_vector_spec *v = get_array(r, 1, sizeof *v);
+
+	v->attribute = get_text(r);
+	v->dimensions = get_below(r, VECTOR_DIMENSIONS_MAX + 1);
+	v->distance = (enum vector_distance)get_below(r, VECTOR_EUCLIDEAN + 1);
+	v->element_count = get_count(r);
+	v->elements = get_array(r, v->element_count, sizeof *v->elements);
+	for (size_t i = 0; i < v->element_count; i++) {
+		get_attr(r, &v->elements[i].attr);
+		v->elements[i].hash = get_below(r, 2);
+	}
+	return v;
+}
+
 static void
 get_index(struct reader *r, struct table_index_spec *spec, struct index_record *index)
 {
@@ -311,7 +346,7 @@ get_index(struct reader *r, struct table_index_spec *spec, struct index_record *
 
 	index->number = (uint32_t)get_uint(r);
 	index->status = (enum index_status)get_below(r, INDEX_ACTIVE + 1);
-	flags = get_below(r, 16);
+	flags = get_below(r, 32);
 	spec->global = flags & FLAG_GLOBAL;
 	index->backfilling = flags & FLAG_BACKFILLING;
 	index->building = flags & FLAG_BUILDING;
@@ -323,6 +358,8 @@ get_index(struct reader *r, struct table_index_spec *spec, struct index_record *
 	spec->include = get_array(r, spec->include_count, sizeof *spec->include);
 	for (size_t i = 0; i < spec->include_count; i++)
 		spec->include[i] = get_text(r);
+	if (flags & FLAG_VECTOR)
+		spec->vector = get_vector(r);
 	get_throughput(r, &spec->throughput);
 	if (index->has_pending)
 		get_throughput(r, &index->pending);
@@ -376,12 +413,13 @@ enum status
 record_decode(struct slice name, struct slice bytes, struct allocator a, struct record *ret, struct err *err)
 {
 	struct reader r = {bytes.data, bytes.data + bytes.len, false, a};
+	int version = bytes.len > 0 ? (uint8_t)*r.at++ : -1;
 
 	*ret = (struct record){0};
 	ret->spec.name = name;
-	if (bytes.len == 0 || *r.at++ != RECORD_VERSION)
+	if (version < 1 || version > RECORD_VERSION)
 		return err_set(err, S_CORRUPT, "the catalog's record of table %.*s has an unknown form (%d)",
-			       SLICE_ARG(name), bytes.len ? (uint8_t)bytes.data[0] : -1);
+			       SLICE_ARG(name), version);
 	get_table(&r, ret);
 	if (r.bad || r.at != r.end || ret->partitions == 0 || ret->spec.schema.partition_count == 0)
 		return err_set(err, S_CORRUPT, "the catalog's record of table %.*s is damaged", SLICE_ARG(name));

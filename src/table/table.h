@@ -23,6 +23,7 @@
 #define TABLES_MAX       2500
 #define GSI_MAX          20
 #define LSI_MAX          5
+#define VECTOR_MAX       5 /* vector indexes of a table */
 #define TAGS_MAX         50
 #define COLLECTION_MAX   (10ULL * 1024 * 1024 * 1024)
 #define PAGE_BYTES_MAX   (1024 * 1024)
@@ -57,9 +58,24 @@ struct table_throughput {
 	int64_t last_increase_ms, last_decrease_ms, decreases_today; /* describe only; ms of the epoch, 0: never */
 };
 
+/* What makes a vector index one (vector.h). */
+enum vector_distance { VECTOR_COSINE, VECTOR_DOT_PRODUCT, VECTOR_EUCLIDEAN };
+struct table_vector_element {
+	struct key_attr attr;
+	bool            hash; /* else INLINE_FILTER */
+};
+struct table_vector_spec {
+	struct slice                 attribute; /* a list of so many numbers: */
+	uint32_t                     dimensions;
+	enum vector_distance         distance;
+	struct table_vector_element *elements; /* SearchSchema, in the request's order; at most one hash */
+	size_t                       element_count;
+};
+
 struct table_index_spec {
 	struct slice            name;
-	bool                    global;
+	bool                    global; /* also of vector indexes */
+	struct table_vector_spec *vector; /* NULL: not a vector index. Its schema is then the hash element, or empty */
 	struct key_schema       schema;
 	enum projection_type    projection;
 	struct slice           *include; /* non-key attributes */
@@ -94,6 +110,7 @@ struct table_index_description {
 	struct table_index_spec spec;
 	enum index_status       status;
 	bool                    backfilling;
+	bool                    added; /* CREATING by UpdateTable, not with the table */
 	uint64_t                item_count, size_bytes;
 };
 struct table_description {
@@ -119,6 +136,7 @@ struct table_update {
 	/* at most one of create and delete; several throughput changes */
 	struct table_index_spec *create_index;  /* NULL: none */
 	struct slice             delete_index;  /* empty: none */
+	bool                     delete_vector; /* it is a vector index */
 	struct { struct slice name; struct table_throughput throughput; } *index_throughput;
 	size_t                   index_throughput_count;
 };
@@ -198,7 +216,8 @@ struct slice table_name(const struct table *t);
 const struct key_schema *table_schema(const struct table *t);
 struct table_index; /* valid while the table is held */
 const struct table_index *table_index_find(const struct table *t, struct slice name); /* NULL when there is none that can be read */
-/* The same, with DynamoDB's words (S_VALIDATION) for a missing index and for one that is still being filled. */
+/* The same, with DynamoDB's words (S_VALIDATION) for a missing index, for one that is still being filled, and for a
+ * vector index, which neither Scan nor PartiQL reads (Query has words of its own: see table_vector_index_find()). */
 enum status table_index_for_read(const struct table *t, struct slice name, const struct table_index **ret, struct err *err);
 size_t table_index_count(const struct table *t);
 const struct table_index *table_index_at(const struct table *t, size_t i);
@@ -214,6 +233,7 @@ enum write_kind { WRITE_PUT, WRITE_UPDATE, WRITE_DELETE, WRITE_CHECK };
 struct table_units {
 	const struct table_index *index; /* NULL: the table itself */
 	uint32_t                  half_read, half_write;
+	uint64_t                  vector_write; /* bytes; of vector indexes, which cost no units */
 };
 
 struct table_write {

@@ -147,6 +147,7 @@ struct table {
 	const uint16_t
 	    *by_name; /* places in `indexes`, names ascending: the order in which DynamoDB checks their keys */
 	bool has_local;
+	bool has_vector;
 };
 
 /* Work space of one call, kept for the next. */
@@ -325,8 +326,10 @@ struct index_change {
 	const struct table_index *index;
 	bool had, has; /* was and is the item in the index */
 	bool same_key;
-	bool changed;
-	struct av old_row, new_row; /* the projected items */
+	bool changed;                /* what the index projects: that costs */
+	bool row_changed;            /* what its row holds: that is written. Rows of vector indexes hold less */
+	struct slice new_value;      /* the row's bytes */
+	uint64_t old_size, new_size; /* of what is projected, by the size rule */
 	uint64_t old_hash, new_hash;
 	size_t old_key_at, old_key_len, new_key_at, new_key_len;
 };
@@ -337,6 +340,17 @@ struct index_change {
 enum status index_compare(const struct table *t, const struct table_index *x, struct av old_item, struct av new_item,
 			  enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret,
 			  struct err *err);
+/* The same for a vector index (vector.c). */
+enum status vector_compare(const struct table *t, const struct table_index *x, struct av old_item, struct av new_item,
+			   enum key_cause cause, struct buf *keys, struct arena *a, struct index_change *ret,
+			   struct err *err);
+/* Can the vector index hold this item? What it has of the index's attributes must fit; what is missing is no error. */
+enum status vector_check_item(const struct table_index *x, struct av item, struct err *err);
+/* What a write of the item is billed by: `size` with each vector that an index reads at four bytes a dimension. */
+uint64_t vector_billed_size(const struct table *t, struct av item, uint64_t size);
+/* Append the index's row key to keys. */
+void index_put_key(const struct table *t, const struct table_index *x, struct av item, struct buf *keys,
+		   size_t *ret_at, size_t *ret_len, uint64_t *ret_hash);
 /* The item as the index holds it. */
 struct av index_project(const struct table_index *x, struct av item, struct arena *a);
 

@@ -88,7 +88,6 @@ static void
 refusals_name_a_modelled_exception(void **state)
 {
 	(void)state;
-	expect_invalid("SearchVectors", "{}", "SearchVectors is not offered by this version of Stator");
 	expect_invalid("StartBulkPutItems", "{}", "StartBulkPutItems is not offered by this version of Stator");
 	expect_error("DescribeBackup", "{}", "BackupNotFoundException", "Backup not found: there are none");
 	expect_error("DescribeGlobalTable", "{}", "GlobalTableNotFoundException",

@@ -154,7 +154,6 @@ parameters_without_effect_are_refused(void **state)
 	    {"StreamSpecification", "{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}"},
 	    {"SSESpecification", "{'Enabled':true}"},
 	    {"GlobalTableSourceArn", "'arn:x'"},
-	    {"VectorIndexes", "[]"},
 	};
 
 	(void)state;
