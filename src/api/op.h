@@ -32,6 +32,7 @@ struct op_call {
 	struct slice peer;                /* address and port of the client, for conditions of policies; may be empty */
 	bool secure;                      /* it came through TLS */
 	struct slice host; /* of the Host header, for DescribeEndpoints; may be empty */
+	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
 	struct buf *out;   /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
 	void *owner; /* the front's exchange */

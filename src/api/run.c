@@ -38,6 +38,7 @@ struct op_context {
 	struct worker_pool *pool;
 	struct figures *figures;
 	struct listener *listener;
+	atomic_bool ending;
 	int loop_count;
 	struct loop_state loops[];
 };
@@ -266,12 +267,26 @@ back_on_loop(struct loop_task *task)
 	answer_or_wait((struct op_call *)((char *)task - offsetof(struct op_call, task)));
 }
 
+/* Nobody is told the answer: the client has left while the call was queued, or the loops have ended. */
+static bool
+is_in_vain(const struct op_call *call)
+{
+	return (call->gone != NULL && atomic_load_explicit(call->gone, memory_order_relaxed)) ||
+	       atomic_load_explicit(&call->context->ending, memory_order_relaxed);
+}
+
 static void
 run_on_pool(struct work *work)
 {
 	struct op_call *call = (struct op_call *)((char *)work - offsetof(struct op_call, work));
 
-	run_once(call);
+	if (is_in_vain(call)) {
+		call->wait_seq = 0;
+		err_set(&call->err, S_UNAVAILABLE, "%s", "");
+		op_fail(call, &call->err);
+	} else {
+		run_once(call);
+	}
 	call->task = (struct loop_task){.run = back_on_loop};
 	loop_post(call->loop, &call->task);
 }
@@ -410,6 +425,7 @@ op_context_free(struct op_context *c)
 	pthread_mutex_lock(&c->listener->lock);
 	c->listener->context = NULL;
 	pthread_mutex_unlock(&c->listener->lock);
+	atomic_store(&c->ending, true); /* what is still queued is not begun */
 	worker_pool_free(c->pool);
 	figures_free(c->figures);
 	free(c->dbs);

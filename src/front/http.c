@@ -276,6 +276,7 @@ run_operation(struct front_http *f, struct http_exchange *x)
 	call->target = http_header_get(x, SLICE("x-amz-target"));
 	call->body = x->body;
 	call->host = http_header_get(x, SLICE("host"));
+	call->gone = &x->gone;
 	call->out = x->out;
 	call->done = reply_call;
 	call->owner = request;

@@ -22,7 +22,7 @@ struct http_limits {
 	int    h2_streams;            /* concurrent; 100 */
 	int    h2_resets_per_s;       /* then GOAWAY; 200 */
 	size_t body_bytes_total;      /* request bodies in memory over all connections; then 503 and close; 512 MiB */
-	size_t unsent_bytes_total;    /* answers in memory; beyond it, whoever does not read his is cut off; 512 MiB */
+	size_t unsent_bytes_total;    /* answers in memory; beyond it, who leaves most unread is cut off; 512 MiB */
 };
 extern const struct http_limits http_limits_default;
 
@@ -44,7 +44,7 @@ struct http_exchange {
 	struct arena       *arena;   /* lives until the answer is handed to the socket */
 	struct loop        *loop;
 	void               *context;
-	bool                gone;    /* the client left: the answer will be dropped; http_reply must still be called */
+	_Atomic bool        gone;    /* the client left: the answer will be dropped; http_reply must still be called. Any thread */
 	char                peer[64];/* "127.0.0.1:50412" */
 	/* the answer */
 	struct buf         *out;     /* the handler writes the body here; recycled by the connection */

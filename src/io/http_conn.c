@@ -786,6 +786,31 @@ owes(const struct conn *c)
 	return c->unsent > 0 || (c->h2 != NULL && http2_owes(c));
 }
 
+/*
+ * Too many answers are unread: of this loop's connections those go that owe most, not the one that happened to ask when
+ * the limit was passed. Each may owe what a connection may; only at twice the limit nobody is spared.
+ */
+static void
+cut_off(struct http_loop *home)
+{
+	const struct http_limits *limits = &home->server->limits;
+
+	for (;;) {
+		size_t total = atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed);
+		struct conn *most = NULL;
+
+		if (total <= limits->unsent_bytes_total)
+			return;
+		for (struct conn *c = home->conns; c != NULL; c = c->next)
+			if (c->unsent > (most != NULL ? most->unsent : 0))
+				most = c;
+		if (most == NULL || (most->unsent <= limits->unsent_bytes && total / 2 <= limits->unsent_bytes_total))
+			return;
+		COUNT(home, closed_unread, 1);
+		conn_close(most);
+	}
+}
+
 void
 http_loop_flush(struct http_loop *home)
 {
@@ -814,13 +839,10 @@ http_loop_flush(struct http_loop *home)
 			http1_flush(c);
 		if (c->dead || !owes(c))
 			continue;
-		if (c->unsent > 0 && atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed) >
-					 home->server->limits.unsent_bytes_total) {
-			COUNT(home, closed_unread, 1);
-			conn_close(c);
-			continue;
-		}
-		conn_arm(c);
+		if (c->unsent > 0)
+			cut_off(home);
+		if (!c->dead)
+			conn_arm(c);
 	}
 }
 

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "main/credentials.h"
 #include "main/datadir.h"
+#include "main/memory.h"
 
 #define DRAIN_STEP_MS 2
+#define MEMORY_LOOK_S 5
 
 struct loop_thread {
 	struct loop *loop;
@@ -350,10 +352,14 @@ drain(struct server *s)
 static void
 wait_for_end(struct server *s, const sigset_t *signals)
 {
-	for (;;) {
-		int signal = sigwaitinfo(signals, NULL);
+	static const struct timespec look = {MEMORY_LOOK_S, 0};
 
-		if (signal == SIGHUP) {
+	for (;;) {
+		int signal = sigtimedwait(signals, NULL, &look);
+
+		if (signal < 0) {
+			memory_give_back(op_in_progress(s->ops) == 0 && front_http_in_progress(s->http) == 0);
+		} else if (signal == SIGHUP) {
 			reload_tls(s);
 			reload_credentials(s);
 		} else if (signal == SIGTERM || signal == SIGINT) {

@@ -236,6 +236,56 @@ def test_the_drain_timeout_ends_the_wait(start_server):
 # ---- what it tells ----
 
 
+def big_scans(server, connections, each, size=20_000, items=60):
+    """So many connections with so many scans of 1 MB in progress, none of them read."""
+    with Connection(server) as c:
+        create(make_client(server.endpoint), "pk:S", name="big")
+        for i in range(items):
+            item = {"pk": {"S": str(i)}, "x": {"S": "x" * size}, "l": {"L": [{"NULL": True}] * 5000}}
+            assert c.call("PutItem", {"TableName": "big", "Item": item}).status == 200
+        scan = request_bytes(c.host, "Scan", {"TableName": "big", "FilterExpression": "attribute_exists(l[4999])"})
+    sockets = [socket.create_connection((server.host, server.port)) for _ in range(connections)]
+    for s in sockets:
+        s.sendall(scan * each)
+    return sockets
+
+
+def test_the_drain_timeout_is_the_end_also_of_what_is_queued(start_server):
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "200", "--io-threads", "1")
+    sockets = big_scans(server, 60, 60)
+    time.sleep(0.2)
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 10  # the queue alone takes far longer
+    for s in sockets:
+        s.close()
+
+
+def test_scans_of_clients_that_left_are_not_begun(start_server):
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--io-threads", "1")
+    for s in big_scans(server, 60, 60):
+        s.close()
+    deadline = time.monotonic() + 10
+    while server.metric("stator_requests_in_progress") > 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.figures
+def test_memory_of_a_burst_is_given_back(start_server):
+    server = start_server("--ephemeral", "--control-plane-delay", "0")
+    sockets = big_scans(server, 20, 20)
+    deadline = time.monotonic() + 30
+    while server.metric("stator_requests_in_progress") > 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert server.memory_bytes() > 200 << 20
+    for s in sockets:
+        s.close()
+    while server.memory_bytes() > 100 << 20:
+        assert time.monotonic() < deadline, f"{server.memory_bytes() >> 20} MiB are kept"
+        time.sleep(0.2)
+
+
 def test_health(server):
     health = server.health()
     assert health["http"] == f"{server.host}:{server.port}" or health["addresses"]["http"] == f"{server.host}:{server.port}"

@@ -110,6 +110,7 @@ post(struct posted *p, const char *target, struct slice body)
 				   .target = slice_str(target),
 				   .body = body,
 				   .out = &p->out,
+				   .gone = p->call.gone,
 				   .done = posted_done,
 				   .owner = p};
 	p->task.run = posted_start;
@@ -231,14 +232,36 @@ large_bodies_go_to_the_pool(void **state)
 	release(calls, 2);
 }
 
+/* A call whose client leaves while it is queued is not begun. */
+static void
+what_nobody_waits_for_is_not_begun(void **state)
+{
+	struct posted *calls = calloc(2, sizeof *calls);
+	_Atomic bool gone = true;
+
+	(void)state;
+	reset();
+	for (int i = 0; i < 2; i++)
+		calls[i].call.gone = i == 0 ? &gone : NULL;
+	post(&calls[0], "DynamoDB_20120810.CreateTable",
+	     SLICE("{\"TableName\":\"vain\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{"
+		   "\"AttributeName\":\"pk\",\"AttributeType\":\"S\"}],\"KeySchema\":[{\"AttributeName\":\"pk\","
+		   "\"KeyType\":\"HASH\"}]}"));
+	wait_done(1);
+	assert_int_equal(calls[0].call.status, S_UNAVAILABLE);
+	post(&calls[1], "DynamoDB_20120810.DescribeTable", SLICE("{\"TableName\":\"vain\"}"));
+	wait_done(2);
+	assert_int_equal(calls[1].call.status, S_RESOURCE_NOT_FOUND);
+	release(calls, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(writes_are_answered_when_they_are_durable),
-	    cmocka_unit_test(a_full_pool_throttles),
-	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),
-	    cmocka_unit_test(large_bodies_go_to_the_pool),
+	    cmocka_unit_test(writes_are_answered_when_they_are_durable), cmocka_unit_test(a_full_pool_throttles),
+	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),      cmocka_unit_test(large_bodies_go_to_the_pool),
+	    cmocka_unit_test(what_nobody_waits_for_is_not_begun),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

@@ -631,6 +631,32 @@ unread_answers_of_all_clients_together_are_limited(void **state)
 }
 
 static void
+who_leaves_most_unread_is_cut_off_first(void **state)
+{
+	struct kit k = kit_options();
+	struct answer a = {0};
+	struct buf in = {0};
+	int greedy, honest;
+
+	(void)state;
+	k.options.limits.unsent_bytes_total = 20 << 20;
+	kit_start(&k);
+	greedy = client_connect(&k);
+	client_say(greedy, "GET /big?16000000 HTTP/1.1\r\n" HOST "\r\n");
+	kit_sleep_ms(100);
+	honest = client_connect(&k);
+	client_say(honest, "GET /big?14000000 HTTP/1.1\r\n" HOST "\r\n"); /* is what passes the limit */
+	kit_expect_metric(&k, "stator_http_closed_total{reason=\"answers_not_read\"}", 1);
+	assert_true(client_answer(honest, &in, &a, true));
+	assert_int_equal(a.body.len, 14000000);
+	close(greedy);
+	close(honest);
+	buf_done(&in);
+	answer_done(&a);
+	kit_stop(&k);
+}
+
+static void
 bodies_of_all_clients_together_are_limited(void **state)
 {
 	struct kit k = kit_options();
@@ -994,6 +1020,7 @@ main(void)
 	    cmocka_unit_test(a_client_that_does_not_read_stops_being_read),
 	    cmocka_unit_test(a_client_that_never_reads_is_cut_off),
 	    cmocka_unit_test(unread_answers_of_all_clients_together_are_limited),
+	    cmocka_unit_test(who_leaves_most_unread_is_cut_off_first),
 	    cmocka_unit_test(bodies_of_all_clients_together_are_limited),
 	    ON_SERVER(an_announced_body_takes_no_memory_before_it_comes),
 	    ON_SERVER(gzip_bodies_are_unpacked),

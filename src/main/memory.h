@@ -1,0 +1,14 @@
+/* Memory that was needed once and is not any more goes back to the system. */
+#ifndef STATOR_MAIN_MEMORY_H
+#define STATOR_MAIN_MEMORY_H
+
+#include <stdbool.h>
+
+/*
+ * Ask now and then. The C library keeps what is freed in an arena of each thread: after a burst of large answers that
+ * is hundreds of megabytes which nothing will use soon. Giving them back holds the arenas' locks for some milliseconds,
+ * so it is done only when much is kept and, by `quiet`, nobody is being served at the moment.
+ */
+void memory_give_back(bool quiet);
+
+#endif
