@@ -225,6 +225,42 @@ write_cache_metrics(struct table_db *db, struct buf *out)
 			   rows[i].name, rows[i].type, rows[i].name, db->region, (unsigned long long)rows[i].value);
 }
 
+static void
+write_refused(const struct table *t, const struct table_index *x, struct buf *out)
+{
+	const struct throttle *throttle = x != NULL ? &x->core->throttle : &t->core->throttle;
+	struct slice index = x != NULL ? x->spec->name : SLICE_NONE;
+
+	for (int write = 0; write < 2; write++)
+		buf_printf(
+		    out,
+		    "stator_throttled_requests_total{region=\"%s\",table=\"%.*s\",index=\"%.*s\",capacity=\"%s\"} "
+		    "%llu\n",
+		    t->core->db->region, SLICE_ARG(t->core->name), (int)index.len, index.len > 0 ? index.data : "",
+		    write ? "write" : "read",
+		    (unsigned long long)atomic_load_explicit(
+			write ? &throttle->refused_writes : &throttle->refused_reads, memory_order_relaxed));
+}
+
+static void
+write_throttle_metrics(struct table_db *db, const struct slice *names, size_t count, struct buf *out)
+{
+	buf_put_lit(out,
+		    "# HELP stator_throttled_requests_total Times that capacity was asked for and refused; index is "
+		    "empty for the table itself.\n# TYPE stator_throttled_requests_total counter\n");
+	for (size_t i = 0; i < count; i++) {
+		struct table *t = directory_find(db, names[i]);
+
+		if (t == NULL)
+			continue;
+		write_refused(t, NULL, out);
+		for (size_t n = 0; n < t->index_count; n++)
+			if (t->indexes[n].spec->global)
+				write_refused(t, &t->indexes[n], out);
+		table_release(t);
+	}
+}
+
 void
 table_db_write_metrics(struct table_db *db, struct buf *out)
 {
@@ -250,6 +286,8 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 			   SLICE_ARG(names[i]), (unsigned long long)bytes);
 		table_release(t);
 	}
+	if (db->throttling)
+		write_throttle_metrics(db, names, count, out);
 	arena_done(&a);
 	write_cache_metrics(db, out);
 }

@@ -22,9 +22,13 @@ def key(i=1):
 
 
 @pytest.fixture
-def throttling(start_server):
-    server = start_server("--ephemeral", "--throttling", "--control-plane-delay", "10")
-    return make_client(server.endpoint)
+def throttling_server(start_server):
+    return start_server("--ephemeral", "--throttling", "--control-plane-delay", "10")
+
+
+@pytest.fixture
+def throttling(throttling_server):
+    return make_client(throttling_server.endpoint)
 
 
 def provisioned(client, read, write, **kwargs):
@@ -194,6 +198,27 @@ def test_more_capacity_helps_at_once(throttling):
     time.sleep(1.1)
     for _ in range(50):
         throttling.put_item(TableName=name, Item=key())
+
+
+def test_refusals_are_counted(throttling, throttling_server):
+    name = provisioned(throttling, 1, 1)
+    throttling.put_item(TableName=name, Item={**key(), "v": {"S": "x" * 20_000}})
+    for _ in range(3):
+        with pytest.raises(throttling.exceptions.ProvisionedThroughputExceededException):
+            throttling.put_item(TableName=name, Item=key())
+    labels = {"region": "us-east-1", "table": name, "index": ""}
+    assert throttling_server.metric("stator_throttled_requests_total", **labels, capacity="write") == 3
+    assert throttling_server.metric("stator_throttled_requests_total", **labels, capacity="read") == 0
+
+
+def test_statements_of_a_transaction_are_cancelled_with_reasons(throttling):
+    name = provisioned(throttling, 1, 1)
+    throttling.put_item(TableName=name, Item={**key(), "v": {"S": "x" * 20_000}})
+    with pytest.raises(throttling.exceptions.TransactionCanceledException) as e:
+        throttling.execute_transaction(
+            TransactStatements=[{"Statement": f"INSERT INTO \"{name}\" VALUE {{'pk': '{i}'}}"} for i in "ab"]
+        )
+    assert {r["Code"] for r in e.value.response["CancellationReasons"]} == {"ProvisionedThroughputExceeded"}
 
 
 def test_nothing_is_refused_without_the_option(client):
