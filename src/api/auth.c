@@ -201,8 +201,8 @@ auth_need(struct auth *a, const struct need *need)
 	return reason == ALLOWED ? S_OK : refuse(a, need, reason);
 }
 
-static void
-begin(struct auth *a, struct op_call *call, const void *in, struct err *err)
+void
+auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *err)
 {
 	struct slice arn = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
 
@@ -217,7 +217,7 @@ auth_check_slow(struct op_call *call, const void *in, struct err *err)
 	struct auth a;
 	enum status s;
 
-	begin(&a, call, in, err);
+	auth_begin(&a, call, in, err);
 	s = auth_needs(&a);
 	call->allowed = s == S_OK;
 	return s;
@@ -231,7 +231,7 @@ auth_would_lock_out(struct op_call *call, const struct policy *policy, struct sl
 	struct need need = {.action = "PutResourcePolicy"};
 	struct auth a;
 
-	begin(&a, call, NULL, NULL);
+	auth_begin(&a, call, NULL, NULL);
 	if (a.who == NULL) { /* nobody was asked who it is: as the account itself */
 		root.principal.arn = arena_printf(call->arena, "arn:aws:iam::%.*s:root", SLICE_ARG(a.account));
 		root.principal.account = a.account;

@@ -97,16 +97,17 @@ auth_leading_add_range(struct auth *a, struct auth_leading *l, const struct key_
 }
 
 void
-auth_set_leading(struct auth *a, const struct auth_leading *l)
+auth_set_leading(struct auth *a, struct auth_leading *l)
 {
+	for (int i = 1; i < KEY_ATTRS_MAX; i++)
+		l->attr[i].unknown |= l->attr[0].unknown;
 	for (int i = 0; i < KEY_ATTRS_MAX; i++)
 		auth_set_list(a, POLICY_KEY_FIRST_KEYS + i, l->attr[i].items, l->attr[i].count, l->attr[i].unknown);
 	auth_set_list(a, POLICY_KEY_LEADING_KEYS, l->attr[0].items, l->attr[0].count, l->attr[0].unknown);
 }
 
-/* The table's or index's keys. false: it is not there (now). */
-static bool
-find_schema(struct auth *a, const struct need *need, struct key_schema *ret)
+bool
+auth_find_schema(struct auth *a, const struct need *need, struct key_schema *ret)
 {
 	const struct table_index *index = NULL;
 	struct table *table;
@@ -267,7 +268,7 @@ add_leading(struct auth *a, const struct need *need, struct auth_leading *l)
 	const struct expr *condition;
 	struct key_schema schema;
 	struct key_range range;
-	bool unknown, known = find_schema(a, need, &schema);
+	bool unknown, known = auth_find_schema(a, need, &schema);
 
 	for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
 		const struct in_item *item = item_of(need, items[i]);
@@ -282,15 +283,6 @@ add_leading(struct auth *a, const struct need *need, struct auth_leading *l)
 		auth_leading_add_range(a, l, &schema, &range);
 	else if (condition != NULL || unknown)
 		l->attr[0].unknown = true;
-}
-
-/* Where the first is not known the others are not either. */
-static void
-set_leading(struct auth *a, struct auth_leading *l)
-{
-	for (int i = 1; i < KEY_ATTRS_MAX; i++)
-		l->attr[i].unknown |= l->attr[0].unknown;
-	auth_set_leading(a, l);
 }
 
 /* ---- what is asked back ---- */
@@ -353,7 +345,7 @@ auth_item_facts(struct auth *a, const struct need *need)
 	struct auth_leading leading = {0};
 
 	add_leading(a, need, &leading);
-	set_leading(a, &leading);
+	auth_set_leading(a, &leading);
 	add_attributes(a, need, &attributes);
 	auth_set_list(a, POLICY_KEY_ATTRIBUTES, attributes.items, attributes.count, attributes.unknown);
 	set_select(a, need);
@@ -368,7 +360,7 @@ auth_batch_get_facts(struct auth *a, const struct need *need)
 	struct auth_list attributes = {0};
 	struct auth_leading leading = {0};
 	struct key_schema schema;
-	bool known = find_schema(a, need, &schema);
+	bool known = auth_find_schema(a, need, &schema);
 
 	for (uint32_t i = 0; keys != NULL && i < keys->count; i++) {
 		struct av key = ((const struct in_item *)keys->items)[i].value;
@@ -379,7 +371,7 @@ auth_batch_get_facts(struct auth *a, const struct need *need)
 			auth_leading_add_key(a, &leading, &schema, key);
 	}
 	leading.attr[0].unknown |= !known || keys == NULL;
-	set_leading(a, &leading);
+	auth_set_leading(a, &leading);
 	if (need->in != NULL) {
 		add_attributes(a, need, &attributes);
 		set_select(a, need);
@@ -398,7 +390,7 @@ auth_batch_write_facts(struct auth *a, const struct need *need)
 	struct auth_list attributes = {0};
 	struct auth_leading leading = {0};
 	struct key_schema schema;
-	bool known = find_schema(a, need, &schema);
+	bool known = auth_find_schema(a, need, &schema);
 
 	leading.attr[0].unknown = !known;
 	for (uint32_t i = 0; i < requests->count; i++)
@@ -420,7 +412,7 @@ auth_batch_write_facts(struct auth *a, const struct need *need)
 			if (known)
 				auth_leading_add_key(a, &leading, &schema, item->value);
 		}
-	set_leading(a, &leading);
+	auth_set_leading(a, &leading);
 	auth_set_list(a, POLICY_KEY_ATTRIBUTES, attributes.items, attributes.count, attributes.unknown);
 	set_return_capacity(a);
 }

@@ -38,6 +38,7 @@ struct need {
 
 /* ---- auth.c ---- */
 enum status auth_need(struct auth *a, const struct need *need);
+void auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *err);
 void auth_set(struct auth *a, enum policy_key key, struct slice value); /* one value */
 void auth_set_list(struct auth *a, enum policy_key key, const struct slice *items, uint32_t count, bool unknown);
 
@@ -48,6 +49,8 @@ enum status auth_needs(struct auth *a);
 const void *auth_member(const struct shape *shape, const void *in, const char *name, enum shape_type type);
 /* The shape of a STRUCT member; NULL when there is none. */
 const struct shape *auth_shape_of(const struct shape *shape, const char *name);
+/* Of a LIST's elements. */
+const struct shape *auth_element_of(const struct shape *shape, const char *name);
 /* The resource of a table, given by name or ARN, or of one of its indexes (index may be empty). */
 void auth_table_resource(struct auth *a, struct slice name_or_arn, struct slice index, struct need *ret);
 
@@ -60,6 +63,8 @@ struct auth_list {
 void auth_list_add(struct auth *a, struct auth_list *list, struct slice text);
 void auth_list_add_value(struct auth *a, struct auth_list *list, struct av value);
 void auth_list_add_expr(struct auth *a, struct auth_list *list, const struct expr *e);
+/* The keys of the need's table or index, in the arena. false: it is not there (now). */
+bool auth_find_schema(struct auth *a, const struct need *need, struct key_schema *ret);
 /* The partition key's values of Query-like ranges and of keys, attribute by attribute. */
 struct auth_leading {
 	struct auth_list attr[KEY_ATTRS_MAX];
@@ -67,7 +72,8 @@ struct auth_leading {
 void auth_leading_add_range(struct auth *a, struct auth_leading *l, const struct key_schema *schema,
 			    const struct key_range *range);
 void auth_leading_add_key(struct auth *a, struct auth_leading *l, const struct key_schema *schema, struct av key);
-void auth_set_leading(struct auth *a, const struct auth_leading *l);
+/* Where the first attribute's values are not known the others' are not either. */
+void auth_set_leading(struct auth *a, struct auth_leading *l);
 
 /* of a single request on items: GetItem, PutItem, ..., Query, Scan, an action of a transaction */
 void auth_item_facts(struct auth *a, const struct need *need);
@@ -76,6 +82,7 @@ void auth_batch_get_facts(struct auth *a, const struct need *need);
 void auth_batch_write_facts(struct auth *a, const struct need *need);
 
 /* ---- auth_partiql.c ---- */
-enum status auth_statement(struct auth *a, struct slice text, const struct in_list *parameters, const char *enclosing);
+/* Of ExecuteStatement and ExecuteTransaction. */
+enum status auth_statements(struct auth *a);
 
 #endif

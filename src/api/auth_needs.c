@@ -39,6 +39,14 @@ auth_shape_of(const struct shape *shape, const char *name)
 	return f != NULL && f->type == SHAPE_STRUCT ? f->shape : NULL;
 }
 
+const struct shape *
+auth_element_of(const struct shape *shape, const char *name)
+{
+	const struct field *f = shape != NULL ? find_field(shape, name) : NULL;
+
+	return f != NULL && f->type == SHAPE_LIST && f->element->type == SHAPE_STRUCT ? f->element->shape : NULL;
+}
+
 /* A string of the body's outermost object, or of an object in it ("outer.name"): for operations that take no shape. */
 static struct slice
 body_text(struct auth *a, struct slice path)
@@ -370,11 +378,22 @@ check_transaction(struct auth *a, const struct row *row)
 	return s;
 }
 
+/* ---- PartiQL ---- */
+
+static enum status
+check_statements(struct auth *a, const struct row *row)
+{
+	(void)row;
+	if (auth_element_of(a->shape, "Statements") != NULL)
+		return S_OK; /* BatchExecuteStatement tells each by itself: auth_check_statement() */
+	return auth_statements(a);
+}
+
 /* ---- the table ---- */
 
 /* Sorted by name; a unit test looks for every operation. */
 static const struct row rows[] = {
-    {"BatchExecuteStatement", check_account, NULL},
+    {"BatchExecuteStatement", check_statements, NULL},
     {"BatchGetItem", check_batch, NULL},
     {"BatchWriteItem", check_batch, NULL},
     {"CancelBulkOperation", check_arn, "BulkOperationArn|OperationArn"},
@@ -401,8 +420,8 @@ static const struct row rows[] = {
     {"DescribeTimeToLive", check_resource, "TableName"},
     {"DisableKinesisStreamingDestination", check_resource, "TableName"},
     {"EnableKinesisStreamingDestination", check_resource, "TableName"},
-    {"ExecuteStatement", check_account, NULL},
-    {"ExecuteTransaction", check_account, NULL},
+    {"ExecuteStatement", check_statements, NULL},
+    {"ExecuteTransaction", check_statements, NULL},
     {"ExportTableToPointInTime", check_resource, "TableArn"},
     {"GetItem", check_items, "TableName"},
     {"GetResourcePolicy", check_resource, "ResourceArn"},

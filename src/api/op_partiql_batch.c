@@ -88,7 +88,9 @@ prepare(struct op_call *call, struct member_of_batch *m, struct err *err)
 
 	if (partiql_kind(m->st.parsed) == PARTIQL_EXISTS)
 		return err_set(err, S_VALIDATION, MSG_EXISTS_ALONE);
-	s = statement_prepare(call, &m->st, err);
+	s = auth_check_statement(call, m->st.in, err);
+	if (s == S_OK)
+		s = statement_prepare(call, &m->st, err);
 	if (s != S_OK)
 		return s;
 	return is_read(m) ? prepare_read(call, m, err) : statement_write(call, &m->st, &m->write, err);

@@ -19,6 +19,7 @@ struct fixture {
 	struct op_context *context;
 	struct buf out;
 	int http_status;
+	const struct auth_caller *caller; /* NULL: nobody is asked who it is */
 };
 
 static struct fixture fx;
@@ -43,6 +44,8 @@ call_op(const char *operation, const char *body)
 				 .arena = &arena,
 				 .target = slice_str(target),
 				 .body = slice_str(body),
+				 .caller = fx.caller,
+				 .peer = SLICE("10.1.2.3:4711"),
 				 .out = &fx.out,
 				 .done = call_done};
 	fx.http_status = 0;
