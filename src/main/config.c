@@ -59,8 +59,9 @@ static const struct cli_option serve_options[] = {
 	{G_ACCESS, "account", CLI_TEXT, FIELD(account), "ID", "123456789012", 0, 0, NULL,
 	 "The 12 digits of the account in ARNs. An ARN of another account is answered with AccessDeniedException."},
 
-	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "100", 0, HOUR_MS, NULL,
-	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING."},
+	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "2", 0, HOUR_MS, NULL,
+	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING. Up to 5 the answer is held until it is "
+	 "over (50 ms at most), as waiters of SDKs look once and then sleep 20 s."},
 	{G_BEHAVE, "partitions", CLI_NUMBER, FIELD(partitions), "N", "4", 1, 256, NULL,
 	 "Partitions of a new table: writes to different partitions do not wait for each other."},
 	{G_BEHAVE, "throttling", CLI_FLAG, FIELD(throttling), NULL, NULL, 0, 0, NULL,

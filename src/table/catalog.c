@@ -410,14 +410,14 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 			 : options->partitions > PARTITIONS_MAX ? PARTITIONS_MAX
 								: (uint32_t)options->partitions;
 	db->throttling = options->throttling;
-	db->collection_bytes_max =
-	    options->collection_bytes_max > 0 ? options->collection_bytes_max : COLLECTION_MAX;
+	db->collection_bytes_max = options->collection_bytes_max > 0 ? options->collection_bytes_max : COLLECTION_MAX;
 	pthread_mutex_init(&db->control, NULL);
 	pthread_mutex_init(&db->list_lock, NULL);
 	pthread_mutex_init(&db->jobs_lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&db->jobs_wake, &attributes);
+	pthread_cond_init(&db->jobs_ran, &attributes);
 	pthread_condattr_destroy(&attributes);
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
 		pthread_mutex_init(&db->buckets[i].lock, NULL);
@@ -447,6 +447,7 @@ table_db_close(struct table_db *db)
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
 		pthread_mutex_destroy(&db->buckets[i].lock);
 	pthread_cond_destroy(&db->jobs_wake);
+	pthread_cond_destroy(&db->jobs_ran);
 	pthread_mutex_destroy(&db->jobs_lock);
 	pthread_mutex_destroy(&db->list_lock);
 	pthread_mutex_destroy(&db->control);

@@ -154,6 +154,7 @@ table_create(struct table_db *db, const struct table_spec *spec, struct arena *a
 		return s;
 	jobs_add(db, JOB_SETTLE, t->core->name, t->core->number, 0, db->control_delay_ns);
 	catalog_describe(t, a, ret);
+	jobs_linger(db, t);
 	table_release(t);
 	return S_OK;
 }
@@ -204,6 +205,7 @@ table_delete(struct table_db *db, struct slice name, struct arena *a, struct tab
 		if (t->record.status != TABLE_DELETING)
 			jobs_add(db, JOB_DROP_TABLE, t->core->name, t->core->number, 0, db->control_delay_ns);
 		catalog_describe(deleting, a, ret);
+		jobs_linger(db, deleting);
 	}
 	table_release(deleting);
 	table_release(t);
@@ -721,8 +723,10 @@ table_update(struct table_db *db, struct slice name, const struct table_update *
 	s = t != NULL ? update_locked(&c, &updated, err) : not_found(name, err);
 	engine_batch_free(c.batch);
 	pthread_mutex_unlock(&db->control);
-	if (s == S_OK)
+	if (s == S_OK) {
 		catalog_describe(updated, a, ret);
+		jobs_linger(db, updated);
+	}
 	table_release(updated);
 	table_release(t);
 	return s;

@@ -12,6 +12,8 @@
 #include <time.h>
 
 #define RETRY_NS             1000000000LL
+#define LINGER_DELAY_MAX_NS  5000000LL /* who sets a longer one wants to see the statuses */
+#define LINGER_NS            50000000LL
 #define BACKFILL_REST_MAX_NS 2000000LL /* a step takes as long a rest as it took, at most this */
 
 struct job {
@@ -428,9 +430,46 @@ jobs_thread(void *context)
 	while ((job = next_job(db)) != NULL) {
 		run(db, job);
 		free(job);
+		pthread_mutex_lock(&db->jobs_lock);
+		db->jobs_ran_count++;
+		pthread_cond_broadcast(&db->jobs_ran);
+		pthread_mutex_unlock(&db->jobs_lock);
 	}
 	expr_cache_done();
 	return NULL;
+}
+
+static bool
+is_settled(struct table_db *db, const struct table *t)
+{
+	struct table *now = directory_find(db, t->core->name);
+	bool settled = now == NULL || now->core != t->core || now->record.status == TABLE_ACTIVE;
+
+	table_release(now);
+	return settled;
+}
+
+void
+jobs_linger(struct table_db *db, const struct table *t)
+{
+	int64_t until = clock_mono_ns() + LINGER_NS;
+	struct timespec due = {until / 1000000000, until % 1000000000};
+	bool over = db->control_delay_ns > LINGER_DELAY_MAX_NS;
+
+	while (!over) {
+		uint64_t seen;
+
+		pthread_mutex_lock(&db->jobs_lock);
+		seen = db->jobs_ran_count;
+		pthread_mutex_unlock(&db->jobs_lock);
+		if (is_settled(db, t)) /* takes a lock that must not be taken under this one */
+			return;
+		pthread_mutex_lock(&db->jobs_lock);
+		while (!db->stopping && db->jobs_ran_count == seen && clock_mono_ns() < until)
+			pthread_cond_timedwait(&db->jobs_ran, &db->jobs_lock, &due);
+		over = db->stopping || db->jobs_ran_count == seen;
+		pthread_mutex_unlock(&db->jobs_lock);
+	}
 }
 
 enum status

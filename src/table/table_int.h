@@ -188,6 +188,8 @@ struct table_db {
 	/* guarded by jobs_lock */
 	pthread_mutex_t jobs_lock;
 	pthread_cond_t jobs_wake;
+	pthread_cond_t jobs_ran; /* jobs_ran_count rose */
+	uint64_t jobs_ran_count;
 	struct job *jobs; /* by due time */
 	bool stopping;
 	pthread_t thread;
@@ -254,6 +256,12 @@ void policy_rewrite_row(struct engine_batch *batch, const struct table_core *cor
 enum job_kind { JOB_SETTLE, JOB_BACKFILL, JOB_DROP_INDEX, JOB_DROP_TABLE, JOB_REWRITE, JOB_FORGET_TOKENS };
 void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
 	      uint32_t index_number, int64_t delay_ns);
+/*
+ * Hold the answer of a control-plane call until what it began is over, when that is a matter of milliseconds. The SDKs'
+ * waiters look at once and then sleep 20 s: the first look shall find the table ACTIVE, or gone. Returns without it
+ * when it takes longer, or is set to. The caller may block and holds no lock.
+ */
+void jobs_linger(struct table_db *db, const struct table *t);
 enum status jobs_start(struct table_db *db, struct err *err);
 void jobs_stop(struct table_db *db);
 

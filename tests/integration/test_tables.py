@@ -54,6 +54,26 @@ def test_a_new_table_is_creating_first(client, start_server):
     wait_gone(own, name)
 
 
+def test_waiters_find_it_done_at_their_first_look(start_server):
+    """They look at once, and then sleep 20 s."""
+    own = make_client(start_server("--ephemeral").endpoint)
+    began = time.monotonic()
+    for i in range(3):
+        answer = own.create_table(
+            TableName=f"wait-{i}",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
+        )
+        assert answer["TableDescription"]["TableStatus"] == "CREATING"
+        own.get_waiter("table_exists").wait(TableName=f"wait-{i}")
+        own.update_table(TableName=f"wait-{i}", ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": 5})
+        own.get_waiter("table_exists").wait(TableName=f"wait-{i}")
+        assert own.delete_table(TableName=f"wait-{i}")["TableDescription"]["TableStatus"] == "DELETING"
+        own.get_waiter("table_not_exists").wait(TableName=f"wait-{i}")
+    assert time.monotonic() - began < 19
+
+
 def test_a_name_is_taken_once(client, make_table):
     name = make_table()
     with pytest.raises(client.exceptions.ResourceInUseException):
