@@ -21,7 +21,6 @@ REFUSED("CreateTable", "GlobalTableSourceArn", "always", "ValidationException",
 	"{" NEW_TABLE "'GlobalTableSourceArn':'arn:aws:dynamodb:us-east-1:000000000000:table/hash'}")
 REFUSED("CreateTable", "GlobalTableSettingsReplicationMode", "always", "ValidationException",
 	"{" NEW_TABLE "'GlobalTableSettingsReplicationMode':'ENABLED'}")
-REFUSED("CreateTable", "VectorIndexes", "always", "ValidationException", "{" NEW_TABLE "'VectorIndexes':[{}]}")
 REFUSED("UpdateTable", "StreamSpecification", "always", "ValidationException",
 	"{" OLD_TABLE "'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}}")
 REFUSED("UpdateTable", "SSESpecification.Enabled", "when true: data is not encrypted at rest", "ValidationException",
@@ -38,8 +37,6 @@ REFUSED("UpdateTable", "GlobalTableWitnessUpdates", "always", "ValidationExcepti
 	"{" OLD_TABLE "'GlobalTableWitnessUpdates':[{'Create':{'RegionName':'eu-west-1'}}]}")
 REFUSED("UpdateTable", "GlobalTableSettingsReplicationMode", "always", "ValidationException",
 	"{" OLD_TABLE "'GlobalTableSettingsReplicationMode':'ENABLED'}")
-REFUSED("UpdateTable", "VectorIndexUpdates", "always", "ValidationException",
-	"{" OLD_TABLE "'VectorIndexUpdates':[{'Delete':{'IndexName':'vec'}}]}")
 REFUSED("ListTagsOfResource", "NextToken", "always: all tags fit one answer", "ValidationException",
 	"{'ResourceArn':'arn:aws:dynamodb:us-east-1:000000000000:table/hash','NextToken':'x'}")
 EMPTY("ListBackups", "TableName", "there are no backups")
