@@ -232,16 +232,19 @@ tell_ready(const struct server *s)
 		printf("stator %s ready at %s://%s (region %s, %s %s, %lld.%lld ms)\n", STATOR_VERSION, scheme, address,
 		       region, c->ephemeral ? "nothing kept:" : "data in", s->datadir.path, (long long)us / 1000,
 		       (long long)us / 100 % 10);
+		/* the table is the README's, so that one may go on there */
 		printf("\n"
 		       "Try it from another terminal. Any AWS SDK works with this endpoint; the AWS CLI wants some "
 		       "credentials%s:\n\n"
-		       "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n"
-		       "  aws dynamodb create-table --endpoint-url %s://%s --table-name Music --billing-mode "
-		       "PAY_PER_REQUEST \\\n"
-		       "      --attribute-definitions AttributeName=Artist,AttributeType=S --key-schema "
-		       "AttributeName=Artist,KeyType=HASH\n"
-		       "  aws dynamodb put-item --endpoint-url %s://%s --table-name Music --item "
-		       "'{\"Artist\":{\"S\":\"Miriam Makeba\"},\"Songs\":{\"N\":\"30\"}}'\n"
+		       "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n\n"
+		       "  aws dynamodb create-table --endpoint-url %s://%s --table-name Music "
+		       "--billing-mode PAY_PER_REQUEST \\\n"
+		       "      --attribute-definitions AttributeName=Artist,AttributeType=S "
+		       "AttributeName=Song,AttributeType=S \\\n"
+		       "      --key-schema AttributeName=Artist,KeyType=HASH AttributeName=Song,KeyType=RANGE\n"
+		       "  aws dynamodb put-item --endpoint-url %s://%s --table-name Music \\\n"
+		       "      --item '{\"Artist\":{\"S\":\"Miriam Makeba\"},\"Song\":{\"S\":\"Pata Pata\"},"
+		       "\"Year\":{\"N\":\"1967\"}}'\n"
 		       "  aws dynamodb scan --endpoint-url %s://%s --table-name Music\n\n"
 		       "Ctrl-C stops it.\n",
 		       c->auth == AUTH_ANY ? " (here any will do)" : "", c->auth == AUTH_ANY ? "local" : "...",
