@@ -203,6 +203,17 @@ datadir_open(const char *path, struct datadir *ret, struct err *err)
 	return s;
 }
 
+enum status
+datadir_region(const struct datadir *d, const char *region, char ret[DATADIR_PATH_MAX + 64], struct err *err)
+{
+	struct data_file f = file_in(d, region);
+
+	memcpy(ret, f.path, sizeof f.path);
+	if (mkdir(ret, 0700) == 0)
+		return sync_dir(d->path, err);
+	return errno == EEXIST ? S_OK : err_set(err, S_IO, "%s cannot be made: %s", ret, strerror(errno));
+}
+
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {

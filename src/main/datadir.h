@@ -26,6 +26,9 @@ struct datadir {
 
 /* path NULL: a temporary one, below TMPDIR. S_LOCKED: another process has it. */
 enum status datadir_open(const char *path, struct datadir *ret, struct err *err);
+/* A region's folder, made when missing: it is there after a crash before anything is written into it. */
+enum status datadir_region(const struct datadir *d, const char *region, char ret[DATADIR_PATH_MAX + 64],
+			   struct err *err);
 void datadir_close(struct datadir *d);
 
 #endif

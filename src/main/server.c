@@ -75,10 +75,10 @@ open_region(struct server *s, const char *region, struct err *err)
 	    .throttling = c->throttling,
 	};
 	size_t i = s->region_count;
-	enum status status;
+	enum status status = datadir_region(&s->datadir, region, dir, err);
 
-	snprintf(dir, sizeof dir, "%s/%s", s->datadir.path, region);
-	status = engine_rocksdb_open(&engine, &s->engines[i], err);
+	if (status == S_OK)
+		status = engine_rocksdb_open(&engine, &s->engines[i], err);
 	if (status != S_OK)
 		return status;
 	s->region_count++;
