@@ -72,6 +72,18 @@ def test_wrong_variables_are_explained():
     assert out.returncode == 2 and "STATOR_THREADS" in out.stderr
 
 
+def test_every_option_is_a_variable(tmp_path):
+    """A wrong value of each is noticed; the few that take any text are used by other tests."""
+    rows = re.findall(r"^\| `(--[-a-z]+)(?: [^`]*)?` \| `(STATOR_(?!BENCH_)\w+)` ", (ROOT / "docs" / "OPTIONS.md").read_text(), re.MULTILINE)
+    assert len(rows) > 20
+    free = {"--data", "--region"}
+    for option, variable in rows:
+        assert variable == "STATOR_" + option.strip("-").upper().replace("-", "_")
+        if option not in free:
+            out = run("serve", env={variable: "maybe"})
+            assert out.returncode == 2 and (variable in out.stderr or option in out.stderr), (variable, out.stderr)
+
+
 def test_options_from_the_environment(start_server):
     server = start_server(env={"STATOR_EPHEMERAL": "yes", "STATOR_REGION": "eu-west-1,eu-north-1", "STATOR_CACHE_BYTES": "8M"})
     assert make_client(server.endpoint, region="eu-north-1").list_tables()["TableNames"] == []
