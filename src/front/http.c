@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "codec/gzip.h"
 #include "codec/json.h"
+#include "front/metrics.h"
 #include "io/sigv4.h"
 
 #define ADDRESSES_MAX    4
@@ -324,13 +325,22 @@ reply_health(struct front_http *f, struct http_exchange *x)
 static void
 reply_metrics(struct front_http *f, struct http_exchange *x)
 {
+	struct metrics_merge *regions = metrics_merge_new();
+	struct buf text = {0};
+
 	x->out->len = 0;
 	op_write_metrics(f->options.ops, x->out);
 	http_server_write_metrics(f->server, x->out);
 	for (size_t i = 0; i < f->options.db_count; i++) {
-		engine_write_metrics(table_db_engine(f->options.dbs[i]), x->out);
-		table_db_write_metrics(f->options.dbs[i], x->out);
+		struct table_db *db = f->options.dbs[i];
+
+		text.len = 0;
+		engine_write_metrics(table_db_engine(db), &text);
+		table_db_write_metrics(db, &text);
+		metrics_merge_add(regions, buf_slice(&text), slice_str(table_db_region(db)));
 	}
+	metrics_merge_end(regions, x->out);
+	buf_done(&text);
 	reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", SLICE_NONE);
 }
 
