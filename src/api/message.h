@@ -208,10 +208,11 @@
 #define MSG_STREAM_TYPE MSG_INVALID "StreamViewType should not be specified when StreamEnabled is false"
 
 /* ---- resource policies ---- */
-#define MSG_POLICY_NO_ARN        MSG_INVALID "ARNs must start with 'arn:': %.*s"
-#define MSG_POLICY_BAD_ARN       MSG_INVALID "Invalid resource Arn: %.*s"
-#define MSG_POLICY_OTHER_ARN     MSG_INVALID "Provided Arn is not a DynamoDB resource arn: %.*s"
-#define MSG_POLICY_OTHER_ACCOUNT "This action is only supported by accounts that match the resource owner\u2019s account."
+#define MSG_POLICY_NO_ARN    MSG_INVALID "ARNs must start with 'arn:': %.*s"
+#define MSG_POLICY_BAD_ARN   MSG_INVALID "Invalid resource Arn: %.*s"
+#define MSG_POLICY_OTHER_ARN MSG_INVALID "Provided Arn is not a DynamoDB resource arn: %.*s"
+#define MSG_POLICY_OTHER_ACCOUNT                                                                                       \
+	"This action is only supported by accounts that match the resource owner\u2019s account."
 #define MSG_POLICY_INDEX_ARN                                                                                           \
 	MSG_INVALID "Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %.*s"
 #define MSG_POLICY_NO_STREAM "Requested resource not found: Stream: %.*s not found for Table: %.*s"
@@ -221,8 +222,7 @@
 #define MSG_POLICY_UNBOUNDED                                                                                           \
 	"Resource-based policy grants unbounded access in one or more elements. Please revise the policy to ensure "   \
 	"least-privilege form of access"
-#define MSG_POLICY_LOCK_OUT                                                                                            \
-	"The new resource policy will not allow you to update the resource policy in the future."
+#define MSG_POLICY_LOCK_OUT "The new resource policy will not allow you to update the resource policy in the future."
 #define MSG_NO_POLICY       "Resource-based policy not found for the provided ResourceArn: %.*s"
 #define MSG_TABLE_NOT_FOUND "Requested resource not found: Table: %.*s not found"
 
@@ -296,15 +296,18 @@
 #define MSG_DUPLICATE_ITEM   "Duplicate primary key exists in table"
 #define MSG_NESTING          "Nesting Levels have exceeded supported limits"
 #define MSG_STATEMENTS_MIXED "Read and write requests together in the same batch is not supported."
-#define MSG_BATCH_SELECT     "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+#define MSG_BATCH_SELECT                                                                                               \
+	"Select statements within BatchExecuteStatement must specify the primary key in the where clause."
 #define MSG_SEVERAL_KEY_ATTRS                                                                                          \
-	"PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+	"PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE "     \
+	"keys."
 /* of ExecuteTransaction; all but MSG_TRANSACT_MIXED behind MSG_IN_STATEMENT */
-#define MSG_IN_STATEMENT     "Validation failed in TransactStatements[%zu]: %s"
-#define MSG_TRANSACT_MIXED   "ExecuteTransaction API does not support both read and write operations in the same request."
-#define MSG_TRANSACT_RETURN  "RETURNING clause is not supported in ExecuteTransaction."
-#define MSG_TRANSACT_INDEX   "Reads on indices are not supported within transactions."
-#define MSG_TRANSACT_SELECT  "Select statements within ExecuteTransaction must specify the primary key in the where clause."
-#define MSG_TRANSACT_EXISTS  "EXISTS() must contain a single item read with additional condition"
+#define MSG_IN_STATEMENT    "Validation failed in TransactStatements[%zu]: %s"
+#define MSG_TRANSACT_MIXED  "ExecuteTransaction API does not support both read and write operations in the same request."
+#define MSG_TRANSACT_RETURN "RETURNING clause is not supported in ExecuteTransaction."
+#define MSG_TRANSACT_INDEX  "Reads on indices are not supported within transactions."
+#define MSG_TRANSACT_SELECT                                                                                            \
+	"Select statements within ExecuteTransaction must specify the primary key in the where clause."
+#define MSG_TRANSACT_EXISTS "EXISTS() must contain a single item read with additional condition"
 
 #endif

@@ -28,12 +28,13 @@ struct op_call {
 	struct slice target; /* "DynamoDB_20120810.PutItem" */
 	struct slice body;
 	struct slice region; /* of the credential scope; empty: the first region served */
-	const struct auth_caller *caller; /* whose signature was verified; NULL: nobody is asked, everything is allowed */
-	struct slice peer;                /* address and port of the client, for conditions of policies; may be empty */
-	bool secure;                      /* it came through TLS */
-	struct slice host; /* of the Host header, for DescribeEndpoints; may be empty */
+	const struct auth_caller
+	    *caller;              /* whose signature was verified; NULL: nobody is asked, everything is allowed */
+	struct slice peer;        /* address and port of the client, for conditions of policies; may be empty */
+	bool secure;              /* it came through TLS */
+	struct slice host;        /* of the Host header, for DescribeEndpoints; may be empty */
 	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
-	struct buf *out;   /* the reply's JSON is appended here */
+	struct buf *out;          /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
 	void *owner; /* the front's exchange */
 	/* out */
@@ -46,8 +47,8 @@ struct op_call {
 	bool may_block;
 	bool allowed; /* auth_check() has let it pass */
 	uint64_t wait_seq;
-	size_t out_start;    /* where this call's reply begins in out */
-	struct av fail_item; /* the old item of a failed condition, when the caller asked for it */
+	size_t out_start;                    /* where this call's reply begins in out */
+	struct av fail_item;                 /* the old item of a failed condition, when the caller asked for it */
 	const struct cancel_reason *reasons; /* of a cancelled transaction; in the arena */
 	size_t reason_count;
 	struct op_call *next;

@@ -24,37 +24,37 @@
 enum policy_kind { POLICY_IDENTITY, POLICY_TABLE, POLICY_STREAM };
 
 /*      id                 name, matched without regard to case */
-#define POLICY_KEYS(X) \
-	X(LEADING_KEYS,       "dynamodb:LeadingKeys") \
-	X(FIRST_KEYS,         "dynamodb:FirstPartitionKeyValues") \
-	X(SECOND_KEYS,        "dynamodb:SecondPartitionKeyValues") \
-	X(THIRD_KEYS,         "dynamodb:ThirdPartitionKeyValues") \
-	X(FOURTH_KEYS,        "dynamodb:FourthPartitionKeyValues") \
-	X(ATTRIBUTES,         "dynamodb:Attributes") \
-	X(SELECT,             "dynamodb:Select") \
-	X(RETURN_VALUES,      "dynamodb:ReturnValues") \
-	X(RETURN_CAPACITY,    "dynamodb:ReturnConsumedCapacity") \
-	X(ENCLOSING,          "dynamodb:EnclosingOperation") \
-	X(FULL_SCAN,          "dynamodb:FullTableScan") \
-	X(SOURCE_IP,          "aws:SourceIp") \
-	X(CURRENT_TIME,       "aws:CurrentTime") \
-	X(EPOCH_TIME,         "aws:EpochTime") \
-	X(SECURE_TRANSPORT,   "aws:SecureTransport") \
-	X(PRINCIPAL_ARN,      "aws:PrincipalArn") \
-	X(PRINCIPAL_ACCOUNT,  "aws:PrincipalAccount") \
-	X(PRINCIPAL_TYPE,     "aws:PrincipalType") \
-	X(USER_NAME,          "aws:username") \
-	X(REQUESTED_REGION,   "aws:RequestedRegion") \
-	X(RESOURCE_ACCOUNT,   "aws:ResourceAccount") \
-	X(VIA_SERVICE,        "aws:ViaAWSService") \
-	X(IS_SERVICE,         "aws:PrincipalIsAWSService") \
-	X(ABSENT,             "") /* a key that never has a value here */
+#define POLICY_KEYS(X)                                                                                                 \
+	X(LEADING_KEYS, "dynamodb:LeadingKeys")                                                                        \
+	X(FIRST_KEYS, "dynamodb:FirstPartitionKeyValues")                                                              \
+	X(SECOND_KEYS, "dynamodb:SecondPartitionKeyValues")                                                            \
+	X(THIRD_KEYS, "dynamodb:ThirdPartitionKeyValues")                                                              \
+	X(FOURTH_KEYS, "dynamodb:FourthPartitionKeyValues")                                                            \
+	X(ATTRIBUTES, "dynamodb:Attributes")                                                                           \
+	X(SELECT, "dynamodb:Select")                                                                                   \
+	X(RETURN_VALUES, "dynamodb:ReturnValues")                                                                      \
+	X(RETURN_CAPACITY, "dynamodb:ReturnConsumedCapacity")                                                          \
+	X(ENCLOSING, "dynamodb:EnclosingOperation")                                                                    \
+	X(FULL_SCAN, "dynamodb:FullTableScan")                                                                         \
+	X(SOURCE_IP, "aws:SourceIp")                                                                                   \
+	X(CURRENT_TIME, "aws:CurrentTime")                                                                             \
+	X(EPOCH_TIME, "aws:EpochTime")                                                                                 \
+	X(SECURE_TRANSPORT, "aws:SecureTransport")                                                                     \
+	X(PRINCIPAL_ARN, "aws:PrincipalArn")                                                                           \
+	X(PRINCIPAL_ACCOUNT, "aws:PrincipalAccount")                                                                   \
+	X(PRINCIPAL_TYPE, "aws:PrincipalType")                                                                         \
+	X(USER_NAME, "aws:username")                                                                                   \
+	X(REQUESTED_REGION, "aws:RequestedRegion")                                                                     \
+	X(RESOURCE_ACCOUNT, "aws:ResourceAccount")                                                                     \
+	X(VIA_SERVICE, "aws:ViaAWSService")                                                                            \
+	X(IS_SERVICE, "aws:PrincipalIsAWSService")                                                                     \
+	X(ABSENT, "") /* a key that never has a value here */
 
 enum policy_key {
 #define X(id, name) POLICY_KEY_##id,
 	POLICY_KEYS(X)
 #undef X
-	POLICY_KEY_COUNT
+	    POLICY_KEY_COUNT
 };
 #define POLICY_KEY_BIT(id) (UINT64_C(1) << POLICY_KEY_##id)
 

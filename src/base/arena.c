@@ -8,8 +8,8 @@
 
 struct arena_block {
 	struct arena_block *older;
-	char               *end;
-	_Alignas(16) char   data[];
+	char *end;
+	_Alignas(16) char data[];
 };
 
 static struct arena_block *

@@ -15,25 +15,25 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *blocks; /* newest first */
-	char               *next;
-	char               *end;
-	size_t              used_bytes; /* of all blocks; for limits and figures */
+	char *next;
+	char *end;
+	size_t used_bytes; /* of all blocks; for limits and figures */
 };
 
 struct arena_mark {
 	struct arena_block *block;
-	char               *next;
-	size_t              used_bytes;
+	char *next;
+	size_t used_bytes;
 };
 
 /* A zeroed arena is ready for use. */
-void  arena_done(struct arena *a);
+void arena_done(struct arena *a);
 /* Forget everything, keep at most one block (64 KiB) for the next request. */
-void  arena_reset(struct arena *a);
+void arena_reset(struct arena *a);
 void *arena_alloc_slow(struct arena *a, size_t size);
 
 struct arena_mark arena_mark(struct arena *a);
-void              arena_rewind(struct arena *a, struct arena_mark mark);
+void arena_rewind(struct arena *a, struct arena_mark mark);
 
 /* 16-byte aligned, not zeroed; size 0 gives a valid pointer. */
 static inline void *
@@ -55,7 +55,7 @@ arena_zalloc(struct arena *a, size_t size)
 	return memset(arena_alloc(a, size), 0, size);
 }
 
-#define ARENA_NEW(a, type)         ((type *)arena_zalloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)          ((type *)arena_zalloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, count) ((type *)arena_zalloc((a), sizeof(type) * (count)))
 
 static inline struct slice

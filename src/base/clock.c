@@ -11,7 +11,8 @@ clock_wall_us(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 + atomic_load_explicit(&offset_us, memory_order_relaxed);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 +
+	       atomic_load_explicit(&offset_us, memory_order_relaxed);
 }
 
 int64_t

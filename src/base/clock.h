@@ -7,10 +7,10 @@
 
 #include <stdint.h>
 
-int64_t clock_wall_us(void);  /* µs since the Unix epoch, plus the test offset */
+int64_t clock_wall_us(void); /* µs since the Unix epoch, plus the test offset */
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void);
-int64_t clock_mono_ns(void);  /* for intervals and timeouts; never moved, never steps back */
-void    clock_shift_us(int64_t by); /* test controls only: move the wall clock; may be negative */
+int64_t clock_mono_ns(void);     /* for intervals and timeouts; never moved, never steps back */
+void clock_shift_us(int64_t by); /* test controls only: move the wall clock; may be negative */
 
 #endif

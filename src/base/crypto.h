@@ -11,9 +11,9 @@
 
 void crypto_sha256(struct slice data, uint8_t ret[SHA256_BYTES]);
 void crypto_hmac_sha256(struct slice key, struct slice data, uint8_t ret[SHA256_BYTES]);
-void crypto_random(void *ret, size_t len);                            /* from the system's generator */
-bool crypto_equal(const void *a, const void *b, size_t len);         /* in constant time */
-void crypto_hex(const void *data, size_t len, char *ret);            /* lower case, 2 * len bytes, no NUL */
-uint64_t crypto_fast_random(void);                                    /* not secret: request ids, jitter */
+void crypto_random(void *ret, size_t len);                   /* from the system's generator */
+bool crypto_equal(const void *a, const void *b, size_t len); /* in constant time */
+void crypto_hex(const void *data, size_t len, char *ret);    /* lower case, 2 * len bytes, no NUL */
+uint64_t crypto_fast_random(void);                           /* not secret: request ids, jitter */
 
 #endif

@@ -9,11 +9,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SHARD_COUNT      64
-#define BUCKETS_FIRST    64
-#define STAMP_HIDDEN     UINT64_MAX
-#define ENTRY_PART_LIMIT 4 /* a value over a quarter of its shard's budget is not kept: it would push out all others   \
-			    */
+#define SHARD_COUNT   64
+#define BUCKETS_FIRST 64
+#define STAMP_HIDDEN  UINT64_MAX
+#define ENTRY_PART_LIMIT                                                                                               \
+	4 /* a value over a quarter of its shard's budget is not kept: it would push out all others                    \
+	   */
 
 struct entry {
 	struct entry *next;          /* in its bucket */

@@ -14,7 +14,7 @@
 
 struct slice {
 	const char *data;
-	size_t      len;
+	size_t len;
 };
 
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})

@@ -5,12 +5,12 @@
 #include <string.h>
 
 static const struct {
-	int         http;
+	int http;
 	const char *wire_name;
 	const char *short_name;
 } statuses[STATUS_COUNT] = {
 #define X(id, http, space, name) [S_##id] = {http, space name, name},
-	STATUS_LIST(X)
+    STATUS_LIST(X)
 #undef X
 };
 

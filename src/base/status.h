@@ -16,54 +16,54 @@
 #define NS_VALID "com.amazon.coral.validate#"
 
 /*        id                          HTTP  name space  name on the wire */
-#define STATUS_LIST(X) \
-	X(OK,                             200, "",       "") \
-	X(VALIDATION,                     400, NS_VALID, "ValidationException") \
-	X(SERIALIZATION,                  400, NS_CORAL, "SerializationException") \
-	X(UNKNOWN_OPERATION,              400, NS_CORAL, "UnknownOperationException") \
-	X(MISSING_AUTHENTICATION,         400, NS_CORAL, "MissingAuthenticationTokenException") \
-	X(INCOMPLETE_SIGNATURE,           400, NS_CORAL, "IncompleteSignatureException") \
-	X(INVALID_SIGNATURE,              400, NS_CORAL, "InvalidSignatureException") \
-	X(UNRECOGNIZED_CLIENT,            400, NS_CORAL, "UnrecognizedClientException") \
-	X(ACCESS_DENIED,                  400, NS_CORAL, "AccessDeniedException") \
-	X(COND_FAILED,                    400, NS_DDB,   "ConditionalCheckFailedException") \
-	X(RESOURCE_NOT_FOUND,             400, NS_DDB,   "ResourceNotFoundException") \
-	X(RESOURCE_IN_USE,                400, NS_DDB,   "ResourceInUseException") \
-	X(LIMIT_EXCEEDED,                 400, NS_DDB,   "LimitExceededException") \
-	X(ITEM_COLLECTION_LIMIT,          400, NS_DDB,   "ItemCollectionSizeLimitExceededException") \
-	X(THROUGHPUT_EXCEEDED,            400, NS_DDB,   "ProvisionedThroughputExceededException") \
-	X(REQUEST_LIMIT,                  400, NS_DDB,   "RequestLimitExceeded") \
-	X(THROTTLING,                     400, NS_CORAL, "ThrottlingException") \
-	X(TRANSACTION_CANCELED,           400, NS_DDB,   "TransactionCanceledException") \
-	X(TRANSACTION_CONFLICT,           400, NS_DDB,   "TransactionConflictException") \
-	X(TRANSACTION_IN_PROGRESS,        400, NS_DDB,   "TransactionInProgressException") \
-	X(IDEMPOTENT_MISMATCH,            400, NS_DDB,   "IdempotentParameterMismatchException") \
-	X(DUPLICATE_ITEM,                 400, NS_DDB,   "DuplicateItemException") \
-	X(TABLE_NOT_FOUND,                400, NS_DDB,   "TableNotFoundException") \
-	X(TABLE_IN_USE,                   400, NS_DDB,   "TableInUseException") \
-	X(TABLE_ALREADY_EXISTS,           400, NS_DDB,   "TableAlreadyExistsException") \
-	X(GLOBAL_TABLE_NOT_FOUND,         400, NS_DDB,   "GlobalTableNotFoundException") \
-	X(BACKUP_NOT_FOUND,               400, NS_DDB,   "BackupNotFoundException") \
-	X(EXPORT_NOT_FOUND,               400, NS_DDB,   "ExportNotFoundException") \
-	X(IMPORT_NOT_FOUND,               400, NS_DDB,   "ImportNotFoundException") \
-	X(POLICY_NOT_FOUND,               400, NS_DDB,   "PolicyNotFoundException") \
-	X(PITR_UNAVAILABLE,               400, NS_DDB,   "PointInTimeRecoveryUnavailableException") \
-	X(CONTINUOUS_BACKUPS_UNAVAILABLE, 400, NS_DDB,   "ContinuousBackupsUnavailableException") \
-	X(INTERNAL,                       500, NS_DDB,   "InternalServerError") \
-	X(UNAVAILABLE,                    503, NS_CORAL, "ServiceUnavailableException") \
-	/* the engine's own: never on the wire */ \
-	X(NOT_FOUND,                      500, "",       "") /* no such key */ \
-	X(WOULD_BLOCK,                    500, "",       "") /* the answer lies on the disk; ask again where blocking is allowed */ \
-	X(IO,                             500, "",       "") /* the disk failed; nothing unacknowledged can be trusted */ \
-	X(NO_SPACE,                       500, "",       "") /* the disk is full; reads go on */ \
-	X(CORRUPT,                        500, "",       "") /* stored bytes fail their checksum or make no sense */ \
-	X(LOCKED,                         500, "",       "") /* the data directory is used by another process */
+#define STATUS_LIST(X)                                                                                                 \
+	X(OK, 200, "", "")                                                                                             \
+	X(VALIDATION, 400, NS_VALID, "ValidationException")                                                            \
+	X(SERIALIZATION, 400, NS_CORAL, "SerializationException")                                                      \
+	X(UNKNOWN_OPERATION, 400, NS_CORAL, "UnknownOperationException")                                               \
+	X(MISSING_AUTHENTICATION, 400, NS_CORAL, "MissingAuthenticationTokenException")                                \
+	X(INCOMPLETE_SIGNATURE, 400, NS_CORAL, "IncompleteSignatureException")                                         \
+	X(INVALID_SIGNATURE, 400, NS_CORAL, "InvalidSignatureException")                                               \
+	X(UNRECOGNIZED_CLIENT, 400, NS_CORAL, "UnrecognizedClientException")                                           \
+	X(ACCESS_DENIED, 400, NS_CORAL, "AccessDeniedException")                                                       \
+	X(COND_FAILED, 400, NS_DDB, "ConditionalCheckFailedException")                                                 \
+	X(RESOURCE_NOT_FOUND, 400, NS_DDB, "ResourceNotFoundException")                                                \
+	X(RESOURCE_IN_USE, 400, NS_DDB, "ResourceInUseException")                                                      \
+	X(LIMIT_EXCEEDED, 400, NS_DDB, "LimitExceededException")                                                       \
+	X(ITEM_COLLECTION_LIMIT, 400, NS_DDB, "ItemCollectionSizeLimitExceededException")                              \
+	X(THROUGHPUT_EXCEEDED, 400, NS_DDB, "ProvisionedThroughputExceededException")                                  \
+	X(REQUEST_LIMIT, 400, NS_DDB, "RequestLimitExceeded")                                                          \
+	X(THROTTLING, 400, NS_CORAL, "ThrottlingException")                                                            \
+	X(TRANSACTION_CANCELED, 400, NS_DDB, "TransactionCanceledException")                                           \
+	X(TRANSACTION_CONFLICT, 400, NS_DDB, "TransactionConflictException")                                           \
+	X(TRANSACTION_IN_PROGRESS, 400, NS_DDB, "TransactionInProgressException")                                      \
+	X(IDEMPOTENT_MISMATCH, 400, NS_DDB, "IdempotentParameterMismatchException")                                    \
+	X(DUPLICATE_ITEM, 400, NS_DDB, "DuplicateItemException")                                                       \
+	X(TABLE_NOT_FOUND, 400, NS_DDB, "TableNotFoundException")                                                      \
+	X(TABLE_IN_USE, 400, NS_DDB, "TableInUseException")                                                            \
+	X(TABLE_ALREADY_EXISTS, 400, NS_DDB, "TableAlreadyExistsException")                                            \
+	X(GLOBAL_TABLE_NOT_FOUND, 400, NS_DDB, "GlobalTableNotFoundException")                                         \
+	X(BACKUP_NOT_FOUND, 400, NS_DDB, "BackupNotFoundException")                                                    \
+	X(EXPORT_NOT_FOUND, 400, NS_DDB, "ExportNotFoundException")                                                    \
+	X(IMPORT_NOT_FOUND, 400, NS_DDB, "ImportNotFoundException")                                                    \
+	X(POLICY_NOT_FOUND, 400, NS_DDB, "PolicyNotFoundException")                                                    \
+	X(PITR_UNAVAILABLE, 400, NS_DDB, "PointInTimeRecoveryUnavailableException")                                    \
+	X(CONTINUOUS_BACKUPS_UNAVAILABLE, 400, NS_DDB, "ContinuousBackupsUnavailableException")                        \
+	X(INTERNAL, 500, NS_DDB, "InternalServerError")                                                                \
+	X(UNAVAILABLE, 503, NS_CORAL, "ServiceUnavailableException")                                                   \
+	/* the engine's own: never on the wire */                                                                      \
+	X(NOT_FOUND, 500, "", "")   /* no such key */                                                                  \
+	X(WOULD_BLOCK, 500, "", "") /* the answer lies on the disk; ask again where blocking is allowed */             \
+	X(IO, 500, "", "")          /* the disk failed; nothing unacknowledged can be trusted */                       \
+	X(NO_SPACE, 500, "", "")    /* the disk is full; reads go on */                                                \
+	X(CORRUPT, 500, "", "")     /* stored bytes fail their checksum or make no sense */                            \
+	X(LOCKED, 500, "", "")      /* the data directory is used by another process */
 
 enum status {
 #define X(id, http, space, name) S_##id,
 	STATUS_LIST(X)
 #undef X
-	STATUS_COUNT
+	    STATUS_COUNT
 };
 
 #define ERR_MESSAGE_MAX 2048
@@ -71,16 +71,16 @@ enum status {
 /* Not zeroed by its users: message is only meaningful after a failure. */
 struct err {
 	enum status status;
-	char        message[ERR_MESSAGE_MAX];
+	char message[ERR_MESSAGE_MAX];
 };
 
 /* Fill err (which may be NULL) and return status, so that `return err_set(...)` reads well.
  * A message too long is cut at a UTF-8 character. */
-enum status err_set(struct err *err, enum status status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+enum status err_set(struct err *err, enum status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-int         status_http(enum status status);       /* 200, 400, 500, 503 */
-const char *status_wire_name(enum status status);  /* with name space, for __type; "" when it has none */
-const char *status_short_name(enum status status); /* without, for metrics and logs: "COND_FAILED" -> "ConditionalCheckFailedException" */
+int status_http(enum status status);              /* 200, 400, 500, 503 */
+const char *status_wire_name(enum status status); /* with name space, for __type; "" when it has none */
+const char *status_short_name(
+    enum status status); /* without, for metrics and logs: "COND_FAILED" -> "ConditionalCheckFailedException" */
 
 #endif

@@ -22,6 +22,6 @@ struct worker_pool *worker_pool_new(const char *name, int threads, int queue_max
 void worker_pool_free(struct worker_pool *pool);
 /* False when the queue is full; the work was then not taken. */
 bool worker_submit(struct worker_pool *pool, struct work *work);
-int  worker_queued(const struct worker_pool *pool);
+int worker_queued(const struct worker_pool *pool);
 
 #endif

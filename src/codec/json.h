@@ -23,19 +23,20 @@
 enum json_type { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json_reader {
-	const char   *at;
-	const char   *end;
-	const char   *start;
+	const char *at;
+	const char *end;
+	const char *start;
 	struct arena *arena;
-	int           depth;
-	bool          need_comma; /* inside the current container */
-	bool          wrong_type; /* the failure is a well-formed value of another type than asked for */
-	const char   *failure;    /* NULL while all is well; else what is wrong: static text or in the arena */
+	int depth;
+	bool need_comma;     /* inside the current container */
+	bool wrong_type;     /* the failure is a well-formed value of another type than asked for */
+	const char *failure; /* NULL while all is well; else what is wrong: static text or in the arena */
 };
 
 void json_init(struct json_reader *r, struct slice text, struct arena *arena);
 
-/* What comes next, without taking it; JSON_NONE after a failure, at the end, or (then it latches) when no value does. */
+/* What comes next, without taking it; JSON_NONE after a failure, at the end, or (then it latches) when no value does.
+ */
 enum json_type json_peek(struct json_reader *r);
 
 /*
@@ -56,10 +57,10 @@ bool json_next_element(struct json_reader *r);
 struct slice json_string(struct json_reader *r);
 struct slice json_number(struct json_reader *r); /* its text; see json_want for exact words about other types */
 /* true and false; and as AWS reads them, the strings "true", "1", "yes", "false", "0" and "no" in any case. */
-bool         json_bool(struct json_reader *r);
-void         json_null(struct json_reader *r);
-void         json_skip(struct json_reader *r);   /* any value, checked all the same; not recursive */
-struct slice json_raw(struct json_reader *r);    /* any value, checked, as its text */
+bool json_bool(struct json_reader *r);
+void json_null(struct json_reader *r);
+void json_skip(struct json_reader *r);        /* any value, checked all the same; not recursive */
+struct slice json_raw(struct json_reader *r); /* any value, checked, as its text */
 
 /* After the value: only blanks may follow. Latches when something does. */
 void json_end(struct json_reader *r);
@@ -76,8 +77,9 @@ json_short_length(const char *at)
 {
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
 	unsigned quotes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
-	unsigned others = (unsigned)_mm_movemask_epi8( /* signed: bytes of 0x80 and more are below a space too */
-	    _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+	unsigned others = (unsigned)_mm_movemask_epi8(/* signed: bytes of 0x80 and more are below a space too */
+						      _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
+								   _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
 
 	/* the bits below the lowest quote: none of them may be another's */
 	return quotes != 0 && ((quotes - 1) & ~quotes & others) == 0 ? __builtin_ctz(quotes) : -1;
@@ -119,6 +121,6 @@ void json_put_string(struct buf *out, struct slice text); /* quoted; escapes wha
  */
 char *json_write_plain(char *to, struct slice text);
 void json_put_int(struct buf *out, int64_t value);
-void json_put_double(struct buf *out, double value);      /* reads back the same; 5.0 as 5.0; null when not finite */
+void json_put_double(struct buf *out, double value); /* reads back the same; 5.0 as 5.0; null when not finite */
 
 #endif

@@ -11,12 +11,9 @@
 #define OPERAND_UNKNOWN AV_TYPE_COUNT
 
 const char *const expr_kind_names[] = {
-    [EXPR_CONDITION] = "ConditionExpression",
-    [EXPR_FILTER] = "FilterExpression",
-    [EXPR_SEARCH] = "SearchConditionExpression",
-    [EXPR_KEY_CONDITION] = "KeyConditionExpression",
-    [EXPR_PROJECTION] = "ProjectionExpression",
-    [EXPR_UPDATE] = "UpdateExpression",
+    [EXPR_CONDITION] = "ConditionExpression",    [EXPR_FILTER] = "FilterExpression",
+    [EXPR_SEARCH] = "SearchConditionExpression", [EXPR_KEY_CONDITION] = "KeyConditionExpression",
+    [EXPR_PROJECTION] = "ProjectionExpression",  [EXPR_UPDATE] = "UpdateExpression",
 };
 
 const char *const expr_op_names[] = {

@@ -23,7 +23,7 @@ extend(struct expr_builder *b, struct array *a, size_t size, size_t more)
 {
 	void *end;
 
-	if (a->count + more > a->room) {
+	if (a->items == NULL || a->count + more > a->room) {
 		size_t room = a->room == 0 ? 16 : a->room * 2;
 		char *items;
 

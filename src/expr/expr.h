@@ -111,8 +111,9 @@ enum status expr_key_range(const struct expr *e, const struct key_schema *schema
 enum status expr_key_range_partition(const struct expr *e, const struct key_schema *schema, struct err *err);
 
 /*
- * Search condition (of SearchVectors): attributes that must equal values, joined by AND. What else a condition may say is
- * refused ("Invalid comparator used in SearchConditionExpression", ...). The names and values are in the order of the text.
+ * Search condition (of SearchVectors): attributes that must equal values, joined by AND. What else a condition may say
+ * is refused ("Invalid comparator used in SearchConditionExpression", ...). The names and values are in the order of
+ * the text.
  */
 struct expr_equal {
 	struct slice name;

@@ -210,7 +210,8 @@ struct av path_find(struct av v, const struct path_elem *elems, uint32_t len);
 uint32_t expr_build_path(struct expr_builder *b, const struct path_elem *elems, uint32_t count);
 /* An expression as if it came from a text; of one builder there may be several, with different roots. */
 struct expr *expr_build_view(struct expr_builder *b, uint32_t root);
-/* What expr_bind() checks of operands, for a condition or update made by code; the messages begin with "Invalid KIND: ". */
+/* What expr_bind() checks of operands, for a condition or update made by code; the messages begin with "Invalid KIND:
+ * ". */
 enum status expr_check_built(const struct expr *e, struct err *err);
 
 /* The paths of an update's actions or a projection, sorted into e->paths. */

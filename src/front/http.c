@@ -24,9 +24,9 @@ struct address {
 };
 
 /*
- * Keys in use. Requests point into them until they are answered, so a loop counts those that it has in progress: without
- * a line of memory that cores share, for only its own thread writes it. Who lets go last, of the loops that have these
- * keys as their current ones or in requests, frees them.
+ * Keys in use. Requests point into them until they are answered, so a loop counts those that it has in progress:
+ * without a line of memory that cores share, for only its own thread writes it. Who lets go last, of the loops that
+ * have these keys as their current ones or in requests, frees them.
  */
 struct ring {
 	struct auth_keys *keys;
@@ -198,8 +198,8 @@ authenticate(const struct front_http *f, const struct http_exchange *x, const st
 		return err_set(err, S_INVALID_SIGNATURE,
 			       "Credential should be scoped to correct service: 'dynamodb'. ");
 	if (!serves_region(f, ret->region))
-		return err_set(err, S_INVALID_SIGNATURE,
-			       "Credential should be scoped to a valid region, not '%.*s'. ", SLICE_ARG(ret->region));
+		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to a valid region, not '%.*s'. ",
+			       SLICE_ARG(ret->region));
 	*ret_caller = auth_keys_find(keys, ret->access_key);
 	if (*ret_caller == NULL || !auth_token_matches(*ret_caller, ret->session_token))
 		return err_set(err, S_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");

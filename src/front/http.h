@@ -18,31 +18,32 @@
 #include "io/http.h"
 
 struct front_http_options {
-	struct op_context             *ops;
-	struct table_db              **dbs; /* one a region, the first is the default; for /health and /metrics */
-	size_t                         db_count;
-	const char                    *listen; /* "127.0.0.1:8000"; see io/http.h */
-	const char                    *tls_cert, *tls_key;
-	struct http_limits             limits;
-	struct auth_keys              *keys; /* taken, also after a failure; NULL: any well-formed signature will do */
+	struct op_context *ops;
+	struct table_db **dbs; /* one a region, the first is the default; for /health and /metrics */
+	size_t db_count;
+	const char *listen; /* "127.0.0.1:8000"; see io/http.h */
+	const char *tls_cert, *tls_key;
+	struct http_limits limits;
+	struct auth_keys *keys; /* taken, also after a failure; NULL: any well-formed signature will do */
 };
 
 struct front_http;
 /* Borrows ops and dbs. Call before the loops run. */
 enum status front_http_new(const struct front_http_options *options, struct loop **loops, int loop_count,
-                           struct front_http **ret, struct err *err);
+			   struct front_http **ret, struct err *err);
 /* "127.0.0.1:8000", with the port that was really taken. */
 const char *front_http_address(const struct front_http *f);
 /* Read certificate and key again; connections go on with what they have. Any thread. */
 enum status front_http_reload_tls(struct front_http *f, struct err *err);
 /* Other keys from now on; requests in progress keep theirs. Only for a front that was made with some. Any thread. */
 void front_http_set_keys(struct front_http *f, struct auth_keys *keys);
-/* Another front's address for /health: {"http":"...", "dax":"..."}. Before the loops run; name is borrowed, address copied. */
+/* Another front's address for /health: {"http":"...", "dax":"..."}. Before the loops run; name is borrowed, address
+ * copied. */
 void front_http_add_address(struct front_http *f, const char *name, const char *address);
 /* Stop accepting connections and requests; what is in progress is answered. Any thread. */
 void front_http_drain(struct front_http *f);
 /* Requests not yet answered and sent. Any thread. */
-int  front_http_in_progress(const struct front_http *f);
+int front_http_in_progress(const struct front_http *f);
 void front_http_free(struct front_http *f); /* after the loops ended */
 
 #endif

@@ -36,10 +36,10 @@ struct http_loop;
 
 /* A run of input, shared by the connection filling it and the requests within. */
 struct block {
-	int           refs;
+	int refs;
 	struct block *next; /* in the pool */
-	size_t        len, cap;
-	char          data[];
+	size_t len, cap;
+	char data[];
 };
 
 enum request_state {
@@ -50,51 +50,51 @@ enum request_state {
 };
 
 struct request {
-	struct http_exchange x; /* first: the handler's pointer is ours */
-	struct request      *next, *prev;  /* in the connection's queue or the pool */
-	struct request      *replied_next; /* in http_loop.replied */
-	struct conn         *conn;         /* NULL: the client is gone */
-	struct http_loop    *home;
-	enum request_state   state;
-	bool                 in_replied;
+	struct http_exchange x;       /* first: the handler's pointer is ours */
+	struct request *next, *prev;  /* in the connection's queue or the pool */
+	struct request *replied_next; /* in http_loop.replied */
+	struct conn *conn;            /* NULL: the client is gone */
+	struct http_loop *home;
+	enum request_state state;
+	bool in_replied;
 
 	/* the request */
 	struct block *block;
-	size_t        start;        /* where it begins in the block */
-	size_t        header_bytes; /* seen so far, also of trailers */
+	size_t start;        /* where it begins in the block */
+	size_t header_bytes; /* seen so far, also of trailers */
 	enum { PART_TARGET, PART_NAME, PART_VALUE, PART_BODY } part;
-	int           refusal;      /* status to answer instead of running it; 0: none */
-	bool          spilled;      /* the body is in `body`, not in the block */
-	bool          body_gzip;
-	bool          accept_gzip;
-	bool          is_head;
-	bool          http10;
-	bool          keep_alive;
-	bool          want_continue; /* "100 Continue" is still to be sent */
-	size_t        body_counted;  /* of http_server.body_bytes */
-	int64_t       started_ns;    /* first byte */
-	struct buf    body, unpacked;
-	struct arena  arena;
+	int refusal;  /* status to answer instead of running it; 0: none */
+	bool spilled; /* the body is in `body`, not in the block */
+	bool body_gzip;
+	bool accept_gzip;
+	bool is_head;
+	bool http10;
+	bool keep_alive;
+	bool want_continue;  /* "100 Continue" is still to be sent */
+	size_t body_counted; /* of http_server.body_bytes */
+	int64_t started_ns;  /* first byte */
+	struct buf body, unpacked;
+	struct arena arena;
 
 	/* the answer */
-	int           status;
-	bool          encoded;      /* http_encode() was called */
-	bool          gzipped;      /* out is in gzip_out */
-	struct buf    head, out, gzip_out;
-	struct slice  reply_body;   /* what is sent: of out or gzip_out */
-	size_t        sent;         /* of head and body; HTTP/2: of the body */
-	int32_t       stream_id;    /* HTTP/2 */
+	int status;
+	bool encoded; /* http_encode() was called */
+	bool gzipped; /* out is in gzip_out */
+	struct buf head, out, gzip_out;
+	struct slice reply_body; /* what is sent: of out or gzip_out */
+	size_t sent;             /* of head and body; HTTP/2: of the body */
+	int32_t stream_id;       /* HTTP/2 */
 
 	struct http_header headers[HEADERS_MAX];
 };
 
 struct conn {
-	struct loop_fd    fd; /* first: ready() is given this */
+	struct loop_fd fd; /* first: ready() is given this */
 	struct loop_timer timer;
 	struct http_loop *home;
-	struct conn      *next, *prev; /* all of the loop; the pool */
-	struct conn      *flush_next, *again_next, *dead_next;
-	bool              in_flush, in_again, dead;
+	struct conn *next, *prev; /* all of the loop; the pool */
+	struct conn *flush_next, *again_next, *dead_next;
+	bool in_flush, in_again, dead;
 	enum { PROTOCOL_UNKNOWN, PROTOCOL_HTTP1, PROTOCOL_HTTP2 } protocol;
 	bool handshaking;
 	bool readable, writable; /* edges seen and not yet used up */
@@ -105,25 +105,25 @@ struct conn {
 	bool lingering;
 	bool tls_broken;
 
-	struct block   *in;
-	size_t          parsed; /* of in */
+	struct block *in;
+	size_t parsed; /* of in */
 	struct request *first, *last;
 	struct request *reading; /* HTTP/1.1: the one not complete */
-	int             queued;
-	size_t          unsent;  /* of answers */
-	int64_t         accepted_ns, idle_since_ns, progress_ns, linger_until_ns;
+	int queued;
+	size_t unsent; /* of answers */
+	int64_t accepted_ns, idle_since_ns, progress_ns, linger_until_ns;
 
-	SSL       *ssl;
+	SSL *ssl;
 	struct h2 *h2;
-	llhttp_t   parser;
-	char       peer[64];
+	llhttp_t parser;
+	char peer[64];
 };
 
 struct figures {
 	_Atomic uint64_t accepted, requests_http1, requests_http2, received_bytes, sent_bytes, handshakes_failed;
 	_Atomic uint64_t refused_headers, refused_body, refused_slow, refused_malformed, refused_memory;
 	_Atomic uint64_t closed_idle, closed_unread, closed_connection_limit, closed_resets, accept_paused;
-	_Atomic int64_t  in_progress;
+	_Atomic int64_t in_progress;
 };
 /* Only the loop's thread writes its figures, so a plain add will do. */
 #define COUNT(home, name, by)                                                                                          \
@@ -133,45 +133,45 @@ struct figures {
 
 struct http_loop {
 	struct http_server *server;
-	struct loop        *loop;
-	struct loop_fd      listener; /* fd -1: none */
-	struct loop_timer   accept_timer;
-	int                 reserve_fd;
-	bool                draining;
+	struct loop *loop;
+	struct loop_fd listener; /* fd -1: none */
+	struct loop_timer accept_timer;
+	int reserve_fd;
+	bool draining;
 
-	struct conn    *conns;
-	struct conn    *flush, *again, *dead;
+	struct conn *conns;
+	struct conn *flush, *again, *dead;
 	struct request *replied; /* answered in this turn; their input is let go at its end */
 	struct loop_task again_task, drain_task;
-	bool             again_posted;
-	atomic_bool      drain_posted; /* any thread */
-	size_t           turn_bytes; /* answers since the last flush */
+	bool again_posted;
+	atomic_bool drain_posted; /* any thread */
+	size_t turn_bytes;        /* answers since the last flush */
 
-	struct conn    *free_conns;
+	struct conn *free_conns;
 	struct request *free_requests;
-	struct block   *free_blocks;
-	int             free_conn_count, free_request_count, free_block_count;
+	struct block *free_blocks;
+	int free_conn_count, free_request_count, free_block_count;
 
 	int64_t date_checked_ns, date_s;
-	char    date[64]; /* "Date: ...\r\n" */
-	size_t  date_len;
+	char date[64]; /* "Date: ...\r\n" */
+	size_t date_len;
 
 	struct figures figures;
-	char           scratch[SCRATCH_BYTES];     /* input on its way into a body; thrown-away input */
-	char           out_scratch[SCRATCH_BYTES]; /* output put together for one send */
+	char scratch[SCRATCH_BYTES];     /* input on its way into a body; thrown-away input */
+	char out_scratch[SCRATCH_BYTES]; /* output put together for one send */
 };
 
 struct http_server {
 	struct http_server_options options; /* its strings are copies */
-	struct http_limits         limits;
-	_Atomic int                connections;
-	_Atomic size_t             body_bytes;   /* in memory, of all connections */
-	_Atomic size_t             unsent_bytes;
-	pthread_mutex_t            tls_lock;
-	SSL_CTX                   *tls;          /* guarded by tls_lock; NULL: cleartext */
-	char                       address[96];
-	int                        loop_count;
-	struct http_loop          *loops[];
+	struct http_limits limits;
+	_Atomic int connections;
+	_Atomic size_t body_bytes; /* in memory, of all connections */
+	_Atomic size_t unsent_bytes;
+	pthread_mutex_t tls_lock;
+	SSL_CTX *tls; /* guarded by tls_lock; NULL: cleartext */
+	char address[96];
+	int loop_count;
+	struct http_loop *loops[];
 };
 
 /* --- http_conn.c: one connection --- */
@@ -179,11 +179,11 @@ struct http_server {
 struct conn *conn_new(struct http_loop *home, int fd, const char *peer);
 /* Ends it now; answers in progress become `gone`. The memory stays until the turn ends. */
 void conn_close(struct conn *c);
-void conn_pump(struct conn *c);        /* read and handle what is there and allowed */
-void conn_want_flush(struct conn *c);  /* at the turn's end */
-void conn_again(struct conn *c);       /* pump in the next turn */
-void conn_arm(struct conn *c);         /* its timer, when a deadline came nearer */
-void conn_after_answers(struct conn *c); /* all answers are out: close, linger or go on reading */
+void conn_pump(struct conn *c);                   /* read and handle what is there and allowed */
+void conn_want_flush(struct conn *c);             /* at the turn's end */
+void conn_again(struct conn *c);                  /* pump in the next turn */
+void conn_arm(struct conn *c);                    /* its timer, when a deadline came nearer */
+void conn_after_answers(struct conn *c);          /* all answers are out: close, linger or go on reading */
 void conn_progress(struct conn *c, size_t bytes); /* so much left the connection */
 /* Bytes, 0 at the end, -1 when there is nothing now, -2 when the connection is broken. */
 ssize_t conn_recv(struct conn *c, void *data, size_t len);
@@ -195,7 +195,7 @@ void http_loop_turn_end(struct loop *l, void *context);
 void http_loop_again(struct loop_task *t);
 
 struct request *request_new(struct conn *c);
-void            request_free_memory(struct request *r); /* of one in the pool */
+void request_free_memory(struct request *r); /* of one in the pool */
 /* Take it out of its connection's queue and recycle it (at the turn's end when a handler may still look at it). */
 void request_free(struct request *r);
 /* Body, block and arena, when the answer does not need them any more. */
@@ -211,7 +211,7 @@ void request_split_target(struct request *r);
 void request_refuse(struct request *r, int status);
 
 struct block *block_new(struct http_loop *home, size_t cap);
-void          block_release(struct http_loop *home, struct block *b);
+void block_release(struct http_loop *home, struct block *b);
 
 /* --- http1.c --- */
 
@@ -224,24 +224,24 @@ void http1_flush(struct conn *c);
 
 /* --- http2.c --- */
 
-void http2_begin(struct conn *c);     /* after the preface was seen, or ALPN said so; takes over c->in */
-bool http2_receive(struct conn *c);   /* as http1_receive */
+void http2_begin(struct conn *c);   /* after the preface was seen, or ALPN said so; takes over c->in */
+bool http2_receive(struct conn *c); /* as http1_receive */
 void http2_reply(struct request *r, struct slice headers);
 void http2_flush(struct conn *c);
 void http2_run_waiting(struct conn *c); /* answers got out: requests that waited for that may run */
 bool http2_owes(const struct conn *c);  /* frames wait for the socket */
-void http2_drain(struct conn *c);     /* GOAWAY; what runs is answered */
-void http2_goodbye(struct conn *c); /* GOAWAY, then the next flush closes */
-void http2_end(struct conn *c);       /* the connection is closed */
+void http2_drain(struct conn *c);       /* GOAWAY; what runs is answered */
+void http2_goodbye(struct conn *c);     /* GOAWAY, then the next flush closes */
+void http2_end(struct conn *c);         /* the connection is closed */
 
 /* --- tls.c: results as of conn_recv and conn_send --- */
 
-bool    tls_begin(struct conn *c);
+bool tls_begin(struct conn *c);
 ssize_t tls_handshake(struct conn *c); /* 1 when it is done */
 ssize_t tls_recv(struct conn *c, void *data, size_t len);
 ssize_t tls_send(struct conn *c, const void *data, size_t len);
-void    tls_goodbye(struct conn *c); /* close_notify */
-void    tls_end(struct conn *c);
+void tls_goodbye(struct conn *c); /* close_notify */
+void tls_end(struct conn *c);
 
 const char *http_status_text(int status);
 struct slice http_loop_date(struct http_loop *home); /* "Date: ...\r\n" */

@@ -16,29 +16,29 @@ struct loop;
 
 /* A file descriptor in a loop; embed it. */
 struct loop_fd {
-	int      fd;
+	int fd;
 	uint32_t events; /* EPOLLIN, EPOLLOUT as set */
-	void   (*ready)(struct loop_fd *f, uint32_t events);
+	void (*ready)(struct loop_fd *f, uint32_t events);
 };
 /* A timer; embed it. Coarse: up to 10 ms late. */
 struct loop_timer {
 	struct loop_timer *next, *prev;
-	int64_t            due_ns; /* clock_mono_ns; 0: not set */
-	void             (*fire)(struct loop_timer *t);
+	int64_t due_ns; /* clock_mono_ns; 0: not set */
+	void (*fire)(struct loop_timer *t);
 };
 /* A message to a loop from any thread; embed it. Runs once on the loop's thread. */
 struct loop_task {
 	struct loop_task *next;
-	void            (*run)(struct loop_task *t);
+	void (*run)(struct loop_task *t);
 };
 
 enum status loop_new(int index, struct loop **ret, struct err *err);
 void loop_free(struct loop *l);
-void loop_run(struct loop *l);   /* until loop_stop */
-void loop_stop(struct loop *l);  /* any thread */
-int  loop_index(const struct loop *l);
-struct loop *loop_current(void); /* of this thread; NULL off the loops */
-int64_t      loop_now_ns(const struct loop *l); /* clock_mono_ns at the start of this turn */
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l); /* any thread */
+int loop_index(const struct loop *l);
+struct loop *loop_current(void);           /* of this thread; NULL off the loops */
+int64_t loop_now_ns(const struct loop *l); /* clock_mono_ns at the start of this turn */
 
 enum status loop_add(struct loop *l, struct loop_fd *f, uint32_t events, struct err *err);
 void loop_change(struct loop *l, struct loop_fd *f, uint32_t events);
@@ -47,8 +47,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_ns);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 /* Any thread; wakes the loop with one eventfd write for any number of posts between two turns. */
 void loop_post(struct loop *l, struct loop_task *t);
-/* Run before the loop sleeps, once a turn, every turn, in the order of registration: where a batch of writes is committed.
- * Register before loop_run(). */
+/* Run before the loop sleeps, once a turn, every turn, in the order of registration: where a batch of writes is
+ * committed. Register before loop_run(). */
 void loop_on_turn_end(struct loop *l, void (*hook)(struct loop *l, void *context), void *context);
 /* Likewise, after all turn-end hooks: where replies are flushed with one system call a connection. */
 void loop_on_flush(struct loop *l, void (*hook)(struct loop *l, void *context), void *context);

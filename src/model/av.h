@@ -28,17 +28,15 @@
 enum av_type { AV_NULL, AV_BOOL, AV_N, AV_S, AV_B, AV_SS, AV_NS, AV_BS, AV_L, AV_M, AV_TYPE_COUNT };
 
 /* On the disk. The inline readers rely on the order: scalars first, then sets, then L and M. */
-enum av_tag {
-	TAG_NULL = 1, TAG_FALSE, TAG_TRUE, TAG_N, TAG_S, TAG_B, TAG_SS, TAG_NS, TAG_BS, TAG_L, TAG_M
-};
+enum av_tag { TAG_NULL = 1, TAG_FALSE, TAG_TRUE, TAG_N, TAG_S, TAG_B, TAG_SS, TAG_NS, TAG_BS, TAG_L, TAG_M };
 
-#define AV_DEPTH_MAX  32              /* nested maps and lists, DynamoDB's limit */
-#define ITEM_SIZE_MAX (400 * 1024)    /* bytes by DynamoDB's rule, not of this form */
+#define AV_DEPTH_MAX  32           /* nested maps and lists, DynamoDB's limit */
+#define ITEM_SIZE_MAX (400 * 1024) /* bytes by DynamoDB's rule, not of this form */
 
 /* One encoded value, borrowed. data is NULL when there is none. */
 struct av {
 	const uint8_t *data;
-	uint32_t       len; /* bytes of the whole value, tag included */
+	uint32_t len; /* bytes of the whole value, tag included */
 };
 
 #define AV_NONE ((struct av){NULL, 0})
@@ -158,10 +156,10 @@ bool av_set_has(struct av set, struct av element);
 struct av_iter {
 	const uint8_t *at;
 	const uint8_t *end;
-	uint8_t        tag;
-	struct slice   name;
-	struct slice   element;
-	struct av      value;
+	uint8_t tag;
+	struct slice name;
+	struct slice element;
+	struct av value;
 };
 /* Of a scalar or AV_NONE: an iteration that ends at once. */
 static inline struct av_iter
@@ -203,9 +201,9 @@ av_next(struct av_iter *it)
 
 /* Bytes by DynamoDB's item size rule. av_size of an item (an M) is the sum over its attributes of name
  * and value, without the 3 + 1-per-entry bytes that a nested map costs. */
-uint64_t av_size(struct av value);   /* one attribute value */
-uint64_t item_size(struct av item);  /* a whole item */
-int      av_depth(struct av value);  /* 0 for scalars and sets, 1 + deepest for L and M */
+uint64_t av_size(struct av value);  /* one attribute value */
+uint64_t item_size(struct av item); /* a whole item */
+int av_depth(struct av value);      /* 0 for scalars and sets, 1 + deepest for L and M */
 
 /*
  * Check bytes that come from outside this process (import, replication, a corrupt disk) before trusting them: exactly
@@ -224,18 +222,18 @@ enum status av_check(struct slice bytes, struct err *err);
  * words the error. *ret_duplicate (which may be NULL) then points into the buf, until its next change; the container
  * is not usable. Use av_close_map_sorted when entries are known to ascend.
  */
-void   av_put_null(struct buf *out);
-void   av_put_bool(struct buf *out, bool value);
-void   av_put_string(struct buf *out, struct slice bytes);
-void   av_put_binary(struct buf *out, struct slice bytes);
-void   av_put_number(struct buf *out, struct slice encoded);
-void   av_put_value(struct buf *out, struct av value); /* copies an encoded value */
-void   av_put_name(struct buf *out, struct slice name);
-void   av_put_element(struct buf *out, struct slice element); /* inside a set */
+void av_put_null(struct buf *out);
+void av_put_bool(struct buf *out, bool value);
+void av_put_string(struct buf *out, struct slice bytes);
+void av_put_binary(struct buf *out, struct slice bytes);
+void av_put_number(struct buf *out, struct slice encoded);
+void av_put_value(struct buf *out, struct av value); /* copies an encoded value */
+void av_put_name(struct buf *out, struct slice name);
+void av_put_element(struct buf *out, struct slice element); /* inside a set */
 size_t av_open(struct buf *out, enum av_tag tag);
-void   av_close_list(struct buf *out, size_t mark, uint32_t count);
+void av_close_list(struct buf *out, size_t mark, uint32_t count);
 enum status av_close_map(struct buf *out, size_t mark, uint32_t count, struct slice *ret_duplicate);
-void   av_close_map_sorted(struct buf *out, size_t mark, uint32_t count);
+void av_close_map_sorted(struct buf *out, size_t mark, uint32_t count);
 enum status av_close_set(struct buf *out, size_t mark, uint32_t count, struct slice *ret_duplicate);
 
 /* A small value in the arena, for those who need one. */

@@ -1,10 +1,12 @@
 /*
  * Keys as the engine's bytes: byte order is DynamoDB's order.
  *
- *   row key = space id (u32 BE), hash (u64 BE) of the partition key, partition key parts, sort key parts[, base table key parts]
+ *   row key = space id (u32 BE), hash (u64 BE) of the partition key, partition key parts, sort key parts[, base table
+ * key parts]
  *
  * A part is self-delimiting: S and B bytes with 0x00 written as 0x00 0xFF, ended by 0x00 0x00; numbers are
- * their encoding. So no part is the beginning of another, and a string sorts before those it begins. docs/formats/key.md.
+ * their encoding. So no part is the beginning of another, and a string sorts before those it begins.
+ * docs/formats/key.md.
  */
 #ifndef STATOR_MODEL_KEY_H
 #define STATOR_MODEL_KEY_H
@@ -25,12 +27,14 @@ uint64_t key_hash(struct slice encoded_partition_parts);
  * partition attribute, in schema order. ret_hash may be NULL, here and below. */
 void key_put_collection(struct buf *out, uint32_t space_id, const struct av *values, size_t count, uint64_t *ret_hash);
 /* The whole row key of an item (or of a map that holds just the key attributes). */
-void key_put_row(struct buf *out, uint32_t space_id, const struct key_schema *schema, struct av item, uint64_t *ret_hash);
+void key_put_row(struct buf *out, uint32_t space_id, const struct key_schema *schema, struct av item,
+		 uint64_t *ret_hash);
 /* The row key of an index entry: the index's parts, then the base table's own key parts, which make it unique. */
-void key_put_index_row(struct buf *out, uint32_t space_id, const struct key_schema *index, const struct key_schema *table,
-                       struct av item, uint64_t *ret_hash);
+void key_put_index_row(struct buf *out, uint32_t space_id, const struct key_schema *index,
+		       const struct key_schema *table, struct av item, uint64_t *ret_hash);
 
-/* Turn a prefix into the smallest key behind all keys that start with it (for upper bounds); empty when there is none. */
+/* Turn a prefix into the smallest key behind all keys that start with it (for upper bounds); empty when there is none.
+ */
 void key_after_prefix(struct buf *prefix);
 
 #endif

@@ -170,7 +170,8 @@ struct table_token;
 struct table_db {
 	/* set at open, then constant */
 	struct engine *engine;
-	struct lru *items; /* encoded items by row key, empty for no such item; stamped with engine_reopened(); commit.c, read.c */
+	struct lru *items; /* encoded items by row key, empty for no such item; stamped with engine_reopened();
+			      commit.c, read.c */
 	char region[64];
 	char account[16];
 	int64_t control_delay_ns;
@@ -357,8 +358,8 @@ enum status vector_check_item(const struct table_index *x, struct av item, struc
 /* What a write of the item is billed by: `size` with each vector that an index reads at four bytes a dimension. */
 uint64_t vector_billed_size(const struct table *t, struct av item, uint64_t size);
 /* Append the index's row key to keys. */
-void index_put_key(const struct table *t, const struct table_index *x, struct av item, struct buf *keys,
-		   size_t *ret_at, size_t *ret_len, uint64_t *ret_hash);
+void index_put_key(const struct table *t, const struct table_index *x, struct av item, struct buf *keys, size_t *ret_at,
+		   size_t *ret_len, uint64_t *ret_hash);
 /* The item as the index holds it. */
 struct av index_project(const struct table_index *x, struct av item, struct arena *a);
 

@@ -314,6 +314,12 @@ keyword_find(struct slice word)
 	return NULL;
 }
 
+const char *
+pq_keyword(size_t i)
+{
+	return i < sizeof keywords / sizeof *keywords ? keywords[i].text : NULL;
+}
+
 static int
 peek(const struct lexer *l, size_t ahead)
 {

@@ -143,6 +143,9 @@ struct pq_token {
 enum status pq_lex(struct slice text, struct arena *arena, struct pq_token **ret, uint32_t *ret_count,
 		   uint32_t *ret_params, struct err *err);
 
+/* In the order of the table; NULL behind the last. For a test of that order. */
+const char *pq_keyword(size_t i);
+
 /* ---- the tree ---- */
 
 enum pq_node_type {

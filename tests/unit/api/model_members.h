@@ -540,57 +540,109 @@ MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScal
 MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
 MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
 MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate")
 MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].IndexName")
 MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityUnits")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.MinimumUnits")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.MaximumUnits")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.MinimumUnits")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate.MaximumUnits")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedWriteCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateGlobalTableSettings", "GlobalTableGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedWriteCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateGlobalTableSettings",
+       "GlobalTableGlobalSecondaryIndexSettingsUpdate[].ProvisionedWriteCapacityAutoScalingSettingsUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].RegionName")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityUnits")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.MinimumUnits")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.MaximumUnits")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.MinimumUnits")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.MaximumUnits")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate."
+				    "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate."
+				    "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate."
+				    "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate."
+				    "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate."
+				    "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].IndexName")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityUnits")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.MinimumUnits")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.MaximumUnits")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[].ProvisionedReadCapacityUnits")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.MinimumUnits")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.MaximumUnits")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingDisabled")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.AutoScalingRoleArn")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateGlobalTableSettings",
+       "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+       "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaGlobalSecondaryIndexSettingsUpdate[]."
+				    "ProvisionedReadCapacityAutoScalingSettingsUpdate.ScalingPolicyUpdate."
+				    "TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateGlobalTableSettings", "ReplicaSettingsUpdate[].ReplicaTableClass")
 OPERATION("UpdateItem")
 MEMBER("UpdateItem", "TableName")
@@ -675,7 +727,8 @@ MEMBER("UpdateTable", "ReplicaUpdates[].Create.OnDemandThroughputOverride.MaxRea
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes")
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].IndexName")
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].ProvisionedThroughputOverride")
-MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].ProvisionedThroughputOverride.ReadCapacityUnits")
+MEMBER("UpdateTable",
+       "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].ProvisionedThroughputOverride.ReadCapacityUnits")
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].OnDemandThroughputOverride")
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.GlobalSecondaryIndexes[].OnDemandThroughputOverride.MaxReadRequestUnits")
 MEMBER("UpdateTable", "ReplicaUpdates[].Create.TableClassOverride")
@@ -689,7 +742,8 @@ MEMBER("UpdateTable", "ReplicaUpdates[].Update.OnDemandThroughputOverride.MaxRea
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes")
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].IndexName")
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].ProvisionedThroughputOverride")
-MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].ProvisionedThroughputOverride.ReadCapacityUnits")
+MEMBER("UpdateTable",
+       "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].ProvisionedThroughputOverride.ReadCapacityUnits")
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].OnDemandThroughputOverride")
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.GlobalSecondaryIndexes[].OnDemandThroughputOverride.MaxReadRequestUnits")
 MEMBER("UpdateTable", "ReplicaUpdates[].Update.TableClassOverride")
@@ -729,17 +783,28 @@ OPERATION("UpdateTableReplicaAutoScaling")
 MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates")
 MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].IndexName")
 MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.MinimumUnits")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.MaximumUnits")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.AutoScalingDisabled")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.AutoScalingRoleArn")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.MinimumUnits")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.MaximumUnits")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.AutoScalingDisabled")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.AutoScalingRoleArn")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "GlobalSecondaryIndexUpdates[].ProvisionedWriteCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateTableReplicaAutoScaling", "TableName")
 MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate")
 MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.MinimumUnits")
@@ -748,39 +813,71 @@ MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpda
 MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.AutoScalingRoleArn")
 MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate")
 MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate."
+					"TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate."
+					"TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate."
+					"TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "ProvisionedWriteCapacityAutoScalingUpdate.ScalingPolicyUpdate."
+					"TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].RegionName")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].IndexName")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.MinimumUnits")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.MaximumUnits")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.AutoScalingDisabled")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.AutoScalingRoleArn")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.MinimumUnits")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.MaximumUnits")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[]."
+					"ProvisionedReadCapacityAutoScalingUpdate.AutoScalingDisabled")
+MEMBER(
+    "UpdateTableReplicaAutoScaling",
+    "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate.AutoScalingRoleArn")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[]."
+					"ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[]."
+					"ProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaGlobalSecondaryIndexUpdates[].ProvisionedReadCapacityAutoScalingUpdate."
+       "ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.MinimumUnits")
 MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.MaximumUnits")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.AutoScalingDisabled")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.AutoScalingRoleArn")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
-MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.AutoScalingDisabled")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.AutoScalingRoleArn")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate")
+MEMBER("UpdateTableReplicaAutoScaling",
+       "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate.ScalingPolicyUpdate.PolicyName")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.DisableScaleIn")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleInCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.ScaleOutCooldown")
+MEMBER("UpdateTableReplicaAutoScaling", "ReplicaUpdates[].ReplicaProvisionedReadCapacityAutoScalingUpdate."
+					"ScalingPolicyUpdate.TargetTrackingScalingPolicyConfiguration.TargetValue")
 OPERATION("UpdateTimeToLive")
 MEMBER("UpdateTimeToLive", "TableName")
 MEMBER("UpdateTimeToLive", "TimeToLiveSpecification")

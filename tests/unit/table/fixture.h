@@ -49,8 +49,9 @@ static struct fixture fx;
 UNUSED static void
 db_open(void)
 {
-	struct table_db_options options = {"eu-central-1", "000000000000", fx.delay_ms, fx.partitions,
-					   fx.no_cache ? 0 : 256 * 1024, fx.throttling, fx.collection_bytes_max};
+	struct table_db_options options = {
+	    "eu-central-1", "000000000000",         fx.delay_ms, fx.partitions, fx.no_cache ? 0 : 256 * 1024,
+	    fx.throttling,  fx.collection_bytes_max};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }
