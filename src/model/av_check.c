@@ -197,8 +197,12 @@ check_value(struct check *c, int depth)
 enum status
 av_check(struct slice bytes, struct err *err)
 {
-	struct check c = {(const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.len, NULL};
+	struct check c = {(const uint8_t *)bytes.data, NULL, NULL};
 
+	if (bytes.len > 0) /* nothing may have no place */
+		c.end = c.at + bytes.len;
+	else
+		c.end = c.at;
 	if (bytes.len > UINT32_MAX)
 		fail(&c, "it is longer than any value");
 	else if (check_value(&c, AV_DEPTH_MAX) && c.at != c.end)

@@ -69,7 +69,8 @@ run_update(const struct expr *e, struct av item, struct arena *arena)
 	for (int i = 0; i < 2; i++) {
 		if (expr_update(e, key, i == 0 ? item : AV_NONE, arena, &updated, &err) != S_OK)
 			continue;
-		demand_well_formed(updated.new_item);
+		if (av_exists(updated.new_item)) /* a REMOVE makes no item where there was none */
+			demand_well_formed(updated.new_item);
 		demand_well_formed(updated.updated_old);
 		demand_well_formed(updated.updated_new);
 	}

@@ -368,6 +368,7 @@ nesting_is_bounded(void **state)
 	assert_checked(whole(&b));
 	b.len = 0;
 	put_nested(&b, AV_DEPTH_MAX + 2, TAG_M);
+	assert_int_equal(av_check(SLICE_NONE, NULL), S_CORRUPT);
 	assert_int_equal(av_check(buf_slice(&b), NULL), S_CORRUPT);
 	b.len = 0;
 	put_nested(&b, 100, TAG_L);
