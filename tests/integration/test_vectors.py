@@ -963,7 +963,7 @@ def test_phases_of_a_creation(start_server):
     """Slow control plane: what is allowed while an index is allocated, and while it is filled."""
     from conftest import make_client
 
-    server = start_server("--control-plane-delay", 700)
+    server = start_server("--ephemeral", "--control-plane-delay", 700)
     client = make_client(server.endpoint)
     client.create_table(**{k: v for k, v in table_of().items() if k != "VectorIndexes"})
     table = "vectors-refused"
