@@ -56,6 +56,22 @@ request(struct slice name, struct slice body)
 }
 
 static void
+create(struct slice name, const char *request_body)
+{
+	struct err err;
+
+	request(SLICE("CreateTable"), slice_str(request_body));
+	for (;;) { /* until it is there */
+		struct table *found;
+
+		if (table_find(db, name, &found, &err) == S_OK) {
+			table_release(found);
+			return;
+		}
+	}
+}
+
+static void
 start(void)
 {
 	static const struct table_db_options options = {
@@ -74,21 +90,25 @@ start(void)
 	    "\"GlobalSecondaryIndexes\":[{\"IndexName\":\"glo\",\"KeySchema\":[{\"AttributeName\":\"s\",\"KeyType\":"
 	    "\"HASH\"},{"
 	    "\"AttributeName\":\"l\",\"KeyType\":\"RANGE\"}],\"Projection\":{\"ProjectionType\":\"ALL\"}}]}";
+	static const char vectors[] =
+	    "{\"TableName\":\"vec\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
+	    "\"p\",\"AttributeType\":\"S\"},{\"AttributeName\":\"h\",\"AttributeType\":\"S\"},{\"AttributeName\":\"f\","
+	    "\"AttributeType\":\"N\"}],\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"}],"
+	    "\"VectorIndexes\":[{\"IndexName\":\"plain\",\"VectorAttribute\":{\"AttributeName\":\"v\"},\"Dimensions\":"
+	    "2,"
+	    "\"DistanceFunction\":\"COSINE\",\"Projection\":{\"ProjectionType\":\"ALL\"}},"
+	    "{\"IndexName\":\"keyed\",\"VectorAttribute\":{\"AttributeName\":\"v\"},\"Dimensions\":2,"
+	    "\"DistanceFunction\":\"EUCLIDEAN\",\"Projection\":{\"ProjectionType\":\"KEYS_ONLY\"},"
+	    "\"SearchSchema\":[{\"AttributeName\":\"h\",\"SearchSchemaElementType\":\"HASH\"},{\"AttributeName\":\"f\","
+	    "\"SearchSchemaElementType\":\"INLINE_FILTER\"}]}]}";
 	static struct engine *engine;
 	struct err err;
 
 	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
 	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
 		abort();
-	request(SLICE("CreateTable"), slice_str(table));
-	for (;;) { /* until it is there */
-		struct table *found;
-
-		if (table_find(db, SLICE("tab"), &found, &err) == S_OK) {
-			table_release(found);
-			return;
-		}
-	}
+	create(SLICE("tab"), table);
+	create(SLICE("vec"), vectors);
 }
 
 int
