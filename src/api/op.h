@@ -45,7 +45,9 @@ struct op_call {
 	struct table_db *db;
 	int64_t started_ns;
 	bool may_block;
-	bool allowed; /* auth_check() has let it pass */
+	uint8_t reads_again; /* times it was found that what it saw was lost */
+	uint64_t lost_seq;   /* place of that; not 0: it runs again */
+	bool allowed;        /* auth_check() has let it pass */
 	uint64_t wait_seq;
 	size_t out_start;                    /* where this call's reply begins in out */
 	struct av fail_item;                 /* the old item of a failed condition, when the caller asked for it */

@@ -12,6 +12,7 @@
 #include "api/shape.h"
 
 #define OP_BLOCKS 1u /* always runs on the I/O pool: it syncs or walks the catalog */
+#define OP_READS  2u /* changes nothing, so it may run again when what it saw was lost */
 
 /* One row of the operation table. */
 struct op {

@@ -14,6 +14,9 @@
 #include "base/log.h"
 #include "model/av_json.h"
 
+#define READS_AGAIN_MAX 3
+#define LOST_STEP_MS    5
+#define LOST_WAIT_MS    1000         /* how long a read waits until a lost write is not shown any more */
 #define INLINE_BODY_MAX (256 * 1024) /* reading a larger one takes a loop away from its other clients for too long */
 
 struct loop_state {
@@ -138,7 +141,7 @@ finish(struct op_call *call)
 
 /* ---- waiting for the disk ---- */
 
-/* S_OK: it may be answered; S_WOULD_BLOCK: not yet. */
+/* False: not yet. */
 static bool
 answerable(struct op_call *call)
 {
@@ -150,11 +153,29 @@ answerable(struct op_call *call)
 	s = engine_wait_status(table_db_engine(call->db), call->wait_seq);
 	if (s == S_WOULD_BLOCK)
 		return false;
-	if (s != S_OK) {
-		err_set(err, S_IO, "what this answer tells was lost by a failed sync");
-		op_fail(call, err);
+	if (s == S_OK)
+		return true;
+	if (call->op->flags & OP_READS && call->loop != NULL && call->reads_again < READS_AGAIN_MAX) {
+		call->lost_seq = call->wait_seq;
+		return true;
 	}
+	err_set(err, S_IO, "what this answer tells was lost by a failed sync");
+	op_fail(call, err);
 	return true;
+}
+
+static void hand_over(struct op_call *call);
+
+/* An answerable call: is it answered, or does it read again what is there without the write that was lost? */
+static void
+conclude(struct op_call *call)
+{
+	if (call->lost_seq == 0) {
+		finish(call);
+		return;
+	}
+	call->reads_again++;
+	hand_over(call);
 }
 
 static void
@@ -163,7 +184,7 @@ answer_or_wait(struct op_call *call)
 	struct loop_state *state;
 
 	if (answerable(call)) {
-		finish(call);
+		conclude(call);
 		return;
 	}
 	state = state_of(call);
@@ -173,7 +194,7 @@ answer_or_wait(struct op_call *call)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (answerable(call)) { /* synced between the two looks: nobody may come to tell */
 		state->waiting_calls = call->next;
-		finish(call);
+		conclude(call);
 	}
 }
 
@@ -203,7 +224,7 @@ answer_waiting(struct loop_task *task)
 		struct op_call *call = ready;
 
 		ready = call->next;
-		finish(call);
+		conclude(call);
 	}
 }
 
@@ -275,11 +296,25 @@ is_in_vain(const struct op_call *call)
 	       atomic_load_explicit(&call->context->ending, memory_order_relaxed);
 }
 
+/* engine_durable() passes the place of a lost write when reads do not show it any more. */
+static void
+wait_for_the_loss(struct op_call *call)
+{
+	const struct timespec step = {0, LOST_STEP_MS * 1000000};
+
+	for (int ms = 0; ms < LOST_WAIT_MS && engine_durable(table_db_engine(call->db)) < call->lost_seq;
+	     ms += LOST_STEP_MS)
+		nanosleep(&step, NULL);
+	call->lost_seq = 0;
+}
+
 static void
 run_on_pool(struct work *work)
 {
 	struct op_call *call = (struct op_call *)((char *)work - offsetof(struct op_call, work));
 
+	if (call->lost_seq != 0)
+		wait_for_the_loss(call);
 	if (is_in_vain(call)) {
 		call->wait_seq = 0;
 		err_set(&call->err, S_UNAVAILABLE, "%s", "");
@@ -299,7 +334,7 @@ hand_over(struct op_call *call)
 	if (worker_submit(call->context->pool, &call->work))
 		return;
 	err_set(&call->err, S_THROTTLING, MSG_THROTTLED);
-	call->wait_seq = 0;
+	call->wait_seq = call->lost_seq = 0;
 	op_fail(call, &call->err);
 	finish(call);
 }

@@ -9,7 +9,7 @@
  *
  * When the disk fails: after a failed sync nothing that was not durable is ever acknowledged. The waiters are told
  * (engine_failed_through), the engine reopens itself from what is on the disk, by itself, as soon as the disk works
- * again; meanwhile apply refuses with S_NO_SPACE or S_IO and reads go on.
+ * again; meanwhile apply refuses with S_NO_SPACE or S_IO and reads go on: they see what the last good sync left.
  */
 #ifndef STATOR_ENGINE_ENGINE_H
 #define STATOR_ENGINE_ENGINE_H
@@ -69,7 +69,8 @@ void engine_batch_delete_range(struct engine_batch *b, enum engine_space space, 
 enum status engine_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct err *err);
 
 uint64_t engine_applied(struct engine *e); /* the last place given out */
-uint64_t engine_durable(struct engine *e); /* rises; never passes a failed place while it is unknown */
+/* Rises; passes a lost place only when reads do not show it any more. */
+uint64_t engine_durable(struct engine *e);
 /* Places <= this and > engine_durable() at the time of the failure were lost by a failed sync. A waiter for seq gets
  * S_IO when engine_failed_through(e) >= seq and seq was not durable when it last looked. */
 uint64_t engine_failed_through(struct engine *e);

@@ -153,6 +153,14 @@ remove_unfinished_options(const char *dir)
 	closedir(d);
 }
 
+void
+rocks_step(struct rocks *r, bool back)
+{
+	for (int i = 0; i < 2; i++)
+		rocksdb_readoptions_set_snapshot(r->read_options[i], back ? r->safe : NULL);
+	r->stepped_back = back;
+}
+
 enum status
 rocks_open_instance(struct rocks *r, struct err *err)
 {
@@ -166,8 +174,11 @@ rocks_open_instance(struct rocks *r, struct err *err)
 	r->db = rocksdb_open_column_families(r->options[0], r->dir, SPACE_COUNT, space_names,
 					     (const rocksdb_options_t *const *)r->options, r->spaces, &message);
 	remove_unfinished_options(r->dir);
-	if (message == NULL)
+	if (message == NULL) {
+		if (!r->ephemeral) /* what was opened is on the disk: opening wrote the log's content anew */
+			r->safe = rocksdb_create_snapshot(r->db);
 		return S_OK;
+	}
 	r->db = NULL;
 	s = rocks_error(message, err);
 	if (s == S_LOCKED)
@@ -183,6 +194,10 @@ rocks_close_instance(struct rocks *r)
 {
 	if (r->db == NULL)
 		return;
+	rocks_step(r, false);
+	if (r->safe != NULL)
+		rocksdb_release_snapshot(r->db, r->safe);
+	r->safe = NULL;
 	for (int i = 0; i < SPACE_COUNT; i++)
 		rocksdb_column_family_handle_destroy(r->spaces[i]);
 	rocksdb_close(r->db);

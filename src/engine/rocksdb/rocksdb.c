@@ -267,7 +267,8 @@ rocks_snapshot_new(struct engine *e)
 
 	if (!gate_enter(r, true))
 		return s; /* reading with it says S_UNAVAILABLE */
-	s->snapshot = rocksdb_create_snapshot(r->db);
+	s->borrowed = r->stepped_back;
+	s->snapshot = s->borrowed ? r->safe : rocksdb_create_snapshot(r->db);
 	for (int cached_only = 0; cached_only < 2; cached_only++) {
 		s->read_options[cached_only] = rocksdb_readoptions_create();
 		rocksdb_readoptions_set_read_tier(s->read_options[cached_only], cached_only);
@@ -282,7 +283,8 @@ rocks_snapshot_free(struct engine *e, struct engine_snapshot *s)
 	struct rocks *r = (struct rocks *)e;
 
 	if (s->snapshot != NULL) {
-		rocksdb_release_snapshot(r->db, s->snapshot);
+		if (!s->borrowed)
+			rocksdb_release_snapshot(r->db, s->snapshot);
 		rocksdb_readoptions_destroy(s->read_options[0]);
 		rocksdb_readoptions_destroy(s->read_options[1]);
 		gate_leave(r);
@@ -407,13 +409,13 @@ static const struct iter_ops rocks_iter_ops = {
 
 /* The options keep pointers to the bounds: they live as long as the iterator. */
 static rocksdb_readoptions_t *
-iter_read_options(const struct engine_snapshot *snapshot, struct slice from, struct slice to, unsigned flags)
+iter_read_options(const rocksdb_snapshot_t *snapshot, struct slice from, struct slice to, unsigned flags)
 {
 	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
 	bool cached_only = (flags & ENGINE_CACHED_ONLY) != 0;
 
 	if (snapshot != NULL)
-		rocksdb_readoptions_set_snapshot(options, snapshot->snapshot);
+		rocksdb_readoptions_set_snapshot(options, snapshot);
 	if (from.len > 0)
 		rocksdb_readoptions_set_iterate_lower_bound(options, from.data, from.len);
 	if (to.len > 0)
@@ -453,7 +455,10 @@ rocks_iter_new(struct engine *e, const struct engine_snapshot *snapshot, enum en
 	if (to.len > 0)
 		memcpy(it->bounds + from.len, to.data, to.len);
 	it->read_options =
-	    iter_read_options(snapshot, slice_of(it->bounds, from.len), slice_of(it->bounds + from.len, to.len), flags);
+	    iter_read_options(snapshot != NULL  ? snapshot->snapshot
+			      : r->stepped_back ? r->safe
+						: NULL,
+			      slice_of(it->bounds, from.len), slice_of(it->bounds + from.len, to.len), flags);
 	it->rocksdb = rocksdb_create_iterator_cf(r->db, it->read_options, r->spaces[space]);
 	return &it->iter;
 }
@@ -469,6 +474,10 @@ rocks_checkpoint(struct engine *e, const char *dir, struct err *err)
 
 	if (!gate_enter(r, true))
 		return being_reopened(0, err);
+	if (atomic_load(&r->state) != ENGINE_RUNNING) { /* it would hold what was lost */
+		gate_leave(r);
+		return refused(r, err);
+	}
 	checkpoint = rocksdb_checkpoint_object_create(r->db, &message);
 	if (message == NULL) {
 		rocksdb_checkpoint_create(checkpoint, dir, 0, &message); /* 0: tables only, no log to replay */

@@ -62,6 +62,9 @@ struct rocks {
 	/* replaced by the syncing thread only while the gate is closed and nobody is inside */
 	rocksdb_t *db; /* NULL: reopening has failed so far */
 	rocksdb_column_family_handle_t *spaces[SPACE_COUNT];
+	bool stepped_back; /* after a failure: `safe` is what reads see */
+	/* the syncing thread's: the database as the last good sync left it; NULL: ephemeral, or there is no database */
+	const rocksdb_snapshot_t *safe;
 
 	struct gate_shard gate[GATE_SHARDS];
 	atomic_bool gate_closed;
@@ -94,12 +97,15 @@ struct rocks {
 
 struct engine_snapshot {
 	const rocksdb_snapshot_t *snapshot; /* NULL: there was no database to take one of */
+	bool borrowed;                      /* it is rocks.safe */
 	rocksdb_readoptions_t *read_options[2];
 };
 
 /* ---- instance.c ---- */
 enum status rocks_open_instance(struct rocks *r, struct err *err);
 void rocks_close_instance(struct rocks *r);
+/* From now on reads see the last good sync (back) or the newest there is. The gate is closed and nobody inside. */
+void rocks_step(struct rocks *r, bool back);
 /* Count in; false when the gate is closed (with `wait`: still closed after some seconds). */
 bool gate_enter(struct rocks *r, bool wait);
 void gate_leave(struct rocks *r);

@@ -8,8 +8,9 @@
  * A failed round, or a failed write anywhere, ends the database's life: of the log behind the last good sync nothing
  * can be trusted (the kernel may have dropped the dirty pages and say nothing the next time). So the engine refuses
  * writes, tells the waiters, and when the disk can be written again it closes the database and opens it from what is on
- * the disk. Opening rewrites all that the log still holds as tables and fsyncs them, so nothing rests on pages that
- * only look written.
+ * the disk. Until then, which on a full disk may be long, reads see the last good sync: a snapshot is taken at the
+ * beginning of each round and kept when the round has made it durable. Opening rewrites all that the log still holds as
+ * tables and fsyncs them, so nothing rests on pages that only look written.
  */
 #include "base/clock.h"
 #include "base/fault.h"
@@ -198,9 +199,11 @@ flush_and_sync(struct rocks *r, struct err *err)
 static void
 sync_round(struct rocks *r)
 {
-	/* Everything up to target is in the log's buffer: a place is given out after the write. The number is
-	 * taken before the flush for the same reason. */
+	/* Everything up to target is in the log's buffer: a place is given out after the write. The number and the
+	 * snapshot are taken before the flush for the same reason; the snapshot after the target, so that it shows it.
+	 */
 	uint64_t target = atomic_load(&r->point.applied);
+	const rocksdb_snapshot_t *shown = rocksdb_create_snapshot(r->db);
 	uint64_t number = rocksdb_get_latest_sequence_number(r->db);
 	struct err err;
 	bool careful = rocks_careful_enter(r);
@@ -209,11 +212,13 @@ sync_round(struct rocks *r)
 	if (s != S_OK)
 		rocks_fail(r, s, "writing the log", err.message);
 	rocks_careful_leave(r, careful);
-	if (s != S_OK)
-		return;
 	/* a write that failed meanwhile may have taken a part of the log's buffer with it */
-	if (atomic_load(&r->state) != ENGINE_RUNNING)
+	if (s != S_OK || atomic_load(&r->state) != ENGINE_RUNNING) {
+		rocksdb_release_snapshot(r->db, shown);
 		return;
+	}
+	rocksdb_release_snapshot(r->db, r->safe);
+	r->safe = shown;
 	atomic_store(&r->durable_number, number);
 	atomic_store(&r->mark_due, true);
 	commit_durable(&r->point, target);
@@ -286,13 +291,29 @@ reopen(struct rocks *r)
 	log_warn("engine", "reopened %s; writes are accepted again", r->dir);
 }
 
+/* Reads see no longer what was lost, so they need not wait for it: for them it is as if it were reopened. */
+static void
+step_back(struct rocks *r)
+{
+	commit_failed(&r->point);
+	rocks_step(r, true);
+	commit_recovered(&r->point);
+	atomic_store(&r->revoked, false);
+	gate_open(r);
+}
+
 static void
 try_to_recover(struct rocks *r, int64_t failed_since)
 {
-	if (!disk_works(r))
+	bool works = disk_works(r);
+
+	if (!works && (r->safe == NULL || r->stepped_back))
 		return;
 	if (r->db == NULL || gate_close(r)) {
-		reopen(r);
+		if (works)
+			reopen(r);
+		else
+			step_back(r);
 	} else if (clock_mono_ns() - failed_since > PATIENCE_NS && !atomic_exchange(&r->revoked, true)) {
 		log_warn("engine", "long reads hold up the reopening of %s; they are told to stop", r->dir);
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #define CALLS 200
 
@@ -255,13 +256,43 @@ what_nobody_waits_for_is_not_begun(void **state)
 	release(calls, 2);
 }
 
+/* What it saw first was never acknowledged; when that is lost it tells what is there instead. */
+static void
+a_read_of_a_lost_write_reads_again(void **state)
+{
+	static const char get[] = "{\"TableName\":\"hash\",\"Key\":{\"pk\":{\"S\":\"lost\"}}}";
+	struct posted *calls = calloc(4, sizeof *calls);
+
+	(void)state;
+	reset();
+	post(&calls[0], "DynamoDB_20120810.PutItem",
+	     SLICE("{\"TableName\":\"hash\",\"Item\":{\"pk\":{\"S\":\"lost\"},\"v\":{\"S\":\"old\"}}}"));
+	wait_done(1);
+	fault_setup("engine-before-sync:io:1");
+	post(&calls[1], "DynamoDB_20120810.PutItem",
+	     SLICE("{\"TableName\":\"hash\",\"Item\":{\"pk\":{\"S\":\"lost\"},\"v\":{\"S\":\"new\"}}}"));
+	post(&calls[2], "DynamoDB_20120810.GetItem", slice_str(get));
+	wait_done(3);
+	fault_setup(NULL);
+	assert_int_equal(calls[1].call.status, S_INTERNAL);
+	assert_int_equal(calls[2].call.status, S_OK);
+	post(&calls[3], "DynamoDB_20120810.GetItem", slice_str(get)); /* the old or, after all, the new one */
+	wait_done(4);
+	assert_int_equal(calls[3].out.len, calls[2].out.len);
+	assert_memory_equal(calls[3].out.data, calls[2].out.data, calls[2].out.len);
+	release(calls, 4);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(writes_are_answered_when_they_are_durable), cmocka_unit_test(a_full_pool_throttles),
-	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),      cmocka_unit_test(large_bodies_go_to_the_pool),
+	    cmocka_unit_test(writes_are_answered_when_they_are_durable),
+	    cmocka_unit_test(a_full_pool_throttles),
+	    cmocka_unit_test(what_cannot_wait_is_answered_at_once),
+	    cmocka_unit_test(large_bodies_go_to_the_pool),
 	    cmocka_unit_test(what_nobody_waits_for_is_not_begun),
+	    cmocka_unit_test(a_read_of_a_lost_write_reads_again),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

@@ -607,6 +607,76 @@ a_disk_full_under_the_log_loses_nothing_acknowledged(void **state)
 	umount(dir);
 }
 
+static size_t
+length_of(const struct engine_snapshot *snapshot, const char *key)
+{
+	struct engine_value v;
+	struct err err;
+	enum status s = engine_get(e, snapshot, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
+	size_t len = v.data.len;
+
+	if (s != S_OK && s != S_NOT_FOUND)
+		fail_msg("%s", err.message);
+	engine_value_done(&v);
+	return s == S_OK ? len : 0;
+}
+
+/* While the disk stays full: else whoever reads what was written last would wait, or be told of an error, all the time.
+ */
+static void
+reads_see_the_last_good_sync_while_the_disk_is_full(void **state)
+{
+	struct engine_snapshot *snapshot;
+	struct engine_iter *it;
+	uint64_t seq, before;
+	struct err err;
+	int count = 0;
+
+	(void)state;
+	min_free_bytes = 0;
+	if (!mount_small_disk("size=32m"))
+		return;
+	open_engine();
+	put(1);
+	put(2);
+	before = engine_reopened(e);
+	use_up("ballast");
+	fault_setup("engine-before-sync:io:1");
+	assert_int_equal(try_put(1, 50, &seq, &err), S_OK);
+	assert_int_equal(engine_sync_to(e, seq, &err), S_IO);
+	for (int i = 0; i < 200 && engine_durable(e) < seq; i++)
+		usleep(10000);
+	assert_true(engine_durable(e) >= seq); /* nobody waits for what is not shown */
+	assert_int_equal(engine_wait_status(e, seq), S_IO);
+	assert_true(engine_reopened(e) > before); /* what was remembered of it is void */
+	assert_int_equal(length_of(NULL, "00000001"), 100);
+	snapshot = engine_snapshot_new(e);
+	assert_int_equal(length_of(snapshot, "00000001"), 100);
+	it = engine_iter_new(e, snapshot, SPACE_ITEMS, SLICE_NONE, SLICE_NONE, 0);
+	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it), count++)
+		assert_int_equal(engine_iter_value(it).len, 100);
+	assert_int_equal(engine_iter_status(it, &err), S_OK);
+	engine_iter_free(it);
+	engine_snapshot_free(e, snapshot);
+	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE_NONE, SLICE_NONE, 0);
+	for (engine_iter_last(it); engine_iter_valid(it); engine_iter_prev(it), count++)
+		assert_int_equal(engine_iter_value(it).len, 100);
+	engine_iter_free(it);
+	assert_int_equal(count, 4);
+	assert_int_not_equal(try_put(3, 10, &seq, &err), S_OK);
+	free_again("ballast");
+	wait_until_writable(4);
+	assert_int_equal(length_of(NULL, "00000002"), 100);
+	assert_int_equal(try_put(1, 70, &seq, &err), S_OK);
+	assert_int_equal(length_of(NULL, "00000001"), 70);
+	assert_int_equal(engine_sync_to(e, seq, &err), S_OK);
+	close_engine();
+	open_engine();
+	assert_int_equal(length_of(NULL, "00000001"), 70);
+	close_engine();
+	umount(dir);
+}
+
 #define CROWD       8
 #define CROWD_RANGE 1000000
 
@@ -741,6 +811,7 @@ main(void)
 	    TEST(a_failed_sync_acknowledges_nothing_and_the_engine_comes_back),
 	    TEST(open_readers_hold_up_the_reopening_until_told_to_stop),
 	    TEST(reads_go_on_through_failure_and_reopening),
+	    TEST(reads_see_the_last_good_sync_while_the_disk_is_full),
 	    TEST(a_disk_below_its_minimum_refuses_writes_and_nothing_else),
 	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
 	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
