@@ -335,7 +335,8 @@ pass_loops(struct server *s)
 	sem_destroy(&passing);
 }
 
-static void
+/* False when requests in progress were given up. */
+static bool
 drain(struct server *s)
 {
 	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
@@ -346,10 +347,11 @@ drain(struct server *s)
 		if (clock_mono_ns() > deadline_ns) {
 			log_warn("main", "%d requests are still in progress after %lld ms; not waiting for them",
 				 front_http_in_progress(s->http), (long long)s->config->drain_timeout_ms);
-			return;
+			return false;
 		}
 		usleep(DRAIN_STEP_MS * 1000);
 	}
+	return true;
 }
 
 static void
@@ -379,6 +381,7 @@ server_run(const struct config *config)
 	struct server s = {.config = config, .started_ns = clock_mono_ns(), .datadir.lock_fd = -1};
 	sigset_t signals;
 	struct err err;
+	bool drained;
 
 	/* before the first thread starts, so that all of them leave signals to this one */
 	signal(SIGPIPE, SIG_IGN);
@@ -396,8 +399,10 @@ server_run(const struct config *config)
 	}
 	tell_ready(&s);
 	wait_for_end(&s, &signals);
-	drain(&s);
+	drained = drain(&s);
 	stop(&s);
 	log_info("main", "stopped");
+	if (!drained)
+		_exit(0); /* all is synced and closed; what given-up requests held is not looked for */
 	return 0;
 }
