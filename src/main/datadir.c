@@ -136,12 +136,12 @@ write_version(const struct datadir *d, struct err *err)
 		    "%s is not empty and has no VERSION file, so it is not a data directory of stator; choose another",
 		    d->path);
 	fd = open(fresh.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ok = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+	ok = fd >= 0 && write(fd, text, (size_t)n) == n && (d->temporary || fsync(fd) == 0);
 	if (fd >= 0)
 		close(fd);
 	if (!ok || rename(fresh.path, final.path) != 0)
 		return err_set(err, S_IO, "%s cannot be written: %s", final.path, strerror(errno));
-	return sync_dir(d->path, err);
+	return d->temporary ? S_OK : sync_dir(d->path, err);
 }
 
 static enum status
@@ -210,7 +210,7 @@ datadir_region(const struct datadir *d, const char *region, char ret[DATADIR_PAT
 
 	memcpy(ret, f.path, sizeof f.path);
 	if (mkdir(ret, 0700) == 0)
-		return sync_dir(d->path, err);
+		return d->temporary ? S_OK : sync_dir(d->path, err);
 	return errno == EEXIST ? S_OK : err_set(err, S_IO, "%s cannot be made: %s", ret, strerror(errno));
 }
 

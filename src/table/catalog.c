@@ -205,6 +205,12 @@ table_db_region(const struct table_db *db)
 	return db->region;
 }
 
+const char *
+table_db_account(const struct table_db *db)
+{
+	return db->account;
+}
+
 static void
 write_cache_metrics(struct table_db *db, struct buf *out)
 {
@@ -367,6 +373,7 @@ load_head(struct table_db *db, struct err *err)
 	static const char version = CATALOG_VERSION;
 	struct engine_value value = {0};
 	struct engine_batch *batch;
+	uint64_t seq;
 	enum status s;
 
 	s = engine_get(db->engine, NULL, SPACE_CATALOG, SLICE("v"), ENGINE_MAY_BLOCK, &value, err);
@@ -378,7 +385,8 @@ load_head(struct table_db *db, struct err *err)
 	if (s == S_NOT_FOUND) {
 		batch = engine_batch_new(db->engine);
 		engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), slice_of(&version, 1));
-		s = catalog_commit(db, batch, err);
+		/* durable with whatever is first acknowledged: nobody waits for it */
+		s = engine_apply(db->engine, batch, &seq, err);
 		engine_batch_free(batch);
 	}
 	db->next_number = FIRST_NUMBER;

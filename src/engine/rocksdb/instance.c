@@ -168,11 +168,16 @@ rocks_open_instance(struct rocks *r, struct err *err)
 	enum status s;
 
 	assert(r->db == NULL);
-	s = wal_check(r->dir, err);
-	if (s != S_OK)
+	s = rocks_making_begin(r, err);
+	if (s == S_OK)
+		s = wal_check(r->dir, err);
+	if (s != S_OK) {
+		rocks_making_pause();
 		return s;
+	}
 	r->db = rocksdb_open_column_families(r->options[0], r->dir, SPACE_COUNT, space_names,
 					     (const rocksdb_options_t *const *)r->options, r->spaces, &message);
+	rocks_making_pause();
 	remove_unfinished_options(r->dir);
 	if (message == NULL) {
 		if (!r->ephemeral) /* what was opened is on the disk: opening wrote the log's content anew */

@@ -118,7 +118,6 @@ rocks_options_init(struct rocks *r, const struct engine_options *options, struct
 	r->dir = strdup(options->dir);
 	if (r->dir == NULL)
 		return err_set(err, S_INTERNAL, "no memory for an engine");
-	r->ephemeral = options->ephemeral;
 	r->min_free_bytes = options->min_free_bytes;
 	r->careful_below_bytes = r->min_free_bytes + 4 * write_buffer + CAREFUL_SLACK;
 	r->cache_bytes = options->cache_bytes > 0 ? options->cache_bytes : 64 * MIB;

@@ -498,10 +498,11 @@ rocks_ingest(struct engine *e, enum engine_space space, const char *const *files
 		return s;
 	if (!gate_enter(r, true))
 		return being_reopened(0, err);
-	if (atomic_load(&r->state) == ENGINE_RUNNING)
+	s = rocks_making_finish(r, err);
+	if (s == S_OK && atomic_load(&r->state) == ENGINE_RUNNING)
 		rocksdb_ingest_external_file_cf(r->db, r->spaces[space], files, files_count, r->ingest_options,
 						&message);
-	else
+	else if (s == S_OK)
 		s = refused(r, err);
 	gate_leave(r);
 	return message != NULL ? rocks_error(message, err) : s;
@@ -636,10 +637,13 @@ rocks_close(struct engine *e)
 
 	rocks_sync_stop(r);
 	rocks_close_instance(r);
+	rocks_making_drop(r);
+	rocks_count_engine(r, -1);
 	rocks_options_done(r);
 	pthread_cond_destroy(&r->gate_opened);
 	pthread_mutex_destroy(&r->gate_lock);
 	pthread_mutex_destroy(&r->careful_lock);
+	pthread_mutex_destroy(&r->making_lock);
 	commit_done(&r->point);
 	free(r);
 }
@@ -678,6 +682,10 @@ engine_rocksdb_open(const struct engine_options *options, struct engine **ret, s
 	commit_init(&r->point);
 	pthread_mutex_init(&r->gate_lock, NULL);
 	pthread_mutex_init(&r->careful_lock, NULL);
+	pthread_mutex_init(&r->making_lock, NULL);
+	r->mark_fd = -1;
+	r->ephemeral = options->ephemeral;
+	rocks_count_engine(r, 1);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->gate_opened, &monotonic);

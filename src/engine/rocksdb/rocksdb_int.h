@@ -4,6 +4,7 @@
  *   rocksdb.c   the contract's calls: batches, apply, get, iterators, whole ranges
  *   instance.c  opening and closing the database; the gate that lets it be replaced under running readers
  *   sync.c      the syncing thread: group commit, failure, recovery
+ *   making.c    a new database, and when nothing is synced
  *   options.c   RocksDB's settings
  *   metrics.c   figures
  *   wal.c       is what was called durable still in the log? asked before each opening
@@ -87,6 +88,9 @@ struct rocks {
 	_Atomic uint64_t durable_number; /* RocksDB's sequence number that is known to be on the disk */
 	atomic_bool mark_due;            /* durable_number rose since a batch carried it */
 	_Atomic uint64_t applied_bytes;
+	atomic_bool unfinished;      /* see making.c; nothing may be called durable */
+	pthread_mutex_t making_lock; /* held across syncs; only while unfinished */
+	int mark_fd;                 /* keeps the mark locked; -1: none */
 
 	pthread_t thread;
 	bool thread_runs;
@@ -115,6 +119,18 @@ bool gate_close(struct rocks *r);
 void gate_open(struct rocks *r);
 /* Turns RocksDB's message (freed here) into a status. */
 enum status rocks_error(char *message, struct err *err);
+
+/* ---- making.c ---- */
+
+/* Looks what is in the folder. When it has no database in it: until rocks_making_pause() the calling thread's syncs do
+ * nothing. */
+enum status rocks_making_begin(struct rocks *r, struct err *err);
+void rocks_making_pause(void);
+/* To be called before anything is called durable; does nothing when it was done. */
+enum status rocks_making_finish(struct rocks *r, struct err *err);
+void rocks_making_drop(struct rocks *r);
+/* by: 1 for an engine that is opened, -1 closed. While all are ephemeral, nothing in the process is synced. */
+void rocks_count_engine(const struct rocks *r, int by);
 
 /* ---- options.c ---- */
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);

@@ -185,6 +185,8 @@ flush_and_sync(struct rocks *r, struct err *err)
 	int64_t start = clock_mono_ns();
 	char *message = NULL;
 
+	if (rocks_making_finish(r, err) != S_OK)
+		return S_IO;
 	if (fault_hit("engine-before-sync"))
 		return err_set(err, S_IO, "fault injected before the sync");
 	rocksdb_flush_wal(r->db, 1, &message);

@@ -745,6 +745,124 @@ a_crowd_of_writers_meets_a_full_disk_again_and_again(void **state)
 	umount(dir);
 }
 
+/* ---- a new database ---- */
+
+static bool
+has_file(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static void
+spoil(const char *name)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	fputs("half a li", f);
+	fclose(f);
+}
+
+static void
+a_new_database_is_whole_before_it_acknowledges(void **state)
+{
+	(void)state;
+	assert_true(has_file("MAKING"));
+	put(1);
+	assert_false(has_file("MAKING"));
+	close_engine();
+	open_engine();
+	assert_false(has_file("MAKING"));
+	assert_true(is_there(1));
+}
+
+static void
+a_new_database_cut_short_is_made_again(void **state)
+{
+	(void)state;
+	close_engine(); /* as a crash before the first write leaves it: any file may be anything */
+	assert_true(has_file("MAKING"));
+	spoil("CURRENT");
+	spoil("MANIFEST-000005");
+	spoil("000004.log");
+	spoil("letter.txt");
+	open_engine();
+	put(1);
+	close_engine();
+	open_engine();
+	assert_true(is_there(1));
+	assert_true(has_file("letter.txt"));
+}
+
+static void
+a_new_database_that_cannot_be_synced_acknowledges_nothing(void **state)
+{
+	uint64_t seq;
+	struct err err;
+
+	(void)state;
+	assert_true(fault_setup("engine-making:io:1"));
+	assert_int_equal(try_put(1, 100, &seq, &err), S_OK);
+	assert_int_not_equal(engine_sync_to(e, seq, &err), S_OK);
+	fault_setup(NULL);
+	wait_until_writable(2);
+	assert_false(has_file("MAKING"));
+	close_engine();
+	open_engine();
+	assert_true(is_there(2));
+}
+
+static void
+data_without_its_beginning_is_refused_not_overwritten(void **state)
+{
+	char from[128], to[128];
+	struct engine *second;
+	struct err err;
+
+	(void)state;
+	put(1);
+	close_engine();
+	snprintf(from, sizeof from, "%s/CURRENT", dir);
+	snprintf(to, sizeof to, "%s/aside", dir);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(try_open(&second, &err), S_CORRUPT);
+	assert_non_null(strstr(err.message, "CURRENT"));
+	assert_int_equal(rename(to, from), 0);
+	open_engine();
+	assert_true(is_there(1));
+}
+
+/* A sync of no file at all shows whether syncs reach the system. */
+static void
+syncs_are_left_out_only_while_all_is_ephemeral(void **state)
+{
+	char other[] = "/tmp/stator-engine-XXXXXX";
+	struct engine_options options = {other, 8 << 20, 4 << 20, true, 0};
+	struct engine *ephemeral;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(fsync(-1), -1);
+	assert_non_null(mkdtemp(other));
+	assert_int_equal(engine_rocksdb_open(&options, &ephemeral, &err), S_OK);
+	assert_int_equal(fsync(-1), -1);
+	assert_int_equal(fdatasync(-1), -1);
+	close_engine();
+	assert_int_equal(fsync(-1), 0);
+	assert_int_equal(fdatasync(-1), 0);
+	open_engine();
+	assert_int_equal(fsync(-1), -1);
+	close_engine();
+	engine_close(ephemeral);
+	assert_int_equal(fdatasync(-1), -1);
+	nftw(other, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 /* Nobody reads them, and the folder of a server that is often restarted must not fill with them. */
 static void
 rocksdb_leaves_no_files_for_people(void **state)
@@ -815,6 +933,11 @@ main(void)
 	    TEST(a_disk_below_its_minimum_refuses_writes_and_nothing_else),
 	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
 	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
+	    TEST(a_new_database_is_whole_before_it_acknowledges),
+	    TEST(a_new_database_cut_short_is_made_again),
+	    TEST(a_new_database_that_cannot_be_synced_acknowledges_nothing),
+	    TEST(data_without_its_beginning_is_refused_not_overwritten),
+	    TEST(syncs_are_left_out_only_while_all_is_ephemeral),
 	    TEST(rocksdb_leaves_no_files_for_people),
 	    TEST(a_limit_on_file_sizes_is_a_full_disk),
 	};
