@@ -161,6 +161,7 @@ enum status table_db_open(struct engine *e, const struct table_db_options *optio
 void table_db_close(struct table_db *db);
 struct engine *table_db_engine(struct table_db *db);
 const char *table_db_region(const struct table_db *db);
+const char *table_db_account(const struct table_db *db); /* 12 digits */
 
 /* Control plane. Each is durable when it returns S_OK (it may block: call with blocking allowed). name: 3-255, no ARN.
  */
