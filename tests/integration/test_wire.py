@@ -152,6 +152,23 @@ def test_unknown_operations(connection):
     assert (answer.status, answer.error) == (400, "UnknownOperationException")
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/x-amz-json-1.1", "application/cbor", "", None])
+def test_a_wrong_content_type_is_no_operation(connection, kind):
+    answer = connection.call("ListTables", {}, headers={"content-type": kind})
+    assert (answer.status, answer.body) == (404, b"<UnknownOperationException/>\n")
+    assert connection.call("ListTables", {}).status == 200
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-amz-json-1.0; charset=utf-8"])
+def test_both_content_types_are_taken(connection, kind):
+    answer = connection.call("ListTables", {}, headers={"content-type": kind})
+    assert answer.status == 200 and answer.headers["content-type"] == kind.split(";")[0]
+
+
+def test_unknown_members_are_ignored_as_the_service_does(connection):
+    assert connection.call("ListTables", {"NoSuchMember": {"a": [1, {"b": None}]}}).status == 200
+
+
 def test_missing_signature(connection):
     answer = connection.call("ListTables", {}, signer=None)
     assert (answer.status, answer.error) == (400, "MissingAuthenticationTokenException")
