@@ -246,6 +246,8 @@ bool table_has_local_indexes(const struct table *t);
 /* ---- writing ---- */
 
 enum write_kind { WRITE_PUT, WRITE_UPDATE, WRITE_DELETE, WRITE_CHECK };
+/* Who wants it; the change record tells. On the disk: append only. */
+enum change_cause { CAUSE_CLIENT, CAUSE_TTL, CAUSE_REPLICATION };
 
 /* Consumed units of one request on one table or index, in half units so that sums are exact. */
 struct table_units {
@@ -262,6 +264,7 @@ struct table_write {
 	struct av item;               /* PUT: the new item, already key_check_item()ed */
 	const struct expr *condition; /* NULL: none */
 	const struct expr *update;    /* UPDATE */
+	enum change_cause cause;
 	/* out, also when the condition failed */
 	enum status status;                 /* of this write: S_OK, S_COND_FAILED, S_VALIDATION ... */
 	struct slice message;               /* of a status that is not S_OK */
