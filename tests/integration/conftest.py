@@ -32,7 +32,7 @@ def make_client(endpoint, region=REGION, **kwargs):
         read_timeout=60,
     )
     return boto3.client(
-        "dynamodb",
+        kwargs.pop("service", "dynamodb"),
         endpoint_url=endpoint,
         region_name=region,
         aws_access_key_id=kwargs.pop("access_key", "test"),
