@@ -10,6 +10,21 @@
 	 POLICY_KEY_BIT(PRINCIPAL_TYPE) | POLICY_KEY_BIT(USER_NAME) | POLICY_KEY_BIT(REQUESTED_REGION) |               \
 	 POLICY_KEY_BIT(RESOURCE_ACCOUNT) | POLICY_KEY_BIT(VIA_SERVICE) | POLICY_KEY_BIT(IS_SERVICE))
 
+static struct slice
+join(struct arena *arena, const struct slice *parts, size_t count)
+{
+	size_t len = 0;
+	char *text, *at;
+
+	for (size_t i = 0; i < count; i++)
+		len += parts[i].len;
+	at = text = arena_alloc(arena, len);
+	for (size_t i = 0; i < count; i++)
+		if (parts[i].len > 0)
+			at = mempcpy(at, parts[i].data, parts[i].len);
+	return slice_of(text, len);
+}
+
 /* ---- the context ---- */
 
 void
@@ -54,42 +69,69 @@ address_of(struct slice peer)
 	return peer;
 }
 
-/* What is the same for everything that a call needs. */
 static void
-set_base(struct auth *a)
+set_bool(struct auth *a, enum policy_key key, bool value)
 {
-	const struct policy_principal *p = &a->who->principal;
-	struct arena *arena = a->call->arena;
-	int64_t now_ms = clock_wall_ms();
-
-	a->known |= BASE_KEYS;
-	if (a->call->peer.len > 0)
-		auth_set(a, POLICY_KEY_SOURCE_IP, address_of(a->call->peer));
-	auth_set(a, POLICY_KEY_CURRENT_TIME, time_text(arena, now_ms));
-	auth_set(a, POLICY_KEY_EPOCH_TIME, arena_printf(arena, "%lld", (long long)now_ms / 1000));
-	auth_set(a, POLICY_KEY_SECURE_TRANSPORT, a->call->secure ? SLICE("true") : SLICE("false"));
-	auth_set(a, POLICY_KEY_PRINCIPAL_ARN, p->role.len > 0 ? p->role : p->arn);
-	auth_set(a, POLICY_KEY_PRINCIPAL_ACCOUNT, p->account);
-	auth_set(a, POLICY_KEY_PRINCIPAL_TYPE,
-		 p->root           ? SLICE("Account")
-		 : p->role.len > 0 ? SLICE("AssumedRole")
-				   : SLICE("User"));
-	if (p->name.len > 0)
-		auth_set(a, POLICY_KEY_USER_NAME, p->name);
-	auth_set(a, POLICY_KEY_REQUESTED_REGION, slice_str(table_db_region(a->call->db)));
-	auth_set(a, POLICY_KEY_RESOURCE_ACCOUNT, a->account);
-	auth_set(a, POLICY_KEY_VIA_SERVICE, SLICE("false"));
-	auth_set(a, POLICY_KEY_IS_SERVICE, SLICE("false"));
+	auth_set(a, key, value ? SLICE("true") : SLICE("false"));
 }
 
 static void
+set_base_key(struct auth *a, enum policy_key key)
+{
+	const struct policy_principal *p = &a->who->principal;
+	struct arena *arena = a->call->arena;
+
+	switch (key) {
+	case POLICY_KEY_SOURCE_IP:
+		if (a->call->peer.len > 0)
+			auth_set(a, key, address_of(a->call->peer));
+		break;
+	case POLICY_KEY_CURRENT_TIME:
+		auth_set(a, key, time_text(arena, clock_wall_ms()));
+		break;
+	case POLICY_KEY_EPOCH_TIME:
+		auth_set(a, key, arena_printf(arena, "%lld", (long long)clock_wall_s()));
+		break;
+	case POLICY_KEY_SECURE_TRANSPORT:
+		set_bool(a, key, a->call->secure);
+		break;
+	case POLICY_KEY_PRINCIPAL_ARN:
+		auth_set(a, key, p->role.len > 0 ? p->role : p->arn);
+		break;
+	case POLICY_KEY_PRINCIPAL_ACCOUNT:
+		auth_set(a, key, p->account);
+		break;
+	case POLICY_KEY_PRINCIPAL_TYPE:
+		auth_set(a, key, p->root ? SLICE("Account") : p->role.len > 0 ? SLICE("AssumedRole") : SLICE("User"));
+		break;
+	case POLICY_KEY_USER_NAME:
+		if (p->name.len > 0)
+			auth_set(a, key, p->name);
+		break;
+	case POLICY_KEY_REQUESTED_REGION:
+		auth_set(a, key, slice_str(table_db_region(a->call->db)));
+		break;
+	case POLICY_KEY_RESOURCE_ACCOUNT:
+		auth_set(a, key, auth_account(a));
+		break;
+	default: /* VIA_SERVICE, IS_SERVICE */
+		set_bool(a, key, false);
+	}
+}
+
+/* The values that are wanted: what is the same for everything that a call needs only once. */
+static void
 set_context(struct auth *a, const struct need *need, uint64_t wanted)
 {
+	uint64_t more = wanted & BASE_KEYS & ~a->known;
+
 	for (int i = 0; i < POLICY_KEY_COUNT; i++)
-		if (!(BASE_KEYS >> i & 1))
+		if (!(a->known >> i & 1))
 			a->context[i] = (struct policy_values){0};
-	if ((wanted & BASE_KEYS & ~a->known) != 0)
-		set_base(a);
+	for (int i = 0; i < POLICY_KEY_COUNT; i++)
+		if (more >> i & 1)
+			set_base_key(a, (enum policy_key)i);
+	a->known |= more;
 	if (need->enclosing != NULL)
 		auth_set(a, POLICY_KEY_ENCLOSING, slice_str(need->enclosing));
 	if (need->facts != NULL && (wanted & ~BASE_KEYS) != 0)
@@ -138,9 +180,9 @@ ask_identity(const struct auth *a, const struct policy_request *request)
 }
 
 static enum reason
-decide(const struct auth *a, enum policy_answer identity, enum policy_answer resource)
+decide(struct auth *a, enum policy_answer identity, enum policy_answer resource)
 {
-	bool own = slice_eq(a->who->principal.account, a->account);
+	bool own = slice_eq(a->who->principal.account, auth_account(a));
 
 	if (identity == POLICY_DENY)
 		return DENIED_BY_IDENTITY;
@@ -154,7 +196,7 @@ decide(const struct auth *a, enum policy_answer identity, enum policy_answer res
 }
 
 static enum status
-refuse(struct auth *a, const struct need *need, enum reason reason)
+refuse(struct auth *a, const struct need *need, struct slice resource, enum reason reason)
 {
 	static const char *const why[] = {
 	    [NO_IDENTITY_POLICY] = "because no identity-based policy allows the dynamodb:",
@@ -165,8 +207,25 @@ refuse(struct auth *a, const struct need *need, enum reason reason)
 	bool silent = reason == NO_IDENTITY_POLICY || reason == NO_RESOURCE_POLICY;
 
 	return err_set(a->err, S_ACCESS_DENIED, MSG_NOT_AUTHORIZED "%s%s%s", SLICE_ARG(a->who->principal.arn),
-		       need->action, SLICE_ARG(need->resource), why[reason], silent ? need->action : "",
+		       need->action, SLICE_ARG(resource), why[reason], silent ? need->action : "",
 		       silent ? " action" : "");
+}
+
+static struct slice
+resource_of(struct auth *a, const struct need *need)
+{
+	bool arn = slice_starts(need->given, SLICE("arn:"));
+	const struct slice parts[] = {
+	    arn ? SLICE_NONE : auth_prefix(a),
+	    arn ? SLICE_NONE : SLICE("table/"),
+	    need->given,
+	    need->index.len > 0 ? SLICE("/index/") : SLICE_NONE,
+	    need->index,
+	};
+
+	if (need->resource.len > 0)
+		return need->resource;
+	return need->given.len > 0 ? join(a->call->arena, parts, 5) : SLICE("*");
 }
 
 enum status
@@ -175,19 +234,18 @@ auth_need(struct auth *a, const struct need *need)
 	struct table_policy *kept = NULL;
 	struct policy *policy = NULL;
 	struct policy_request request = {
-	    .resource = need->resource,
-	    .principal = &a->who->principal,
-	    .context = a->context,
-	    .arena = a->call->arena,
-	};
+	    .principal = &a->who->principal, .context = a->context, .arena = a->call->arena};
 	enum policy_answer identity, resource = POLICY_SILENT;
 	enum reason reason;
 
 	if (need->table.len > 0 && table_db_has_policies(a->call->db))
 		kept = table_policy_find(a->call->db, need->table);
+	if (kept == NULL && a->who->administrator && slice_eq(a->who->principal.account, auth_account(a)))
+		return S_OK;
 	if (kept != NULL)
 		policy = table_policy_meaning(kept, make_policy, drop_policy);
-	request.action = arena_printf(a->call->arena, "dynamodb:%s", need->action);
+	request.action = join(a->call->arena, (struct slice[]){SLICE("dynamodb:"), slice_str(need->action)}, 2);
+	request.resource = resource_of(a, need);
 	set_context(a, need, a->who->context_keys | (policy != NULL ? policy_keys(policy) : 0));
 	identity = ask_identity(a, &request);
 	if (policy != NULL)
@@ -198,26 +256,46 @@ auth_need(struct auth *a, const struct need *need)
 		resource = POLICY_SILENT;
 	table_policy_release(kept);
 	reason = decide(a, identity, resource);
-	return reason == ALLOWED ? S_OK : refuse(a, need, reason);
+	return reason == ALLOWED ? S_OK : refuse(a, need, request.resource, reason);
 }
 
 void
-auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *err)
+auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *scratch, struct err *err)
 {
-	struct slice arn = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
+	memset(a, 0, offsetof(struct auth, context));
+	a->call = call;
+	a->shape = call->op->shape;
+	a->in = in;
+	a->who = call->caller;
+	a->scratch = scratch;
+	a->err = err;
+}
 
-	*a = (struct auth){.call = call, .shape = call->op->shape, .in = in, .who = call->caller, .err = err};
-	a->prefix = slice_of(arn.data, arn.len - 7);            /* without "table/x" */
-	a->account = slice_of(arn.data + arn.len - 8 - 12, 12); /* ":table/x" */
+struct slice
+auth_prefix(struct auth *a)
+{
+	const struct slice parts[] = {SLICE("arn:aws:dynamodb:"), slice_str(table_db_region(a->call->db)), SLICE(":"),
+				      auth_account(a), SLICE(":")};
+
+	if (a->prefix.len == 0)
+		a->prefix = join(a->call->arena, parts, 5);
+	return a->prefix;
+}
+
+struct slice
+auth_account(struct auth *a)
+{
+	return slice_str(table_db_account(a->call->db));
 }
 
 enum status
 auth_check_slow(struct op_call *call, const void *in, struct err *err)
 {
+	struct err scratch;
 	struct auth a;
 	enum status s;
 
-	auth_begin(&a, call, in, err);
+	auth_begin(&a, call, in, &scratch, err);
 	s = auth_needs(&a);
 	call->allowed = s == S_OK;
 	return s;
@@ -229,18 +307,19 @@ auth_would_lock_out(struct op_call *call, const struct policy *policy, struct sl
 	struct auth_caller root = {.administrator = true};
 	struct policy_request request = {.action = SLICE("dynamodb:PutResourcePolicy"), .arena = call->arena};
 	struct need need = {.action = "PutResourcePolicy"};
+	struct err scratch;
 	struct auth a;
 
-	auth_begin(&a, call, NULL, NULL);
+	auth_begin(&a, call, NULL, &scratch, NULL);
 	if (a.who == NULL) { /* nobody was asked who it is: as the account itself */
-		root.principal.arn = arena_printf(call->arena, "arn:aws:iam::%.*s:root", SLICE_ARG(a.account));
-		root.principal.account = a.account;
+		root.principal.arn = arena_printf(call->arena, "arn:aws:iam::%.*s:root", SLICE_ARG(auth_account(&a)));
+		root.principal.account = auth_account(&a);
 		root.principal.root = true;
 		a.who = &root;
 	}
-	auth_table_resource(&a, table, SLICE_NONE, &need);
+	auth_need_table(&a, &need, table, SLICE_NONE);
 	set_context(&a, &need, policy_keys(policy));
-	request.resource = need.resource;
+	request.resource = resource_of(&a, &need);
 	request.principal = &a.who->principal;
 	request.context = a.context;
 	return policy_ask(policy, &request) == POLICY_DENY;

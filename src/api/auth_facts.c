@@ -113,7 +113,7 @@ auth_find_schema(struct auth *a, const struct need *need, struct key_schema *ret
 	struct table *table;
 	bool found;
 
-	if (need->table.len == 0 || table_find(a->call->db, need->table, &table, &a->scratch) != S_OK)
+	if (need->table.len == 0 || table_find(a->call->db, need->table, &table, a->scratch) != S_OK)
 		return false;
 	if (need->index.len > 0)
 		index = table_index_find(table, need->index);
@@ -197,7 +197,7 @@ bind(struct auth *a, const struct need *need, const char *name, enum expr_kind k
 	if (text == NULL || text->data == NULL)
 		return true;
 	params = params_of(a, need);
-	return expr_bind(kind, *text, &params, a->call->arena, ret, &a->scratch) == S_OK;
+	return expr_bind(kind, *text, &params, a->call->arena, ret, a->scratch) == S_OK;
 }
 
 /* ---- attributes ---- */
@@ -256,7 +256,7 @@ key_condition(struct auth *a, const struct need *need, bool *ret_unknown)
 	*ret_unknown = !bind(a, need, "KeyConditionExpression", EXPR_KEY_CONDITION, &bound);
 	if (bound != NULL || *ret_unknown)
 		return bound;
-	if (conditions != NULL && legacy_key_conditions(conditions, a->call->arena, &e, &a->scratch) != S_OK)
+	if (conditions != NULL && legacy_key_conditions(conditions, a->call->arena, &e, a->scratch) != S_OK)
 		*ret_unknown = true;
 	return e;
 }
@@ -279,7 +279,7 @@ add_leading(struct auth *a, const struct need *need, struct auth_leading *l)
 			l->attr[0].unknown = true;
 	}
 	condition = key_condition(a, need, &unknown);
-	if (condition != NULL && known && expr_key_range(condition, &schema, &range, &a->scratch) == S_OK)
+	if (condition != NULL && known && expr_key_range(condition, &schema, &range, a->scratch) == S_OK)
 		auth_leading_add_range(a, l, &schema, &range);
 	else if (condition != NULL || unknown)
 		l->attr[0].unknown = true;

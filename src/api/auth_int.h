@@ -12,24 +12,24 @@ struct auth {
 	const struct shape *shape; /* of the request; NULL: it is read from the body */
 	const void *in;
 	const struct auth_caller *who;
-	struct slice prefix; /* "arn:aws:dynamodb:REGION:ACCOUNT:" */
-	struct slice account;
-	struct policy_values context[POLICY_KEY_COUNT];
-	uint64_t known; /* of the context, what is there: POLICY_KEY_BITs */
+	struct slice prefix; /* "arn:aws:dynamodb:REGION:ACCOUNT:"; see auth_prefix() */
+	uint64_t known;      /* of the context, what is there: POLICY_KEY_BITs */
 	struct err *err;
-	struct err scratch; /* of what is only tried */
+	struct err *scratch;                            /* of what is only tried */
+	struct policy_values context[POLICY_KEY_COUNT]; /* not filled before a policy is asked */
 };
 
 /* Something that must be allowed. */
 struct need {
 	const char *action;    /* "PutItem" */
-	struct slice resource; /* ARN or "*" */
+	struct slice given;    /* a table's name, or any ARN; empty: "*" */
+	struct slice index;    /* of that table, by name; empty: the table itself */
 	struct slice table;    /* whose resource policy has a say: a name of ours, or empty */
+	struct slice resource; /* ARN or "*"; empty: made from the others when it is needed */
 	/* Fills those values of the context that depend on what is needed; called when a policy looks at one of them.
 	 */
 	void (*facts)(struct auth *a, const struct need *need);
 	/* for facts */
-	struct slice index; /* name; empty: the table itself */
 	const struct shape *shape;
 	const void *in;
 	const char *enclosing; /* the operation around it; NULL: none */
@@ -38,7 +38,10 @@ struct need {
 
 /* ---- auth.c ---- */
 enum status auth_need(struct auth *a, const struct need *need);
-void auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *err);
+/* scratch: uninitialized, lives as long. */
+void auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *scratch, struct err *err);
+struct slice auth_prefix(struct auth *a);
+struct slice auth_account(struct auth *a);
 void auth_set(struct auth *a, enum policy_key key, struct slice value); /* one value */
 void auth_set_list(struct auth *a, enum policy_key key, const struct slice *items, uint32_t count, bool unknown);
 
@@ -51,8 +54,8 @@ const void *auth_member(const struct shape *shape, const void *in, const char *n
 const struct shape *auth_shape_of(const struct shape *shape, const char *name);
 /* Of a LIST's elements. */
 const struct shape *auth_element_of(const struct shape *shape, const char *name);
-/* The resource of a table, given by name or ARN, or of one of its indexes (index may be empty). */
-void auth_table_resource(struct auth *a, struct slice name_or_arn, struct slice index, struct need *ret);
+/* A table, given by name or ARN, or one of its indexes (index may be empty). */
+void auth_need_table(struct auth *a, struct need *need, struct slice name_or_arn, struct slice index);
 
 /* ---- auth_facts.c: dynamodb:LeadingKeys, Attributes and the rest, from requests ---- */
 struct auth_list {

@@ -13,28 +13,32 @@ struct row {
 /* ---- requests ---- */
 
 static const struct field *
-find_field(const struct shape *shape, const char *name)
+find_field(const struct shape *shape, struct slice name)
 {
 	for (const struct field *f = shape->fields; f->name != NULL; f++)
-		if (strcmp(f->name, name) == 0)
+		if (f->length == name.len && memcmp(f->name, name.data, name.len) == 0)
 			return f;
 	return NULL;
+}
+
+static const void *
+find_member(const struct shape *shape, const void *in, struct slice name, enum shape_type type)
+{
+	const struct field *f = shape != NULL ? find_field(shape, name) : NULL;
+
+	return f != NULL && f->type == type ? (const char *)in + f->offset : NULL;
 }
 
 const void *
 auth_member(const struct shape *shape, const void *in, const char *name, enum shape_type type)
 {
-	const struct field *f = shape != NULL ? find_field(shape, name) : NULL;
-
-	if (f == NULL || f->type != type)
-		return NULL;
-	return (const char *)in + f->offset;
+	return find_member(shape, in, slice_str(name), type);
 }
 
 const struct shape *
 auth_shape_of(const struct shape *shape, const char *name)
 {
-	const struct field *f = find_field(shape, name);
+	const struct field *f = find_field(shape, slice_str(name));
 
 	return f != NULL && f->type == SHAPE_STRUCT ? f->shape : NULL;
 }
@@ -42,7 +46,7 @@ auth_shape_of(const struct shape *shape, const char *name)
 const struct shape *
 auth_element_of(const struct shape *shape, const char *name)
 {
-	const struct field *f = shape != NULL ? find_field(shape, name) : NULL;
+	const struct field *f = shape != NULL ? find_field(shape, slice_str(name)) : NULL;
 
 	return f != NULL && f->type == SHAPE_LIST && f->element->type == SHAPE_STRUCT ? f->element->shape : NULL;
 }
@@ -87,20 +91,19 @@ shape_text(struct auth *a, struct slice path)
 
 	for (;;) {
 		const char *dot = memchr(path.data, '.', path.len);
-		struct slice name = arena_dup(a->call->arena, path);
+		struct slice name = slice_of(path.data, dot != NULL ? (size_t)(dot - path.data) : path.len);
 		void *const *inner;
 
 		if (dot == NULL) {
-			text = auth_member(shape, in, name.data, SHAPE_STRING);
+			text = find_member(shape, in, name, SHAPE_TABLE);
 			if (text == NULL)
-				text = auth_member(shape, in, name.data, SHAPE_TABLE);
+				text = find_member(shape, in, name, SHAPE_STRING);
 			return text != NULL ? *text : SLICE_NONE;
 		}
-		name = arena_dup(a->call->arena, slice_of(path.data, (size_t)(dot - path.data)));
-		inner = auth_member(shape, in, name.data, SHAPE_STRUCT);
+		inner = find_member(shape, in, name, SHAPE_STRUCT);
 		if (inner == NULL || *inner == NULL)
 			return SLICE_NONE;
-		shape = auth_shape_of(shape, name.data);
+		shape = find_field(shape, name)->shape;
 		in = *inner;
 		path = slice_of(dot + 1, path.len - name.len - 1);
 	}
@@ -147,12 +150,12 @@ static struct slice
 table_of(struct auth *a, struct slice arn)
 {
 	static const struct slice table = {"table/", 6};
-	struct slice rest;
+	struct slice prefix = auth_prefix(a), rest;
 	const char *slash;
 
-	if (!slice_starts(arn, a->prefix))
+	if (!slice_starts(arn, prefix))
 		return SLICE_NONE;
-	rest = slice_of(arn.data + a->prefix.len, arn.len - a->prefix.len);
+	rest = slice_of(arn.data + prefix.len, arn.len - prefix.len);
 	if (!slice_starts(rest, table))
 		return SLICE_NONE;
 	rest = slice_of(rest.data + table.len, rest.len - table.len);
@@ -163,24 +166,12 @@ table_of(struct auth *a, struct slice arn)
 }
 
 void
-auth_table_resource(struct auth *a, struct slice name_or_arn, struct slice index, struct need *ret)
+auth_need_table(struct auth *a, struct need *need, struct slice name_or_arn, struct slice index)
 {
-	struct arena *arena = a->call->arena;
-
-	if (name_or_arn.len == 0) {
-		ret->resource = SLICE("*");
-		ret->table = SLICE_NONE;
-		return;
-	}
-	if (slice_starts(name_or_arn, SLICE("arn:"))) {
-		ret->resource = name_or_arn;
-		ret->table = table_of(a, name_or_arn);
-	} else {
-		ret->resource = arena_printf(arena, "%.*stable/%.*s", SLICE_ARG(a->prefix), SLICE_ARG(name_or_arn));
-		ret->table = name_or_arn;
-	}
-	if (index.len > 0)
-		ret->resource = arena_printf(arena, "%.*s/index/%.*s", SLICE_ARG(ret->resource), SLICE_ARG(index));
+	need->given = name_or_arn;
+	need->index = index;
+	need->resource = SLICE_NONE;
+	need->table = slice_starts(name_or_arn, SLICE("arn:")) ? table_of(a, name_or_arn) : name_or_arn;
 }
 
 /* Nothing in particular: of the account. */
@@ -198,7 +189,7 @@ check_resource(struct auth *a, const struct row *row)
 {
 	struct need need = {.action = row->operation};
 
-	auth_table_resource(a, text_of(a, row->member), SLICE_NONE, &need);
+	auth_need_table(a, &need, text_of(a, row->member), SLICE_NONE);
 	return auth_need(a, &need);
 }
 
@@ -208,7 +199,7 @@ check_index(struct auth *a, const struct row *row)
 {
 	struct need need = {.action = row->operation};
 
-	auth_table_resource(a, text_of(a, row->member), text_of(a, "IndexName"), &need);
+	auth_need_table(a, &need, text_of(a, row->member), text_of(a, "IndexName"));
 	return auth_need(a, &need);
 }
 
@@ -216,11 +207,10 @@ check_index(struct auth *a, const struct row *row)
 static enum status
 check_arn(struct auth *a, const struct row *row)
 {
-	struct need need = {.action = row->operation, .resource = text_of(a, row->member)};
+	struct need need = {.action = row->operation, .given = text_of(a, row->member)};
 
-	need.table = table_of(a, need.resource);
-	if (need.resource.len == 0)
-		need.resource = SLICE("*");
+	need.table = table_of(a, need.given);
+	need.resource = need.given.len > 0 ? need.given : SLICE("*");
 	return auth_need(a, &need);
 }
 
@@ -233,11 +223,11 @@ check_global_table(struct auth *a, const struct row *row)
 
 	if (name.len > 0)
 		need.resource = arena_printf(a->call->arena, "arn:aws:dynamodb::%.*s:global-table/%.*s",
-					     SLICE_ARG(a->account), SLICE_ARG(name));
+					     SLICE_ARG(auth_account(a)), SLICE_ARG(name));
 	s = auth_need(a, &need);
 	if (s == S_OK && slice_starts(slice_str(row->operation), SLICE("Describe")))
 		return S_OK;
-	auth_table_resource(a, name, SLICE_NONE, &need); /* what changes the group changes the table */
+	auth_need_table(a, &need, name, SLICE_NONE); /* what changes the group changes the table */
 	return s == S_OK ? auth_need(a, &need) : s;
 }
 
@@ -249,7 +239,7 @@ check_create_table(struct auth *a, const struct row *row)
 	struct need need = {.action = row->operation};
 	enum status s;
 
-	auth_table_resource(a, text_of(a, row->member), SLICE_NONE, &need);
+	auth_need_table(a, &need, text_of(a, row->member), SLICE_NONE);
 	s = auth_need(a, &need);
 	if (s == S_OK && is_given(a, "ResourcePolicy")) {
 		need.action = "PutResourcePolicy";
@@ -271,9 +261,9 @@ check_restore(struct auth *a, const struct row *row)
 	struct need need = {.action = row->operation};
 	enum status s;
 
-	auth_table_resource(a, text_of(a, row->member), SLICE_NONE, &need);
+	auth_need_table(a, &need, text_of(a, row->member), SLICE_NONE);
 	s = auth_need(a, &need);
-	auth_table_resource(a, text_of(a, "TargetTableName"), SLICE_NONE, &need);
+	auth_need_table(a, &need, text_of(a, "TargetTableName"), SLICE_NONE);
 	if (s == S_OK)
 		s = auth_need(a, &need);
 	for (int i = 0; s == S_OK && also[i] != NULL; i++) {
@@ -291,12 +281,11 @@ check_items(struct auth *a, const struct row *row)
 	struct need need = {
 	    .action = row->operation,
 	    .facts = auth_item_facts,
-	    .index = text_of(a, "IndexName"),
 	    .shape = a->shape,
 	    .in = a->in,
 	};
 
-	auth_table_resource(a, text_of(a, row->member), need.index, &need);
+	auth_need_table(a, &need, text_of(a, row->member), text_of(a, "IndexName"));
 	return auth_need(a, &need);
 }
 
@@ -304,14 +293,14 @@ static enum status
 check_batch(struct auth *a, const struct row *row)
 {
 	const struct in_map *items = auth_member(a->shape, a->in, "RequestItems", SHAPE_MAP);
-	const struct field *f = a->shape != NULL ? find_field(a->shape, "RequestItems") : NULL;
+	const struct field *f = a->shape != NULL ? find_field(a->shape, SLICE("RequestItems")) : NULL;
 	struct need need = {.action = row->operation, .resource = SLICE("*")};
 	enum status s = S_OK;
 
 	if (items == NULL || items->count == 0) /* to be refused anyway */
 		return auth_need(a, &need);
 	for (uint32_t i = 0; i < items->count && s == S_OK; i++) {
-		auth_table_resource(a, items->keys[i], SLICE_NONE, &need);
+		auth_need_table(a, &need, items->keys[i], SLICE_NONE);
 		if (f->element->type == SHAPE_STRUCT) {
 			need.facts = auth_batch_get_facts;
 			need.shape = f->element->shape;
@@ -353,7 +342,7 @@ check_action(struct auth *a, const struct row *row, const struct shape *element,
 		need.shape = auth_shape_of(element, kinds[i].member);
 		need.in = *part;
 		table = auth_member(need.shape, need.in, "TableName", SHAPE_TABLE);
-		auth_table_resource(a, table != NULL ? *table : SLICE_NONE, SLICE_NONE, &need);
+		auth_need_table(a, &need, table != NULL ? *table : SLICE_NONE, SLICE_NONE);
 		s = auth_need(a, &need);
 	}
 	return s;
@@ -363,7 +352,7 @@ static enum status
 check_transaction(struct auth *a, const struct row *row)
 {
 	const struct in_list *items = auth_member(a->shape, a->in, "TransactItems", SHAPE_LIST);
-	const struct field *f = a->shape != NULL ? find_field(a->shape, "TransactItems") : NULL;
+	const struct field *f = a->shape != NULL ? find_field(a->shape, SLICE("TransactItems")) : NULL;
 	struct need need = {.action = row->operation, .resource = SLICE("*")};
 	enum status s = S_OK;
 
@@ -458,10 +447,13 @@ static const struct row rows[] = {
 };
 
 static const struct row *
-find_row(const char *operation)
+find_row(const struct op *op)
 {
-	size_t low = 0, high = sizeof rows / sizeof *rows;
+	const char *operation = op->name;
+	size_t low = 0, high = sizeof rows / sizeof *rows, guess = (size_t)(op - ops);
 
+	if (guess < high && strcmp(rows[guess].operation, operation) == 0) /* both tables are sorted */
+		return &rows[guess];
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		int order = strcmp(rows[middle].operation, operation);
@@ -479,7 +471,7 @@ find_row(const char *operation)
 enum status
 auth_needs(struct auth *a)
 {
-	const struct row *row = find_row(a->call->op->name);
+	const struct row *row = find_row(a->call->op);
 	const struct row unknown = {a->call->op->name, check_account, NULL};
 
 	if (row == NULL) /* an operation that has no row yet is for those who may do everything */

@@ -29,7 +29,7 @@ read_facts(struct auth *a, const struct partiql_statement *s, const struct key_s
 	auth_list_add_expr(a, &f->attributes, s->projection);
 	for (size_t i = 0; i < s->order_count; i++)
 		auth_list_add(a, &f->attributes, s->order[i].attr);
-	if (partiql_plan(s, schema, true, a->call->arena, &plan, &a->scratch) != S_OK) {
+	if (partiql_plan(s, schema, true, a->call->arena, &plan, a->scratch) != S_OK) {
 		f->unknown = true;
 		return;
 	}
@@ -58,7 +58,7 @@ write_facts(struct auth *a, const struct partiql_statement *s, const struct key_
 		auth_leading_add_key(a, &f->leading, schema, s->item);
 		return;
 	}
-	if (partiql_write_key(s, schema, a->call->arena, &key, &condition, &a->scratch) != S_OK) {
+	if (partiql_write_key(s, schema, a->call->arena, &key, &condition, a->scratch) != S_OK) {
 		f->unknown = true;
 		return;
 	}
@@ -149,12 +149,11 @@ check_statement(struct auth *a, const struct shape *shape, const void *in, const
 		if (!av_exists(params[i]))
 			return S_OK; /* a broken value: to be refused */
 	}
-	if (partiql_parse(*text, arena, &parsed, &a->scratch) != S_OK ||
-	    partiql_translate(parsed, params, given->count, arena, s, &a->scratch) != S_OK)
+	if (partiql_parse(*text, arena, &parsed, a->scratch) != S_OK ||
+	    partiql_translate(parsed, params, given->count, arena, s, a->scratch) != S_OK)
 		return S_OK;
 	need.action = actions[s->kind];
-	need.index = s->index;
-	auth_table_resource(a, s->table, s->index, &need);
+	auth_need_table(a, &need, s->table, s->index);
 	return auth_need(a, &need);
 }
 
@@ -179,8 +178,9 @@ auth_statements(struct auth *a)
 enum status
 auth_check_statement_slow(struct op_call *call, const void *statement, struct err *err)
 {
+	struct err scratch;
 	struct auth a;
 
-	auth_begin(&a, call, NULL, err);
+	auth_begin(&a, call, NULL, &scratch, err);
 	return check_statement(&a, auth_element_of(call->op->shape, "Statements"), statement, NULL);
 }

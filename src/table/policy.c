@@ -70,11 +70,13 @@ table_policy_find(struct table_db *db, struct slice name)
 
 	if (t == NULL)
 		return NULL;
-	pthread_mutex_lock(&t->core->policy_lock);
-	p = t->core->policy;
-	if (p != NULL)
-		atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
-	pthread_mutex_unlock(&t->core->policy_lock);
+	if (atomic_load(&t->core->policy) != NULL) {
+		pthread_mutex_lock(&t->core->policy_lock);
+		p = t->core->policy;
+		if (p != NULL)
+			atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+		pthread_mutex_unlock(&t->core->policy_lock);
+	}
 	table_release(t);
 	return p;
 }

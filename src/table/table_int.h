@@ -120,7 +120,7 @@ struct table_core {
 	int64_t policy_revision; /* the highest so far; guarded by db->control */
 	/* guarded by policy_lock; changes only while db->control is held too */
 	pthread_mutex_t policy_lock;
-	struct table_policy *policy; /* counted; NULL: none */
+	_Atomic(struct table_policy *) policy; /* counted; NULL, which may be seen without the lock: none */
 };
 
 struct table_index {
