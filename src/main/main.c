@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "main/bench_cmd.h"
+#include "main/memory.h"
 #include "main/server.h"
 
 #define EXIT_WRONG 2
@@ -27,6 +28,7 @@ serve(int argc, char **argv)
 	struct err err;
 	int code;
 
+	memory_keep_freed();
 	switch (config_read(&config, argc, argv, &err)) {
 	case CLI_HELP:
 		cli_help(&serve_command, stdout);

@@ -21,6 +21,13 @@ resident_bytes(void)
 }
 
 void
+memory_keep_freed(void)
+{
+	mallopt(M_TRIM_THRESHOLD, 32 << 20); /* free bytes at the end of a thread's heap before it shrinks */
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);  /* larger blocks are mapped and unmapped each for itself */
+}
+
+void
 memory_give_back(bool quiet)
 {
 	struct mallinfo2 info;

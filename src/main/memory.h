@@ -5,6 +5,13 @@
 #include <stdbool.h>
 
 /*
+ * Before the first thread. A block of 64 KB or an answer of 100 KB that is freed shall not go back to the system with
+ * the request that needed it: the next one would fault the same pages in again, and giving pages back interrupts every
+ * core that runs this process (a quarter of a Query's time). What is kept is bounded: memory_give_back().
+ */
+void memory_keep_freed(void);
+
+/*
  * Ask now and then. The C library keeps what is freed in an arena of each thread: after a burst of large answers that
  * is hundreds of megabytes which nothing will use soon. Giving them back holds the arenas' locks for some milliseconds,
  * so it is done only when much is kept and, by `quiet`, nobody is being served at the moment.
