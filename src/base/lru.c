@@ -9,35 +9,25 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SHARD_COUNT   64
-#define BUCKETS_FIRST 64
-#define STAMP_HIDDEN  UINT64_MAX
-#define ENTRY_PART_LIMIT                                                                                               \
-	4 /* a value over a quarter of its shard's budget is not kept: it would push out all others                    \
-	   */
+#define BUCKETS_FIRST    64
+#define STAMP_HIDDEN     UINT64_MAX
+#define ENTRY_PART_LIMIT 4          /* a value over a quarter of its shard's budget would push out all others */
+#define GONE             (1U << 31) /* in pins: taken out, waits for its last reader */
 
-struct entry {
-	struct entry *next;          /* in its bucket */
-	struct entry *newer, *older; /* by last use */
-	uint64_t hash;
-	uint64_t stamp;
-	uint32_t key_len, value_len;
-	char bytes[]; /* key, then value */
-};
-
-struct shard {
+struct lru_shard {
 	_Alignas(64) pthread_mutex_t lock;
-	struct entry **buckets;
+	struct lru_entry **buckets;
 	size_t bucket_count; /* a power of two, or 0 before the first entry */
 	size_t entry_count;
 	size_t bytes;
-	struct entry *newest, *oldest;
+	struct lru_entry *newest, *oldest;
 	uint64_t hits, misses, evictions;
 };
 
 struct lru {
 	size_t shard_budget;
-	struct shard shards[SHARD_COUNT];
+	unsigned shard_count, shift;
+	struct lru_shard shards[];
 };
 
 uint64_t
@@ -47,22 +37,31 @@ lru_hash(struct slice key)
 }
 
 /* The shard comes from the high bits, the bucket from the low ones. */
-static struct shard *
-shard_of(struct lru *l, uint64_t hash)
+unsigned
+lru_shard_index(const struct lru *l, uint64_t hash)
 {
-	return &l->shards[hash >> 58];
+	return l->shift == 64 ? 0 : (unsigned)(hash >> l->shift);
+}
+
+unsigned
+lru_shard_count(const struct lru *l)
+{
+	return l->shard_count;
 }
 
 struct lru *
-lru_new(size_t budget_bytes)
+lru_new(size_t budget_bytes, unsigned shard_count)
 {
-	struct lru *l = aligned_alloc(64, sizeof *l);
+	size_t size = sizeof(struct lru) + shard_count * sizeof(struct lru_shard);
+	struct lru *l = aligned_alloc(64, size);
 
 	if (l == NULL)
 		abort();
-	memset(l, 0, sizeof *l);
-	l->shard_budget = budget_bytes / SHARD_COUNT;
-	for (int i = 0; i < SHARD_COUNT; i++)
+	memset(l, 0, size);
+	l->shard_count = shard_count;
+	l->shift = 64 - (unsigned)__builtin_ctz(shard_count);
+	l->shard_budget = budget_bytes / shard_count;
+	for (unsigned i = 0; i < shard_count; i++)
 		pthread_mutex_init(&l->shards[i].lock, NULL);
 	return l;
 }
@@ -72,11 +71,11 @@ lru_free(struct lru *l)
 {
 	if (l == NULL)
 		return;
-	for (int i = 0; i < SHARD_COUNT; i++) {
-		struct shard *s = &l->shards[i];
+	for (unsigned i = 0; i < l->shard_count; i++) {
+		struct lru_shard *s = &l->shards[i];
 
 		while (s->newest != NULL) {
-			struct entry *e = s->newest;
+			struct lru_entry *e = s->newest;
 
 			s->newest = e->older;
 			free(e);
@@ -87,27 +86,81 @@ lru_free(struct lru *l)
 	free(l);
 }
 
-static size_t
-bytes_of(struct entry *e)
+/* ---- piece by piece ---- */
+
+struct lru_entry *
+lru_entry_new(struct lru *l, uint64_t space, struct slice key, uint64_t hash, struct slice value)
 {
-	return malloc_usable_size(e) + sizeof(size_t); /* and the allocator's own word */
+	size_t size = sizeof(struct lru_entry) + key.len + value.len;
+	struct lru_entry *e;
+
+	if (size > l->shard_budget / ENTRY_PART_LIMIT)
+		return NULL;
+	e = malloc(size);
+	if (e == NULL)
+		return NULL; /* a cache may forget */
+	*e = (struct lru_entry){
+	    .hash = hash, .space = space, .key_len = (uint32_t)key.len, .value_len = (uint32_t)value.len};
+	if (key.len > 0)
+		memcpy(e->bytes, key.data, key.len);
+	if (value.len > 0)
+		memcpy(e->bytes + key.len, value.data, value.len);
+	return e;
 }
 
-static struct entry **
-find(struct shard *s, struct slice key, uint64_t hash)
+void
+lru_entry_free(struct lru_entry *e)
 {
-	struct entry **at;
+	free(e);
+}
+
+size_t
+lru_entry_bytes(const struct lru_entry *e)
+{
+	return malloc_usable_size((void *)e) + sizeof(size_t); /* and the allocator's own word */
+}
+
+struct lru_shard *
+lru_lock_at(struct lru *l, unsigned index)
+{
+	pthread_mutex_lock(&l->shards[index].lock);
+	return &l->shards[index];
+}
+
+struct lru_shard *
+lru_lock(struct lru *l, uint64_t hash)
+{
+	return lru_lock_at(l, lru_shard_index(l, hash));
+}
+
+void
+lru_unlock(struct lru_shard *s)
+{
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool
+is_key(const struct lru_entry *e, uint64_t space, struct slice key, uint64_t hash)
+{
+	return e->hash == hash && e->space == space && e->key_len == key.len &&
+	       (key.len == 0 || memcmp(e->bytes, key.data, key.len) == 0);
+}
+
+struct lru_entry *
+lru_find(struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash)
+{
+	struct lru_entry *e;
 
 	if (s->bucket_count == 0)
 		return NULL;
-	for (at = &s->buckets[hash & (s->bucket_count - 1)]; *at != NULL; at = &(*at)->next)
-		if ((*at)->hash == hash && (*at)->key_len == key.len && memcmp((*at)->bytes, key.data, key.len) == 0)
-			return at;
-	return NULL;
+	e = s->buckets[hash & (s->bucket_count - 1)];
+	while (e != NULL && !is_key(e, space, key, hash))
+		e = e->next;
+	return e;
 }
 
 static void
-unlink_use(struct shard *s, struct entry *e)
+unlink_use(struct lru_shard *s, struct lru_entry *e)
 {
 	if (e->newer != NULL)
 		e->newer->older = e->older;
@@ -120,7 +173,7 @@ unlink_use(struct shard *s, struct entry *e)
 }
 
 static void
-link_newest(struct shard *s, struct entry *e)
+link_newest(struct lru_shard *s, struct lru_entry *e)
 {
 	e->newer = NULL;
 	e->older = s->newest;
@@ -131,40 +184,43 @@ link_newest(struct shard *s, struct entry *e)
 	s->newest = e;
 }
 
-/* `at` is where the bucket's list points to the entry. */
-static void
-drop(struct shard *s, struct entry **at)
+void
+lru_touch(struct lru_shard *s, struct lru_entry *e)
 {
-	struct entry *e = *at;
-
-	*at = e->next;
+	if (s->newest == e)
+		return;
 	unlink_use(s, e);
-	s->bytes -= bytes_of(e);
-	s->entry_count--;
-	free(e);
+	link_newest(s, e);
 }
 
-static void
-drop_oldest(struct shard *s)
+struct lru_entry *
+lru_oldest(struct lru_shard *s)
 {
-	struct entry **at = &s->buckets[s->oldest->hash & (s->bucket_count - 1)];
+	return s->oldest;
+}
 
-	while (*at != s->oldest)
-		at = &(*at)->next;
-	drop(s, at);
-	s->evictions++;
+struct lru_entry *
+lru_newer(struct lru_entry *e)
+{
+	return e->newer;
+}
+
+bool
+lru_is_full(const struct lru *l, const struct lru_shard *s)
+{
+	return s->bytes > l->shard_budget;
 }
 
 static void
-grow(struct shard *s)
+grow(struct lru_shard *s)
 {
 	size_t count = s->bucket_count == 0 ? BUCKETS_FIRST : s->bucket_count * 2;
-	struct entry **buckets = calloc(count, sizeof *buckets);
+	struct lru_entry **buckets = calloc(count, sizeof *buckets);
 
 	if (buckets == NULL)
 		abort();
-	for (struct entry *e = s->newest; e != NULL; e = e->older) {
-		struct entry **at = &buckets[e->hash & (count - 1)];
+	for (struct lru_entry *e = s->newest; e != NULL; e = e->older) {
+		struct lru_entry **at = &buckets[e->hash & (count - 1)];
 
 		e->next = *at;
 		*at = e;
@@ -175,60 +231,91 @@ grow(struct shard *s)
 	s->bucket_count = count;
 }
 
-static void
-insert(struct lru *l, struct shard *s, struct slice key, uint64_t hash, uint64_t stamp, struct slice value)
+void
+lru_insert(struct lru_shard *s, struct lru_entry *e)
 {
-	size_t size = sizeof(struct entry) + key.len + value.len;
-	struct entry *e;
+	struct lru_entry **at;
 
-	if (size > l->shard_budget / ENTRY_PART_LIMIT)
-		return;
 	if (s->entry_count >= s->bucket_count)
 		grow(s);
-	e = malloc(size);
-	if (e == NULL)
-		return; /* a cache may forget */
-	*e = (struct entry){
-	    .hash = hash, .stamp = stamp, .key_len = (uint32_t)key.len, .value_len = (uint32_t)value.len};
-	memcpy(e->bytes, key.data, key.len);
-	if (value.len > 0)
-		memcpy(e->bytes + key.len, value.data, value.len);
-	e->next = s->buckets[hash & (s->bucket_count - 1)];
-	s->buckets[hash & (s->bucket_count - 1)] = e;
+	at = &s->buckets[e->hash & (s->bucket_count - 1)];
+	e->next = *at;
+	*at = e;
 	link_newest(s, e);
 	s->entry_count++;
-	s->bytes += bytes_of(e);
-	while (s->bytes > l->shard_budget && s->oldest != NULL)
-		drop_oldest(s);
+	s->bytes += lru_entry_bytes(e);
+}
+
+static void
+free_entry(struct lru_shard *s, struct lru_entry *e)
+{
+	s->bytes -= lru_entry_bytes(e);
+	free(e);
+}
+
+void
+lru_delete(struct lru_shard *s, struct lru_entry *e)
+{
+	struct lru_entry **at = &s->buckets[e->hash & (s->bucket_count - 1)];
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	unlink_use(s, e);
+	s->entry_count--;
+	if (e->pins > 0)
+		e->pins |= GONE;
+	else
+		free_entry(s, e);
+}
+
+void
+lru_pin(struct lru_entry *e)
+{
+	e->pins++;
+}
+
+void
+lru_unpin(struct lru_shard *s, struct lru_entry *e)
+{
+	if (--e->pins == GONE)
+		free_entry(s, e);
+}
+
+/* ---- as a whole ---- */
+
+static void
+insert(struct lru *l, struct lru_shard *s, struct slice key, uint64_t hash, uint64_t stamp, struct slice value)
+{
+	struct lru_entry *e = lru_entry_new(l, 0, key, hash, value);
+
+	if (e == NULL)
+		return;
+	e->stamp = stamp;
+	lru_insert(s, e);
+	while (lru_is_full(l, s) && s->oldest != NULL) {
+		lru_delete(s, s->oldest);
+		s->evictions++;
+	}
 }
 
 bool
 lru_get(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct arena *arena, struct slice *ret)
 {
-	struct shard *s = shard_of(l, hash);
-	struct entry **at, *e;
-	bool found = false;
+	struct lru_shard *s = lru_lock(l, hash);
+	struct lru_entry *e = lru_find(s, 0, key, hash);
+	bool found = e != NULL && e->stamp == stamp;
 
-	pthread_mutex_lock(&s->lock);
-	at = find(s, key, hash);
-	if (at != NULL) {
-		e = *at;
-		if (e->stamp == stamp) {
-			found = true;
-			*ret = arena_dup(arena, slice_of(e->bytes + e->key_len, e->value_len));
-			if (s->newest != e) {
-				unlink_use(s, e);
-				link_newest(s, e);
-			}
-		} else if (e->stamp != STAMP_HIDDEN) {
-			drop(s, at);
-		}
-	}
-	if (found)
+	if (found) {
+		*ret = arena_dup(arena, lru_entry_value(e));
+		lru_touch(s, e);
 		s->hits++;
-	else
+	} else {
+		if (e != NULL && e->stamp != STAMP_HIDDEN)
+			lru_delete(s, e);
 		s->misses++;
-	pthread_mutex_unlock(&s->lock);
+	}
+	lru_unlock(s);
 	return found;
 }
 
@@ -236,66 +323,55 @@ void
 lru_put(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct slice value,
 	const _Atomic uint64_t *guard, uint64_t expected)
 {
-	struct shard *s = shard_of(l, hash);
-	struct entry **at;
+	struct lru_shard *s = lru_lock(l, hash);
 
-	pthread_mutex_lock(&s->lock);
 	if (atomic_load_explicit(guard, memory_order_acquire) == expected) {
-		at = find(s, key, hash);
-		if (at != NULL)
-			drop(s, at);
+		struct lru_entry *e = lru_find(s, 0, key, hash);
+
+		if (e != NULL)
+			lru_delete(s, e);
 		insert(l, s, key, hash, stamp, value);
 	}
-	pthread_mutex_unlock(&s->lock);
+	lru_unlock(s);
 }
 
 void
 lru_hide(struct lru *l, struct slice key, uint64_t hash)
 {
-	struct shard *s = shard_of(l, hash);
-	struct entry **at;
+	struct lru_shard *s = lru_lock(l, hash);
+	struct lru_entry *e = lru_find(s, 0, key, hash);
 
-	pthread_mutex_lock(&s->lock);
-	at = find(s, key, hash);
-	if (at != NULL)
-		(*at)->stamp = STAMP_HIDDEN;
-	pthread_mutex_unlock(&s->lock);
+	if (e != NULL)
+		e->stamp = STAMP_HIDDEN;
+	lru_unlock(s);
 }
 
 void
 lru_update(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct slice value)
 {
-	struct shard *s = shard_of(l, hash);
-	struct entry **at;
+	struct lru_shard *s = lru_lock(l, hash);
+	struct lru_entry *e = lru_find(s, 0, key, hash);
 
-	pthread_mutex_lock(&s->lock);
-	at = find(s, key, hash);
-	if (at != NULL) {
-		struct entry *e = *at;
-
-		if (e->value_len == value.len) { /* the common overwrite: in place */
-			if (value.len > 0)
-				memcpy(e->bytes + e->key_len, value.data, value.len);
-			e->stamp = stamp;
-		} else {
-			drop(s, at);
-			insert(l, s, key, hash, stamp, value);
-		}
+	if (e != NULL && e->value_len == value.len) { /* the common overwrite: in place */
+		if (value.len > 0)
+			memcpy(e->bytes + e->key_len, value.data, value.len);
+		e->stamp = stamp;
+	} else if (e != NULL) {
+		lru_delete(s, e);
+		insert(l, s, key, hash, stamp, value);
 	}
-	pthread_mutex_unlock(&s->lock);
+	lru_unlock(s);
 }
 
 void
 lru_remove(struct lru *l, struct slice key, uint64_t hash)
 {
-	struct shard *s = shard_of(l, hash);
-	struct entry **at;
+	struct lru_shard *s = lru_lock(l, hash);
+	struct lru_entry *e = lru_find(s, 0, key, hash);
 
-	pthread_mutex_lock(&s->lock);
-	at = find(s, key, hash);
-	if (at != NULL)
-		drop(s, at);
-	pthread_mutex_unlock(&s->lock);
+	if (e != NULL)
+		lru_delete(s, e);
+	lru_unlock(s);
 }
 
 struct lru_figures
@@ -303,16 +379,15 @@ lru_figures(struct lru *l)
 {
 	struct lru_figures sum = {0};
 
-	for (int i = 0; i < SHARD_COUNT; i++) {
-		struct shard *s = &l->shards[i];
+	for (unsigned i = 0; i < l->shard_count; i++) {
+		struct lru_shard *s = lru_lock_at(l, i);
 
-		pthread_mutex_lock(&s->lock);
 		sum.hits += s->hits;
 		sum.misses += s->misses;
 		sum.evictions += s->evictions;
 		sum.entries += s->entry_count;
 		sum.bytes += s->bytes;
-		pthread_mutex_unlock(&s->lock);
+		lru_unlock(s);
 	}
 	return sum;
 }

@@ -1,0 +1,424 @@
+/*
+ * The caches themselves. Everything about a key happens under the lock of its shard: the entry, the key's version, the
+ * counts. An entry is made before the lock is taken.
+ */
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "cache/cache_int.h"
+
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define SHARD_BYTES (8U << 20)  /* about; so the largest page (1 MB and its keys) is a part of it that is kept */
+#define COPY_LOCKED (16 * 1024) /* larger values are copied without the lock */
+#define KIND_ABSENT 2           /* in lru_entry.kind, beside the cache_kind */
+
+static unsigned
+shards_for(uint64_t budget)
+{
+	unsigned count = 1;
+
+	while (count < LRU_SHARDS && budget / (count * 2) >= SHARD_BYTES)
+		count *= 2;
+	return count;
+}
+
+static void *
+zeroed(size_t count, size_t size)
+{
+	void *p = calloc(count, size);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+struct cache *
+cache_new(uint64_t budget_bytes)
+{
+	struct cache *c = zeroed(1, sizeof *c);
+	unsigned shards = shards_for(budget_bytes);
+	uint64_t fixed;
+
+	c->versions = zeroed((size_t)shards * VERSIONS, sizeof *c->versions);
+	c->counts = zeroed((size_t)shards * TABLE_PLACES * CACHE_KINDS, sizeof *c->counts);
+	c->times = aligned_alloc(64, shards * sizeof *c->times);
+	if (c->times == NULL)
+		abort();
+	memset(c->times, 0, shards * sizeof *c->times);
+	c->fixed_bytes = fixed = sizeof *c + shards * (VERSIONS * sizeof *c->versions + sizeof *c->times +
+						       (uint64_t)TABLE_PLACES * CACHE_KINDS * sizeof *c->counts);
+	c->lru = lru_new(budget_bytes > fixed ? budget_bytes - fixed : 0, shards);
+	c->budget = budget_bytes;
+	crypto_random(&c->seed, sizeof c->seed); /* nobody can choose keys that meet in one bucket */
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		atomic_store(&c->ttl_ms[kind], CACHE_TTL_DEFAULT_MS);
+	pthread_mutex_init(&c->places_lock, NULL);
+	return c;
+}
+
+void
+cache_free(struct cache *c)
+{
+	if (c == NULL)
+		return;
+	lru_free(c->lru);
+	free(c->versions);
+	free(c->counts);
+	free(c->times);
+	places_done(c);
+	pthread_mutex_destroy(&c->places_lock);
+	free(c);
+}
+
+void
+cache_set_ttl(struct cache *c, enum cache_kind kind, int64_t ttl_ms)
+{
+	atomic_store(&c->ttl_ms[kind], ttl_ms);
+}
+
+int64_t
+cache_ttl(const struct cache *c, enum cache_kind kind)
+{
+	return atomic_load_explicit(&c->ttl_ms[kind], memory_order_relaxed);
+}
+
+uint64_t
+cache_budget(const struct cache *c)
+{
+	return c->budget;
+}
+
+void
+cache_key_make(struct cache *c, struct cache_key *k, enum cache_kind kind, uint64_t table_id, struct slice table_name,
+	       struct slice bytes)
+{
+	k->bytes = bytes;
+	k->space = table_id << 1 | kind;
+	k->hash = XXH3_64bits_withSeed(bytes.data, bytes.len, c->seed ^ (k->space * 0x9E3779B97F4A7C15ULL));
+	k->version = k->epoch = 0;
+	k->table = places_find(c, table_id, table_name);
+}
+
+static enum cache_kind
+kind_of(const struct cache_key *k)
+{
+	return (enum cache_kind)(k->space & 1);
+}
+
+static _Atomic uint64_t *
+epoch_of(struct cache *c, uint64_t space)
+{
+	return &c->epochs[space & 1][(space >> 1) % EPOCHS];
+}
+
+static struct version *
+version_of(struct cache *c, uint64_t hash)
+{
+	return &c->versions[(size_t)lru_shard_index(c->lru, hash) * VERSIONS + (hash >> 24) % VERSIONS];
+}
+
+static struct cache_figures *
+counts_of_entry(struct cache *c, const struct lru_entry *e)
+{
+	return &counts_at(c, lru_shard_index(c->lru, e->hash), e->tag, e->kind & 1)->f;
+}
+
+static struct cache_figures *
+counts_of_key(struct cache *c, const struct cache_key *k)
+{
+	return &counts_at(c, lru_shard_index(c->lru, k->hash), k->table, kind_of(k))->f;
+}
+
+/* Both caches are off when they must not keep anything. */
+static bool
+is_off(const struct cache *c, const struct cache_key *k)
+{
+	return kind_of(k) == CACHE_QUERIES && cache_ttl(c, CACHE_QUERIES) == 0;
+}
+
+static void delete (struct cache *c, struct lru_shard *s, struct lru_entry *e)
+{
+	struct cache_figures *f = counts_of_entry(c, e);
+
+	f->entries--;
+	f->bytes -= lru_entry_bytes(e);
+	lru_delete(s, e);
+}
+
+static void
+evict(struct cache *c, struct lru_shard *s)
+{
+	struct lru_entry *e;
+
+	while (lru_is_full(c->lru, s) && (e = lru_oldest(s)) != NULL) {
+		counts_of_entry(c, e)->evictions++;
+		delete (c, s, e);
+	}
+}
+
+/* What is there under the key, NULL when there is nothing or what there is has ended, which is then removed. */
+static struct lru_entry *
+find_living(struct cache *c, struct lru_shard *s, const struct cache_key *k)
+{
+	struct lru_entry *e = lru_find(s, k->space, k->bytes, k->hash);
+	int64_t ttl = cache_ttl(c, kind_of(k)), age;
+
+	if (e == NULL)
+		return NULL;
+	if (e->stamp != k->epoch) {
+		counts_of_entry(c, e)->invalidated++;
+		delete (c, s, e);
+		return NULL;
+	}
+	if (ttl == 0)
+		return e; /* of items: for ever */
+	age = clock_wall_ms() - e->at_ms;
+	if (age >= 0 && age < ttl) /* a clock that was set back makes all entries old */
+		return e;
+	counts_of_entry(c, e)->expired++;
+	delete (c, s, e);
+	return NULL;
+}
+
+/* A large value: the entry is pinned meanwhile. Takes over the lock. */
+static void
+copy_unlocked(struct lru_shard *s, struct lru *l, struct lru_entry *e, struct buf *out)
+{
+	uint64_t hash = e->hash;
+
+	lru_pin(e);
+	lru_unlock(s);
+	buf_put_slice(out, lru_entry_value(e));
+	s = lru_lock(l, hash);
+	lru_unpin(s, e);
+	lru_unlock(s);
+}
+
+enum cache_found
+cache_get(struct cache *c, struct cache_key *k, struct buf *out)
+{
+	struct cache_figures *f;
+	struct lru_shard *s;
+	struct lru_entry *e;
+
+	k->epoch = atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire);
+	if (is_off(c, k))
+		return CACHE_MISS;
+	s = lru_lock(c->lru, k->hash);
+	e = find_living(c, s, k);
+	f = counts_of_key(c, k);
+	if (e == NULL) {
+		f->misses++;
+		k->version = version_of(c, k->hash)->count;
+		lru_unlock(s);
+		return CACHE_MISS;
+	}
+	f->hits++;
+	lru_touch(s, e);
+	if (e->kind & KIND_ABSENT) {
+		f->absent_hits++;
+		lru_unlock(s);
+		return CACHE_ABSENT;
+	}
+	if (e->value_len > COPY_LOCKED || e->value_len > out->cap - out->len) {
+		copy_unlocked(s, c->lru, e, out);
+		return CACHE_HIT;
+	}
+	buf_put_slice(out, lru_entry_value(e));
+	lru_unlock(s);
+	return CACHE_HIT;
+}
+
+void
+cache_begin(struct cache *c, struct cache_key *k)
+{
+	struct lru_shard *s;
+
+	k->epoch = atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire);
+	s = lru_lock(c->lru, k->hash);
+	k->version = version_of(c, k->hash)->count;
+	lru_unlock(s);
+}
+
+static struct lru_entry *
+make_entry(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value)
+{
+	struct lru_entry *e = lru_entry_new(c->lru, k->space, k->bytes, k->hash, value);
+
+	if (e == NULL)
+		return NULL;
+	e->stamp = k->epoch;
+	e->at_ms = clock_wall_ms();
+	e->tag = (uint16_t)k->table;
+	e->kind = (uint16_t)(kind_of(k) | (what == CACHE_ABSENT ? KIND_ABSENT : 0));
+	return e;
+}
+
+/* Instead of what is there; nothing when fresh is NULL (too large, no memory): what was there is old in any case. */
+static void
+replace(struct cache *c, struct lru_shard *s, const struct cache_key *k, struct lru_entry *fresh)
+{
+	struct lru_entry *old = lru_find(s, k->space, k->bytes, k->hash);
+	struct cache_figures *f;
+
+	if (old != NULL)
+		delete (c, s, old);
+	if (fresh == NULL)
+		return;
+	f = counts_of_entry(c, fresh);
+	f->entries++;
+	f->bytes += lru_entry_bytes(fresh);
+	lru_insert(s, fresh);
+	evict(c, s);
+}
+
+static bool
+has_ended(struct cache *c, const struct cache_key *k)
+{
+	return atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire) != k->epoch;
+}
+
+void
+cache_fill(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value)
+{
+	struct cache_figures *f = counts_of_key(c, k);
+	struct lru_entry *fresh;
+	struct lru_shard *s;
+
+	if (is_off(c, k))
+		return;
+	fresh = make_entry(c, k, what, value);
+	s = lru_lock(c->lru, k->hash);
+	/* pages have no writers: the later answer stays, as good as the other */
+	if (has_ended(c, k) || (kind_of(k) == CACHE_ITEMS && version_of(c, k->hash)->count != k->version)) {
+		f->rejected++;
+		lru_entry_free(fresh);
+	} else {
+		f->fills++;
+		replace(c, s, k, fresh);
+	}
+	lru_unlock(s);
+}
+
+enum verdict { NEWEST, OLDER, UNKNOWN };
+
+/* How this write stands to the last change of its key that came here. */
+static enum verdict
+judge(const struct version *v, const struct cache_key *k, uint64_t order)
+{
+	if (order != 0 && v->hash == k->hash && v->order != 0)
+		return order >= v->order ? NEWEST : OLDER;
+	return v->count == k->version ? NEWEST : UNKNOWN;
+}
+
+static void
+forget(struct cache *c, struct lru_shard *s, const struct cache_key *k)
+{
+	struct version *v = version_of(c, k->hash);
+
+	v->count++;
+	if (v->hash == k->hash)
+		v->order = 0;
+	replace(c, s, k, NULL);
+}
+
+void
+cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cache_found what, struct slice value)
+{
+	struct lru_entry *fresh = make_entry(c, k, what, value);
+	struct lru_shard *s = lru_lock(c->lru, k->hash);
+	struct cache_figures *f = counts_of_key(c, k);
+	struct version *v = version_of(c, k->hash);
+	enum verdict verdict = judge(v, k, order);
+
+	if (verdict == NEWEST && !has_ended(c, k)) {
+		v->count++;
+		v->hash = k->hash;
+		v->order = order;
+		f->writes++;
+		replace(c, s, k, fresh);
+		fresh = NULL;
+	} else {
+		f->rejected++;
+		if (verdict != OLDER) /* what is there may be older than this one or newer */
+			forget(c, s, k);
+	}
+	lru_unlock(s);
+	lru_entry_free(fresh);
+}
+
+void
+cache_drop(struct cache *c, const struct cache_key *k)
+{
+	struct lru_shard *s = lru_lock(c->lru, k->hash);
+
+	forget(c, s, k);
+	lru_unlock(s);
+}
+
+void
+cache_changed(struct cache *c, uint64_t table_id, struct slice key_bytes, uint64_t order)
+{
+	struct version *v;
+	struct lru_shard *s;
+	struct lru_entry *e;
+	struct cache_key k;
+
+	/* pages first: whoever looks up after this call has returned finds neither */
+	atomic_fetch_add_explicit(epoch_of(c, table_id << 1 | CACHE_QUERIES), 1, memory_order_acq_rel);
+	cache_key_make(c, &k, CACHE_ITEMS, table_id, SLICE_NONE, key_bytes);
+	v = version_of(c, k.hash);
+	s = lru_lock(c->lru, k.hash);
+	if (order == 0 || v->hash != k.hash || v->order < order) {
+		e = lru_find(s, k.space, k.bytes, k.hash);
+		if (e != NULL) {
+			counts_of_entry(c, e)->invalidated++;
+			delete (c, s, e);
+		}
+		v->count++;
+		v->hash = k.hash;
+		v->order = order;
+	}
+	lru_unlock(s);
+}
+
+/* space: of the entries that go; UINT64_MAX: all. */
+static void
+sweep(struct cache *c, uint64_t table_id)
+{
+	for (unsigned i = 0; i < lru_shard_count(c->lru); i++) {
+		struct lru_shard *s = lru_lock_at(c->lru, i);
+		struct lru_entry *e = lru_oldest(s);
+
+		while (e != NULL) {
+			struct lru_entry *next = lru_newer(e);
+
+			if (table_id == UINT64_MAX || e->space >> 1 == table_id) {
+				counts_of_entry(c, e)->invalidated++;
+				delete (c, s, e);
+			}
+			e = next;
+		}
+		lru_unlock(s);
+	}
+}
+
+void
+cache_clear(struct cache *c)
+{
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		for (int i = 0; i < EPOCHS; i++)
+			atomic_fetch_add(&c->epochs[kind][i], 1);
+	sweep(c, UINT64_MAX);
+}
+
+void
+cache_clear_table(struct cache *c, uint64_t table_id)
+{
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		atomic_fetch_add(epoch_of(c, table_id << 1 | (unsigned)kind), 1);
+	sweep(c, table_id);
+}
