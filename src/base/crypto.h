@@ -8,9 +8,12 @@
 #include "base/slice.h"
 
 #define SHA256_BYTES 32
+#define MD5_BYTES    16
 
 void crypto_sha256(struct slice data, uint8_t ret[SHA256_BYTES]);
 void crypto_hmac_sha256(struct slice key, struct slice data, uint8_t ret[SHA256_BYTES]);
+/* Of the pieces one after the other. It guards nothing (keys are spread by it); it is there in FIPS mode, too. */
+void crypto_md5(const struct slice *pieces, size_t count, uint8_t ret[MD5_BYTES]);
 void crypto_random(void *ret, size_t len);                   /* from the system's generator */
 bool crypto_equal(const void *a, const void *b, size_t len); /* in constant time */
 void crypto_hex(const void *data, size_t len, char *ret);    /* lower case, 2 * len bytes, no NUL */

@@ -1,10 +1,12 @@
 /* docs/formats/key.md. */
 #include "model/key.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <assert.h>
 
+#include "base/crypto.h"
 #include "model/number.h"
+
+#define HASH_VALUES_MAX (2 * KEY_ATTRS_MAX)
 
 #define ESCAPED_ZERO 0xff /* behind a 00 of the content; behind the 00 that ends the part stands another 00 */
 
@@ -115,67 +117,106 @@ key_read_part(struct slice *bytes, enum av_type type, struct buf *ret_value)
 	return S_OK;
 }
 
-/* XXH3 with no seed; its results are fixed since version 0.8.0. */
-uint64_t
-key_hash(struct slice encoded_partition_parts)
-{
-	return XXH3_64bits(encoded_partition_parts.data, encoded_partition_parts.len);
-}
+/* Values on their way into a hash. */
+struct hashed {
+	struct slice pieces[1 + HASH_VALUES_MAX];
+	uint8_t numbers[HASH_VALUES_MAX][NUMBER_ENCODED_MAX];
+	size_t count;
+};
 
-/* Space id and room for the hash; the parts follow. Returns where the parts begin. */
-static size_t
-open_row(struct buf *out, uint32_t space_id)
+static void
+hashed_begin(struct hashed *h)
 {
-	buf_put_be32(out, space_id);
-	buf_put_be64(out, 0);
-	return out->len;
+	h->pieces[0] = SLICE("Outliers"); /* what the service puts before a key; measured by others, nobody knows why */
+	h->count = 1;
 }
 
 static void
-put_hash(struct buf *out, size_t parts, uint64_t *ret_hash)
+hashed_add(struct hashed *h, struct av value)
 {
-	uint64_t hash = key_hash(slice_of(out->data + parts, out->len - parts));
-	uint64_t big_endian = __builtin_bswap64(hash);
+	struct slice bytes = av_bytes(value);
 
-	memcpy(out->data + parts - sizeof big_endian, &big_endian, sizeof big_endian);
-	if (ret_hash != NULL)
-		*ret_hash = hash;
+	if (av_type(value) == AV_N) {
+		uint8_t *number = h->numbers[h->count - 1];
+
+		bytes = slice_of(number, number_hashed_bytes(bytes, number));
+	}
+	h->pieces[h->count++] = bytes;
+}
+
+static uint64_t
+hashed_end(const struct hashed *h)
+{
+	uint8_t digest[MD5_BYTES];
+	uint64_t big_endian;
+
+	crypto_md5(h->pieces, h->count, digest);
+	memcpy(&big_endian, digest, sizeof big_endian);
+	return __builtin_bswap64(big_endian);
+}
+
+uint64_t
+key_hash(const struct av *values, size_t count)
+{
+	struct hashed h;
+
+	assert(count <= HASH_VALUES_MAX);
+	hashed_begin(&h);
+	for (size_t i = 0; i < count; i++)
+		hashed_add(&h, values[i]);
+	return hashed_end(&h);
+}
+
+static void
+put_parts(struct buf *out, const struct av *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		key_put_part(out, values[i]);
 }
 
 void
 key_put_collection(struct buf *out, uint32_t space_id, const struct av *values, size_t count, uint64_t *ret_hash)
 {
-	size_t parts = open_row(out, space_id);
+	uint64_t hash = key_hash(values, count);
 
-	for (size_t i = 0; i < count; i++)
-		key_put_part(out, values[i]);
-	put_hash(out, parts, ret_hash);
+	buf_put_be32(out, space_id);
+	buf_put_be64(out, hash);
+	put_parts(out, values, count);
+	if (ret_hash != NULL)
+		*ret_hash = hash;
 }
 
-static void
-put_parts(struct buf *out, const struct key_attr *attrs, size_t count, struct av item)
+static size_t
+get_values(const struct key_attr *attrs, size_t count, struct av item, struct av *ret)
 {
 	for (size_t i = 0; i < count; i++)
-		key_put_part(out, av_get(item, attrs[i].name));
+		ret[i] = av_get(item, attrs[i].name);
+	return count;
 }
 
 void
 key_put_row(struct buf *out, uint32_t space_id, const struct key_schema *schema, struct av item, uint64_t *ret_hash)
 {
-	size_t parts = open_row(out, space_id);
+	struct av values[KEY_ATTRS_MAX];
+	size_t count = get_values(schema->partition, schema->partition_count, item, values);
 
-	put_parts(out, schema->partition, schema->partition_count, item);
-	put_hash(out, parts, ret_hash);
-	put_parts(out, schema->sort, schema->sort_count, item);
+	key_put_collection(out, space_id, values, count, ret_hash);
+	count = get_values(schema->sort, schema->sort_count, item, values);
+	put_parts(out, values, count);
 }
 
 void
 key_put_index_row(struct buf *out, uint32_t space_id, const struct key_schema *index, const struct key_schema *table,
 		  struct av item, uint64_t *ret_hash)
 {
+	struct av values[HASH_VALUES_MAX];
+	size_t count;
+
 	key_put_row(out, space_id, index, item, ret_hash);
-	put_parts(out, table->partition, table->partition_count, item);
-	put_parts(out, table->sort, table->sort_count, item);
+	count = get_values(table->partition, table->partition_count, item, values);
+	count += get_values(table->sort, table->sort_count, item, values + count);
+	buf_put_be64(out, key_hash(values, count));
+	put_parts(out, values, count);
 }
 
 void

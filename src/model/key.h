@@ -1,8 +1,8 @@
 /*
  * Keys as the engine's bytes: byte order is DynamoDB's order.
  *
- *   row key = space id (u32 BE), hash (u64 BE) of the partition key, partition key parts, sort key parts[, base table
- * key parts]
+ *   row of a table = space id (u32 BE), hash (u64 BE) of the partition key, partition key parts, sort key parts
+ *   row of an index = the same of the index's key, hash (u64 BE) of the table's key, the table's key parts
  *
  * A part is self-delimiting: S and B bytes with 0x00 written as 0x00 0xFF, ended by 0x00 0x00; numbers are
  * their encoding. So no part is the beginning of another, and a string sorts before those it begins.
@@ -20,8 +20,11 @@ void key_put_prefix(struct buf *out, struct slice bytes);
 /* Read one part back: appends the av (of the given type) to out, moves *bytes behind it. S_CORRUPT when malformed. */
 enum status key_read_part(struct slice *bytes, enum av_type type, struct buf *ret_value);
 
-/* Hash of the encoded partition key parts; spreads over all 64 bits; stable for ever (it is on the disk). */
-uint64_t key_hash(struct slice encoded_partition_parts);
+/*
+ * The hash by which the service itself orders partition keys, its first 64 bits: a Scan goes in the same order here and
+ * there. Of key attributes' values, one after the other. Stable for ever (it is on the disk).
+ */
+uint64_t key_hash(const struct av *values, size_t count);
 
 /* space id, hash and partition parts: the prefix that all items of one item collection share. values: one a
  * partition attribute, in schema order. ret_hash may be NULL, here and below. */
@@ -29,7 +32,8 @@ void key_put_collection(struct buf *out, uint32_t space_id, const struct av *val
 /* The whole row key of an item (or of a map that holds just the key attributes). */
 void key_put_row(struct buf *out, uint32_t space_id, const struct key_schema *schema, struct av item,
 		 uint64_t *ret_hash);
-/* The row key of an index entry: the index's parts, then the base table's own key parts, which make it unique. */
+/* The row key of an index entry: the index's parts, then the table's own key, which makes it unique: its hash, by which
+ * the service orders entries of the same index key, and its parts. */
 void key_put_index_row(struct buf *out, uint32_t space_id, const struct key_schema *index,
 		       const struct key_schema *table, struct av item, uint64_t *ret_hash);
 

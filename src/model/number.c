@@ -456,6 +456,27 @@ number_encoded_size(struct slice encoded)
 	return (int)encoded.len + !(at[0] & POSITIVE);
 }
 
+/*
+ * One byte for each pair, as in the encoding: a pair + 1, of a negative number 101 - pair, and behind a negative
+ * number's last pair 102 while there is room for more. Zero is its first byte alone.
+ */
+size_t
+number_hashed_bytes(struct slice encoded, uint8_t ret[NUMBER_ENCODED_MAX])
+{
+	const uint8_t *at = (const uint8_t *)encoded.data;
+	bool negative = !(at[0] & POSITIVE);
+	size_t len = encoded.len;
+
+	ret[0] = at[0];
+	if (at[0] == POSITIVE && at[1] == 0)
+		return 1;
+	for (size_t i = 1; i < len; i++)
+		ret[i] = negative ? (uint8_t)(101 - ((uint8_t)~at[i] >> 1)) : (uint8_t)((at[i] >> 1) + 1);
+	if (negative && len - 1 < PAIRS_MAX)
+		ret[len++] = 102;
+	return len;
+}
+
 /* ---- comparing and arithmetic ---- */
 
 int

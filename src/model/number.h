@@ -46,6 +46,9 @@ int number_encoded_digits(struct slice encoded);
  * when negative; zero is one byte. From the encoding. */
 int number_encoded_size(struct slice encoded);
 
+/* The bytes by which the service knows a number when it hashes keys; from the encoding. Returns the length. */
+size_t number_hashed_bytes(struct slice encoded, uint8_t ret[NUMBER_ENCODED_MAX]);
+
 /* Length of the encoding at the start of bytes; 0 when there is none. It is not checked beyond that. */
 size_t number_encoded_length(struct slice bytes);
 

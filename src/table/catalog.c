@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CATALOG_VERSION    '1'
+#define CATALOG_VERSION    '2' /* 1 had another order of keys */
 #define FIRST_NUMBER       1u
 #define MILLISECONDS_A_DAY (24 * 60 * 60 * 1000LL)
 
@@ -379,7 +379,8 @@ load_head(struct table_db *db, struct err *err)
 	s = engine_get(db->engine, NULL, SPACE_CATALOG, SLICE("v"), ENGINE_MAY_BLOCK, &value, err);
 	if (s == S_OK && !slice_eq(value.data, slice_of(&version, 1)))
 		s = err_set(err, S_CORRUPT,
-			    "the catalog was written by a newer version (form %.*s, this program knows %c)",
+			    "the data was written by another version of stator, in form %.*s of the catalog; this one "
+			    "reads form %c only",
 			    SLICE_ARG(value.data), version);
 	engine_value_done(&value);
 	if (s == S_NOT_FOUND) {

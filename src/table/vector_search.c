@@ -230,18 +230,19 @@ static enum status
 item_key(struct search *s, struct slice row_key, struct err *err)
 {
 	const struct key_schema *schema = &s->in->table->record.spec.schema;
-	struct slice parts = slice_of(row_key.data + s->prefix_len, row_key.len - s->prefix_len), rest = parts;
-	struct buf *key = &s->scratch->keys, *unused = &s->scratch->value;
+	size_t before = s->prefix_len + sizeof(uint64_t); /* and the hash of the table's key */
+	struct buf *key = &s->scratch->keys, *partition = &s->scratch->value;
+	struct slice rest;
 
-	for (unsigned i = 0; i < schema->partition_count; i++) {
-		unused->len = 0;
-		if (key_read_part(&rest, schema->partition[i].type, unused) != S_OK)
-			return damaged(s, err);
-	}
-	key->len = 0;
-	buf_put_be32(key, s->core->number);
-	buf_put_be64(key, key_hash(slice_of(parts.data, parts.len - rest.len)));
-	buf_put_slice(key, parts);
+	if (row_key.len < before)
+		return damaged(s, err);
+	rest = slice_of(row_key.data + before, row_key.len - before);
+	partition->len = key->len = 0;
+	if (key_read_part(&rest, schema->partition[0].type, partition) != S_OK)
+		return damaged(s, err);
+	key_put_collection(key, s->core->number,
+			   &(struct av){(const uint8_t *)partition->data, (uint32_t)partition->len}, 1, NULL);
+	buf_put_slice(key, rest);
 	return S_OK;
 }
 

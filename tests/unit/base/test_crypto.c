@@ -50,6 +50,25 @@ hmac_of_rfc_4231(void **state)
 	}
 }
 
+static void
+md5_of_rfc_1321(void **state)
+{
+	struct slice pieces[] = {SLICE("a"), SLICE_NONE, SLICE("bc")};
+	uint8_t sum[MD5_BYTES];
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		char hex[2 * MD5_BYTES + 1] = "";
+
+		crypto_md5(pieces, 3, sum);
+		crypto_hex(sum, MD5_BYTES, hex);
+		assert_string_equal(hex, "900150983cd24fb0d6963f7d28e17f72");
+		crypto_md5(NULL, 0, sum);
+		crypto_hex(sum, MD5_BYTES, hex);
+		assert_string_equal(hex, "d41d8cd98f00b204e9800998ecf8427e");
+	}
+}
+
 static void *
 hash_in_thread(void *wanted)
 {
@@ -99,9 +118,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sha256_of_the_standard),
-	    cmocka_unit_test(hmac_of_rfc_4231),
-	    cmocka_unit_test(threads_do_not_share_contexts),
+	    cmocka_unit_test(sha256_of_the_standard), cmocka_unit_test(hmac_of_rfc_4231),
+	    cmocka_unit_test(md5_of_rfc_1321),        cmocka_unit_test(threads_do_not_share_contexts),
 	    cmocka_unit_test(random_bytes_differ),
 	};
 

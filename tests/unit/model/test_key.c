@@ -127,12 +127,33 @@ a_prefix_starts_the_parts_of_what_it_begins(void **state)
 	arena_done(&a);
 }
 
-static void
-the_hash_is_fixed(void **state) /* it is on the disk */
+static struct av
+text(struct arena *a, const char *bytes)
 {
+	return av_string(a, slice_str(bytes));
+}
+
+static void
+the_hash_is_the_services(void **state) /* it is on the disk, and the order of a Scan */
+{
+	struct arena a = {0};
+	struct av pair[2];
+
 	(void)state;
-	assert_true(key_hash(slice_of("", 0)) == 0x2d06800538d394c2u);
-	assert_true(key_hash(slice_of("a\0\0", 3)) == 0x2c93f5437209540fu);
+	assert_true(key_hash(NULL, 0) == 0x65a4c05294be8932u);
+	assert_true(key_hash((struct av[]){text(&a, "a")}, 1) == 0xf6558e516275dee2u);
+	assert_true(key_hash((struct av[]){text(&a, "\xc3\xa9")}, 1) == 0x1062807ac84fe65au);
+	assert_true(key_hash((struct av[]){binary(&a, SLICE("a"))}, 1) == 0xf6558e516275dee2u);
+	/* longer than a block */
+	assert_true(key_hash((struct av[]){text(&a, "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz")},
+			     1) == 0x1801e3ef20dce620u);
+	assert_true(key_hash((struct av[]){number(&a, "0")}, 1) == 0xce212d751674ab5du);
+	assert_true(key_hash((struct av[]){number(&a, "1.0")}, 1) == 0xc3a0310aed78739bu);
+	assert_true(key_hash((struct av[]){number(&a, "-1")}, 1) == 0x0267df4c95559d50u);
+	pair[0] = text(&a, "p");
+	pair[1] = number(&a, "7");
+	assert_true(key_hash(pair, 2) == 0x72d89456609e7d5bu);
+	arena_done(&a);
 }
 
 static const struct key_schema table_schema = {
@@ -181,7 +202,7 @@ a_row_key_is_space_hash_and_parts(void **state)
 
 	(void)state;
 	key_put_row(&row, 0x01020304, &table_schema, item, &hash);
-	assert_true(hash == key_hash(slice_of("p\0\0", 3)));
+	assert_true(hash == 0x5b3c8697600ae3dau);
 	big_endian = __builtin_bswap64(hash);
 	assert_int_equal(row.len, 4 + 8 + 3 + 2);
 	assert_memory_equal(row.data, "\1\2\3\4", 4);
@@ -192,9 +213,11 @@ a_row_key_is_space_hash_and_parts(void **state)
 	assert_true(slice_starts(buf_slice(&row), buf_slice(&collection)));
 	assert_int_equal(collection.len, 15);
 	key_put_index_row(&entry, 5, &index_schema, &table_schema, item, &hash);
-	assert_true(hash == key_hash(slice_of("q\0\0\x3e\xfd", 5)));
-	assert_int_equal(entry.len, 4 + 8 + 5 + 4 + 5);
-	assert_memory_equal(entry.data + 12, "q\0\0\x3e\xfd\0\xff\0\0p\0\0\xc1\x0e", 14);
+	assert_true(hash == 0x933f487393ffb7eau);
+	assert_int_equal(entry.len, 4 + 8 + 5 + 4 + 8 + 5);
+	assert_memory_equal(entry.data + 12, "q\0\0\x3e\xfd\0\xff\0\0", 9);
+	assert_memory_equal(entry.data + 21, "\x72\xd8\x94\x56\x60\x9e\x7d\x5b", 8); /* of p and 7 */
+	assert_memory_equal(entry.data + 29, "p\0\0\xc1\x0e", 5);
 	buf_done(&row);
 	buf_done(&collection);
 	buf_done(&entry);
@@ -232,7 +255,7 @@ main(void)
 	    cmocka_unit_test(parts_sort_as_their_values),
 	    cmocka_unit_test(parts_are_read_back),
 	    cmocka_unit_test(a_prefix_starts_the_parts_of_what_it_begins),
-	    cmocka_unit_test(the_hash_is_fixed),
+	    cmocka_unit_test(the_hash_is_the_services),
 	    cmocka_unit_test(a_row_key_is_space_hash_and_parts),
 	    cmocka_unit_test(the_key_behind_a_prefix_bounds_it),
 	};

@@ -510,6 +510,41 @@ number_sizes_are_those_of_the_service(void **state)
 	}
 }
 
+static void
+hashed_bytes_are_those_of_the_service(void **state)
+{
+	static const struct {
+		const char *text, *hex;
+	} cases[] = {
+	    {"0", "80"},
+	    {"1", "c102"},
+	    {"10", "c10b"},
+	    {"101", "c20202"},
+	    {"1234.5", "c20d2333"},
+	    {"0.05", "c006"},
+	    {"1E-130", "8002"},
+	    {"-1", "3e6466"},
+	    {"-0.5", "3f3366"},
+	    {"-9E125", "000b66"},
+	    {"12345678901234567890123456789012345678", "d30d23394f5b0d23394f5b0d23394f5b0d23394f"},
+	    {"-12345678901234567890123456789012345678", "2c59432d170b59432d170b59432d170b59432d1766"},
+	    /* twenty pairs: nothing behind them */
+	    {"-1234567890123456789012345678901234567.8", "2c644e38220c644e38220c644e38220c644e382215"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct number n = parse(cases[i].text);
+		uint8_t bytes[NUMBER_ENCODED_MAX], hashed[NUMBER_ENCODED_MAX];
+		size_t len = number_hashed_bytes(encode(&n, bytes), hashed);
+		char hex[2 * NUMBER_ENCODED_MAX + 1];
+
+		for (size_t j = 0; j < len; j++)
+			snprintf(hex + 2 * j, 3, "%02x", hashed[j]);
+		assert_string_equal(hex, cases[i].hex);
+	}
+}
+
 /* ---- arithmetic ---- */
 
 static void
@@ -624,6 +659,7 @@ main(void)
 	    cmocka_unit_test(integers_sort_as_integers),
 	    cmocka_unit_test(malformed_encodings_are_refused),
 	    cmocka_unit_test(number_sizes_are_those_of_the_service),
+	    cmocka_unit_test(hashed_bytes_are_those_of_the_service),
 	    cmocka_unit_test(sums_and_differences_are_exact),
 	    cmocka_unit_test(a_result_of_39_digits_is_refused_not_rounded),
 	    cmocka_unit_test(int64_converts_both_ways),

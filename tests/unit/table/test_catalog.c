@@ -314,6 +314,24 @@ billing_changes_both_ways(void **state)
 }
 
 static void
+data_of_another_form_is_refused(void **state) /* form 1 had another order of keys: its rows would not be found */
+{
+	struct table_db_options options = {"eu-central-1", "000000000000", 0, 4, 0, false, 0};
+	struct engine_batch *batch = engine_batch_new(fx.engine);
+	struct table_db *db;
+	uint64_t seq;
+
+	(void)state;
+	engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), SLICE("1"));
+	assert_ok(engine_apply(fx.engine, batch, &seq, &fx.err));
+	engine_batch_free(batch);
+	assert_status(
+	    table_db_open(fx.engine, &options, &db, &fx.err), S_CORRUPT,
+	    "the data was written by another version of stator, in form 1 of the catalog; this one reads form "
+	    "2 only");
+}
+
+static void
 a_damaged_record_is_refused(void **state)
 {
 	struct record r = {.number = 7, .partitions = 4, .status = TABLE_ACTIVE}, back;
@@ -413,6 +431,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(tags_are_set_replaced_and_removed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(throughput_changes_when_updating_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(billing_changes_both_ways, setup, teardown),
+	    cmocka_unit_test_setup_teardown(data_of_another_form_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_record_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_more_tables_than_the_limit, setup_one_partition, teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_change_changes_nothing, setup_faulty, teardown),
