@@ -39,7 +39,7 @@ const struct op ops[] = {
     DONE("DescribeLimits", 0, shape_empty, op_describe_limits),
     DONE("DescribeTable", 0, shape_describe_table, op_describe_table),
     REFUSED("DescribeTableReplicaAutoScaling", S_VALIDATION, NULL),
-    DONE("DescribeTimeToLive", 0, shape_table_only, op_describe_ttl),
+    DONE("DescribeTimeToLive", 0, shape_describe_ttl, op_describe_ttl),
     REFUSED("DisableKinesisStreamingDestination", S_VALIDATION, NULL),
     REFUSED("EnableKinesisStreamingDestination", S_VALIDATION, NULL),
     DONE("ExecuteStatement", 0, shape_execute_statement, op_execute_statement),
@@ -76,7 +76,7 @@ const struct op ops[] = {
     REFUSED("UpdateKinesisStreamingDestination", S_VALIDATION, NULL),
     DONE("UpdateTable", OP_BLOCKS, shape_update_table, op_update_table),
     REFUSED("UpdateTableReplicaAutoScaling", S_VALIDATION, NULL),
-    REFUSED("UpdateTimeToLive", S_VALIDATION, NULL),
+    DONE("UpdateTimeToLive", OP_BLOCKS, shape_update_ttl, op_update_ttl),
 };
 const size_t op_count = sizeof ops / sizeof *ops;
 

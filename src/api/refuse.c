@@ -41,17 +41,6 @@ existing(struct op_call *call, const struct name_in *in, enum status missing, st
 	return s;
 }
 
-enum status
-op_describe_ttl(struct op_call *call, const void *in, struct err *err)
-{
-	struct slice name;
-	enum status s = existing(call, in, S_RESOURCE_NOT_FOUND, &name, err);
-
-	if (s == S_OK)
-		buf_put_lit(call->out, "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"DISABLED\"}}");
-	return s;
-}
-
 /* The service calls continuous backups always enabled; ours are as little as its point-in-time recovery when that is
  * off. */
 enum status

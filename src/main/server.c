@@ -15,6 +15,7 @@
 #include "main/credentials.h"
 #include "main/datadir.h"
 #include "main/memory.h"
+#include "ttl/ttl.h"
 
 #define DRAIN_STEP_MS 2
 #define MEMORY_LOOK_S 5
@@ -34,6 +35,7 @@ struct server {
 	struct engine *engines[REGIONS_MAX];
 	struct table_db *dbs[REGIONS_MAX];
 	size_t region_count; /* opened so far */
+	struct ttl_service *ttl;
 	struct op_context *ops;
 	struct loop_thread *threads;
 	struct loop **loops;
@@ -178,6 +180,8 @@ start(struct server *s, struct err *err)
 	for (size_t i = 0; status == S_OK && i < s->config->regions.count; i++)
 		status = open_region(s, s->config->regions.items[i], err);
 	if (status == S_OK)
+	if (status == S_OK)
+		status = ttl_service_new(s->dbs, s->region_count, &s->ttl, err);
 		status = make_loops(s, err);
 	if (status == S_OK)
 		status = make_operations(s, err);
@@ -206,6 +210,7 @@ stop(struct server *s)
 	for (int i = 0; i < s->loop_count; i++)
 		loop_free(s->loops[i]);
 	for (size_t i = 0; i < s->region_count; i++) {
+	ttl_service_free(s->ttl);
 		if (s->dbs[i] != NULL)
 			table_db_close(s->dbs[i]);
 		engine_close(s->engines[i]);

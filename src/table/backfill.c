@@ -10,6 +10,9 @@
  * The progress row (the last row key looked at) follows the rows in the log, so after a crash it never claims more than
  * was done; doing a part again finds the rows there. Nobody reads the index before it is ACTIVE, and that is
  * made durable behind all its rows: its recent-writes slots are not needed here.
+ *
+ * The rows of TTL (ttl.h) are filled in the same way. They are not counted, and putting or deleting one twice changes
+ * nothing, so there is no need to look whether one is there.
  */
 #include "model/key.h"
 #include "table/table_int.h"
@@ -20,7 +23,7 @@
 
 struct step {
 	struct table *t;
-	const struct table_index *x;
+	const struct table_index *x; /* NULL: TTL */
 	struct table_core *core;
 	struct engine *engine;
 	struct scratch *scratch;
@@ -42,6 +45,22 @@ row_hash(struct slice row_key)
 	return __builtin_bswap64(hash);
 }
 
+static uint32_t
+number_of(const struct step *st)
+{
+	return st->x != NULL ? st->x->core->number : st->t->record.ttl.number;
+}
+
+/* Has the item a row? One whose index key has the wrong type is passed over. *ret_change: of an index. */
+static bool
+has_row(struct step *st, struct av item, struct buf *keys, struct index_change *ret_change)
+{
+	if (st->x == NULL)
+		return table_ttl_due_ms(item, st->t->record.ttl.attribute) != TTL_NEVER;
+	return index_compare(st->t, st->x, AV_NONE, item, KEY_FROM_ITEM, keys, &st->arena, ret_change, NULL) == S_OK &&
+	       ret_change->has;
+}
+
 /* Where the walk stands: from becomes the first key to look at. */
 static enum status
 load_progress(struct step *st, struct err *err)
@@ -52,7 +71,7 @@ load_progress(struct step *st, struct err *err)
 
 	space_range(st->core->number, &st->scratch->from, &st->scratch->to);
 	key->len = 0;
-	catalog_key_progress(key, st->x->core->number);
+	catalog_key_progress(key, number_of(st));
 	s = engine_get(st->engine, NULL, SPACE_CATALOG, buf_slice(key), ENGINE_MAY_BLOCK, &value, err);
 	if (s == S_OK) {
 		st->scratch->from.len = 0;
@@ -70,7 +89,7 @@ save_progress(struct step *st, struct slice last_row_key, struct err *err)
 	uint64_t seq;
 
 	key->len = 0;
-	catalog_key_progress(key, st->x->core->number);
+	catalog_key_progress(key, number_of(st));
 	engine_batch_clear(st->scratch->batch);
 	engine_batch_put(st->scratch->batch, SPACE_CATALOG, buf_slice(key), last_row_key);
 	return engine_apply(st->engine, st->scratch->batch, &seq, err);
@@ -96,10 +115,7 @@ collect(struct step *st, struct buf *last, struct err *err)
 		last->len = 0;
 		buf_put_slice(last, key);
 		st->scratch->keys.len = 0;
-		/* an item whose index key has the wrong type is passed over */
-		if (index_compare(st->t, st->x, AV_NONE, av_stored(value), KEY_FROM_ITEM, &st->scratch->keys,
-				  &st->arena, &change, NULL) == S_OK &&
-		    change.has) {
+		if (has_row(st, av_stored(value), &st->scratch->keys, &change)) {
 			st->rows[st->row_count].at = st->found.len;
 			st->rows[st->row_count++].len = key.len;
 			buf_put_slice(&st->found, key);
@@ -133,9 +149,14 @@ decide_row(struct step *st, const struct table *version, uint32_t partition, str
 	if (s != S_OK)
 		return s == S_NOT_FOUND ? S_OK : s; /* deleted meanwhile */
 	keys->len = 0;
-	if (index_compare(st->t, st->x, AV_NONE, item, KEY_FROM_ITEM, keys, &st->arena, &change, NULL) != S_OK ||
-	    !change.has)
+	if (!has_row(st, item, keys, &change))
 		return S_OK;
+	if (st->x == NULL) {
+		ttl_put_key(keys, number_of(st), table_ttl_due_ms(item, st->t->record.ttl.attribute), row_key);
+		engine_batch_put(st->scratch->batch, SPACE_INDEXES, buf_slice(keys), SLICE_NONE);
+		*ret_put = true;
+		return S_OK;
+	}
 	index_key = buf_part(keys, change.new_key_at, change.new_key_len);
 	value = (struct engine_value){0};
 	s = engine_get(st->engine, NULL, SPACE_INDEXES, index_key, flags, &value, err);
@@ -160,7 +181,8 @@ add_row_locked(struct step *st, uint32_t partition, struct slice row_key, unsign
 	bool put;
 	enum status s;
 
-	if (atomic_load(&st->core->dropped) || atomic_load(&st->x->core->dropped))
+	if (atomic_load(&st->core->dropped) || (st->x != NULL && atomic_load(&st->x->core->dropped)) ||
+	    (st->x == NULL && version->record.ttl.number != number_of(st)))
 		return S_OK;
 	deltas = ARENA_ARRAY(&st->arena, struct delta, version->index_count);
 	engine_batch_clear(st->scratch->batch); /* before the first read, as in commit.c */
@@ -186,10 +208,7 @@ warm(struct step *st, struct slice row_key, struct err *err)
 
 	s = engine_get(st->engine, NULL, SPACE_ITEMS, row_key, ENGINE_MAY_BLOCK, &value, err);
 	keys->len = 0;
-	if (s == S_OK &&
-	    index_compare(st->t, st->x, AV_NONE, av_stored(value.data), KEY_FROM_ITEM, keys, &st->arena, &change,
-			  NULL) == S_OK &&
-	    change.has)
+	if (s == S_OK && st->x != NULL && has_row(st, av_stored(value.data), keys, &change))
 		s = engine_get(st->engine, NULL, SPACE_INDEXES, buf_part(keys, change.new_key_at, change.new_key_len),
 			       ENGINE_MAY_BLOCK, &row, err);
 	engine_value_done(&row);

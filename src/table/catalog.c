@@ -295,6 +295,7 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 	if (db->throttling)
 		write_throttle_metrics(db, names, count, out);
 	arena_done(&a);
+	ttl_write_metrics(db, out);
 	write_cache_metrics(db, out);
 }
 
@@ -312,6 +313,10 @@ resume(struct table_db *db, const struct table *t)
 	}
 	if (t->record.status != TABLE_ACTIVE)
 		jobs_add(db, JOB_SETTLE, name, t->core->number, 0, db->control_delay_ns);
+	if (t->record.ttl.status == TTL_ENABLING)
+		jobs_add(db, JOB_TTL_FILL, name, t->core->number, t->record.ttl.number, db->control_delay_ns);
+	else if (t->record.ttl.status == TTL_DISABLING)
+		jobs_add(db, JOB_TTL_DROP, name, t->core->number, t->record.ttl.number, db->control_delay_ns);
 	for (size_t i = 0; i < t->index_count; i++) {
 		const struct index_record *x = t->indexes[i].record;
 

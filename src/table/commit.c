@@ -33,6 +33,7 @@ struct locked {
 	uint64_t failures;
 	struct delta delta;
 	struct delta *index_deltas; /* one a version->indexes; NULL: none yet */
+	int64_t due_ms;             /* of the earliest row of TTL that is put; INT64_MAX: none */
 };
 
 /* A slot of recent.h and what it was. */
@@ -436,6 +437,25 @@ check_collection(struct commit *c, const struct table_write *w, const struct loc
 	return err_set(err, S_ITEM_COLLECTION_LIMIT, "Collection size exceeded.");
 }
 
+/* The item is not due any more: it is passed over. Its row went with the write that changed that; if it did not, it is
+ * not to come up again. */
+static enum status
+keep_item(struct commit *c, struct table_write *w, const struct place *place)
+{
+	const struct table *t = place->locked->version;
+	struct buf *work = &c->scratch->value;
+
+	if (t->ttl != NULL && table_ttl_due_ms(w->old_item, t->record.ttl.attribute) != w->expires_ms) {
+		work->len = 0;
+		ttl_put_key(work, t->ttl->number, w->expires_ms,
+			    buf_part(&c->scratch->keys, place->key_at, place->key_len));
+		engine_batch_delete(c->scratch->batch, SPACE_INDEXES, buf_slice(work));
+		c->any_change = true;
+	}
+	w->old_item = AV_NONE;
+	return S_OK;
+}
+
 static enum status
 decide(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
 {
@@ -451,6 +471,8 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	s = read_old(c, place, flags, &w->old_item, err);
 	if (s != S_OK)
 		return s;
+	if (w->expires_ms != 0 && !ttl_holds(l->version, w->old_item, w->expires_ms))
+		return keep_item(c, w, place);
 	old_size = av_exists(w->old_item) ? item_size(w->old_item) : 0;
 	old_billed = vector_billed_size(l->version, w->old_item, old_size);
 	if (w->update != NULL || (w->condition != NULL && w->kind == WRITE_PUT)) {
@@ -486,6 +508,10 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 		engine_batch_put(batch, SPACE_ITEMS, key, av_slice(w->new_item));
 	else
 		engine_batch_delete(batch, SPACE_ITEMS, key);
+	if (l->version->ttl != NULL)
+		ttl_put_rows(l->version, w->old_item, w->new_item, key, batch, &c->scratch->value, &l->due_ms);
+	if (w->expires_ms != 0)
+		w->unit_count = 0; /* the service does not charge for it */
 	l->delta.items += (int64_t)av_exists(w->new_item) - (int64_t)av_exists(w->old_item);
 	l->delta.bytes += (int64_t)new_size - (int64_t)old_size;
 	mark(c, recent_slot(partition_at(l), place->hash));
@@ -504,6 +530,7 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 	l->version = l->core->current;
 	l->delta = (struct delta){0, 0};
 	l->index_deltas = NULL;
+	l->due_ms = INT64_MAX;
 	return counts_begin(l->version, l->partition, flags, &l->failures, err);
 }
 
@@ -745,6 +772,8 @@ apply(struct commit *c, struct err *err)
 		struct locked *l = &c->locked[i];
 
 		counts_end(l->version, l->partition, l->failures, l->delta, l->index_deltas);
+		if (l->due_ms != INT64_MAX)
+			ttl_lower(l->version->ttl, l->due_ms);
 	}
 	if (seq > c->io->wait_seq)
 		c->io->wait_seq = seq;

@@ -32,8 +32,7 @@ in_use(const char *what, struct slice name, struct err *err)
 static const char *const doing[] = {
     [TABLE_CREATING] = "created", [TABLE_UPDATING] = "updated", [TABLE_DELETING] = "deleted"};
 
-/* Row key spaces for a table and its indexes; the new counter goes into the same batch as who uses them. */
-static enum status
+enum status
 next_numbers(struct table_db *db, size_t count, struct engine_batch *batch, uint32_t *ret_first, struct err *err)
 {
 	struct buf key = {0}, value = {0};

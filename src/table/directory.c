@@ -58,6 +58,7 @@ table_release(struct table *t)
 
 		for (size_t i = 0; t->indexes != NULL && i < t->index_count; i++)
 			index_core_release(t->indexes[i].core);
+		ttl_core_release(t->ttl);
 		core_release(t->core);
 		table_pool_done(&t->pool);
 		free(t);
@@ -227,6 +228,8 @@ version_new(struct table_db *db, const struct table *before, struct slice name, 
 	for (size_t i = 0; i < t->index_count; i++)
 		index_setup(t, i, before);
 	order_by_name(t);
+	if (t->record.ttl.status == TTL_ENABLING || t->record.ttl.status == TTL_ENABLED)
+		t->ttl = ttl_core_for(before, t->record.ttl.number);
 	*ret = t;
 	return S_OK;
 }
@@ -300,6 +303,8 @@ directory_add(struct table_db *db, struct table *first_version)
 	core->next = bucket->first;
 	bucket->first = core;
 	pthread_mutex_unlock(&bucket->lock);
+	if (first_version->ttl != NULL)
+		atomic_fetch_add(&db->ttl_generation, 1);
 }
 
 void
@@ -320,6 +325,8 @@ directory_remove(struct table_core *core)
 	at = bucket_find(bucket, core->name);
 	*at = core->next;
 	pthread_mutex_unlock(&bucket->lock);
+	if (core->current->ttl != NULL)
+		atomic_fetch_add(&db->ttl_generation, 1);
 	table_release(core->current); /* the directory's count; nobody finds it any more */
 }
 
@@ -360,6 +367,8 @@ directory_publish(struct table *version)
 		if (!version->indexes[i].maintained)
 			atomic_store(&version->indexes[i].core->dropped, true);
 	core_unlock_all(core);
+	if (older->ttl != NULL || version->ttl != NULL)
+		atomic_fetch_add(&core->db->ttl_generation, 1);
 	table_release(older);
 }
 

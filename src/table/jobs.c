@@ -166,6 +166,11 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 		catalog_key_progress(&key, t->indexes[i].core->number);
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	}
+	if (t->record.ttl.number != 0) {
+		key.len = 0;
+		catalog_key_progress(&key, t->record.ttl.number);
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
 	key.len = 0;
 	catalog_key_policy(&key, t->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
@@ -190,6 +195,8 @@ drop_table(struct table_db *db, struct table *t, struct err *err)
 	s = drop_space(db, SPACE_ITEMS, t->core->number, err);
 	for (size_t i = 0; s == S_OK && i < t->index_count; i++)
 		s = drop_space(db, SPACE_INDEXES, t->indexes[i].core->number, err);
+	if (s == S_OK && t->record.ttl.number != 0)
+		s = drop_space(db, SPACE_INDEXES, t->record.ttl.number, err);
 	return s == S_OK ? forget_table(db, t, err) : s;
 }
 
@@ -289,17 +296,31 @@ out:
 	return s;
 }
 
+static enum status
+finish_ttl(struct table_db *db, const struct job *job, struct arena *a, struct err *err)
+{
+	struct table *t = job_table(db, job);
+	enum status s = t != NULL ? ttl_filled(db, t, job->index_number, a, err) : S_OK;
+
+	table_release(t);
+	return s;
+}
+
 /* One step without db->control, so that the control plane does not wait for it; only the end is a change of the
  * catalog. */
 static enum status
 backfill(struct table_db *db, const struct job *job, struct table *t, struct arena *a, struct err *err)
 {
-	const struct table_index *x = job_index(t, job);
+	const struct table_index *x = job->kind == JOB_BACKFILL ? job_index(t, job) : NULL;
 	int64_t started = clock_mono_ns(), took;
-	bool done;
+	bool done, needed;
 	enum status s;
 
-	if (x == NULL || !x->record->building || t->record.status == TABLE_DELETING)
+	if (job->kind == JOB_BACKFILL)
+		needed = x != NULL && x->record->building;
+	else
+		needed = t->record.ttl.number == job->index_number && t->record.ttl.status == TTL_ENABLING;
+	if (!needed || t->record.status == TABLE_DELETING)
 		return S_OK;
 	s = backfill_step(t, x, &done, err);
 	if (s != S_OK)
@@ -310,7 +331,7 @@ backfill(struct table_db *db, const struct job *job, struct table *t, struct are
 		return S_OK;
 	}
 	pthread_mutex_lock(&db->control);
-	s = finish_backfill(db, job, a, err);
+	s = job->kind == JOB_BACKFILL ? finish_backfill(db, job, a, err) : finish_ttl(db, job, a, err);
 	pthread_mutex_unlock(&db->control);
 	return s;
 }
@@ -366,6 +387,8 @@ run_locked(struct table_db *db, const struct job *job, struct arena *a, struct e
 		s = drop_table(db, t, err);
 	else if (job->kind == JOB_DROP_INDEX)
 		s = drop_index(db, t, job_index(t, job), a, err);
+	else if (job->kind == JOB_TTL_DROP)
+		s = ttl_drop(db, t, job->index_number, a, err);
 	table_release(t);
 	return s;
 }
@@ -378,7 +401,7 @@ run(struct table_db *db, const struct job *job)
 	enum status s = S_OK;
 
 	err.message[0] = '\0';
-	if (job->kind == JOB_BACKFILL) {
+	if (job->kind == JOB_BACKFILL || job->kind == JOB_TTL_FILL) {
 		struct table *t = job_table(db, job);
 
 		if (t != NULL)
@@ -443,7 +466,9 @@ static bool
 is_settled(struct table_db *db, const struct table *t)
 {
 	struct table *now = directory_find(db, t->core->name);
-	bool settled = now == NULL || now->core != t->core || now->record.status == TABLE_ACTIVE;
+	bool settled = now == NULL || now->core != t->core ||
+		       (now->record.status == TABLE_ACTIVE && now->record.ttl.status != TTL_ENABLING &&
+			now->record.ttl.status != TTL_DISABLING);
 
 	table_release(now);
 	return settled;

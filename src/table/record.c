@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RECORD_VERSION 2 /* 1: without vector indexes */
+#define RECORD_VERSION 3 /* 1: without vector indexes; 2: without TTL */
 
 enum { /* flags of a table */
        FLAG_PROTECTED = 1,
@@ -204,6 +204,10 @@ record_encode(const struct record *r, struct buf *out)
 		put_text(out, spec->tags[i].key);
 		put_text(out, spec->tags[i].value);
 	}
+	put_uint(out, r->ttl.number);
+	put_uint(out, r->ttl.status);
+	put_text(out, r->ttl.attribute);
+	put_int(out, r->ttl.changed_ms);
 }
 
 /* ---- reading ---- */
@@ -366,7 +370,18 @@ get_index(struct reader *r, struct table_index_spec *spec, struct index_record *
 }
 
 static void
-get_table(struct reader *r, struct record *ret)
+get_ttl(struct reader *r, struct ttl_record *ret)
+{
+	ret->number = (uint32_t)get_uint(r);
+	ret->status = (enum table_ttl_status)get_below(r, TTL_DISABLING + 1);
+	ret->attribute = get_text(r);
+	ret->changed_ms = get_int(r);
+	if ((ret->status != TTL_DISABLED) != (ret->number != 0))
+		r->bad = true;
+}
+
+static void
+get_table(struct reader *r, int version, struct record *ret)
 {
 	struct table_spec *spec = &ret->spec;
 	unsigned flags;
@@ -407,6 +422,8 @@ get_table(struct reader *r, struct record *ret)
 		spec->tags[i].key = get_text(r);
 		spec->tags[i].value = get_text(r);
 	}
+	if (version >= 3)
+		get_ttl(r, &ret->ttl);
 }
 
 enum status
@@ -420,7 +437,7 @@ record_decode(struct slice name, struct slice bytes, struct allocator a, struct 
 	if (version < 1 || version > RECORD_VERSION)
 		return err_set(err, S_CORRUPT, "the catalog's record of table %.*s has an unknown form (%d)",
 			       SLICE_ARG(name), version);
-	get_table(&r, ret);
+	get_table(&r, version, ret);
 	if (r.bad || r.at != r.end || ret->partitions == 0 || ret->spec.schema.partition_count == 0)
 		return err_set(err, S_CORRUPT, "the catalog's record of table %.*s is damaged", SLICE_ARG(name));
 	return S_OK;

@@ -265,6 +265,7 @@ struct table_write {
 	const struct expr *condition; /* NULL: none */
 	const struct expr *update;    /* UPDATE */
 	enum change_cause cause;
+	int64_t expires_ms; /* not 0: a DELETE by TTL (ttl.h); does nothing unless that is when the item is due. Free */
 	/* out, also when the condition failed */
 	enum status status;                 /* of this write: S_OK, S_COND_FAILED, S_VALIDATION ... */
 	struct slice message;               /* of a status that is not S_OK */

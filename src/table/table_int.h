@@ -17,6 +17,7 @@
 
 #include "base/lru.h"
 #include "table/table.h"
+#include "table/ttl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,6 +40,13 @@ struct index_record {
 	struct table_throughput pending; /* takes effect when UPDATING ends */
 };
 
+struct ttl_record {
+	uint32_t number; /* space id of the rows by due time; 0: DISABLED */
+	enum table_ttl_status status;
+	struct slice attribute; /* empty when DISABLED */
+	int64_t changed_ms;     /* last UpdateTimeToLive, 0: never */
+};
+
 /* All that the catalog keeps about a table, under its name. */
 struct record {
 	struct table_spec spec;       /* with tags */
@@ -51,6 +59,7 @@ struct record {
 	int64_t class_changed_ms;
 	bool has_pending;
 	struct table_throughput pending;
+	struct ttl_record ttl;
 	char id[37];
 };
 
@@ -123,6 +132,20 @@ struct table_core {
 	_Atomic(struct table_policy *) policy; /* counted; NULL, which may be seen without the lock: none */
 };
 
+/* ttl.h: what versions with the same TTL number share. */
+#define TTL_DELAYS 8
+struct ttl_core {
+	atomic_uint refs;
+	uint32_t number;
+	pthread_mutex_t sweeping;    /* see table_ttl_begin(); taken before any other lock of this room */
+	_Atomic int64_t earliest_ms; /* no row that is not dealt with is due before this; see ttl_lower() */
+	_Atomic int64_t deleting_ms; /* figures: due time of what is deleted next, 0: none */
+	_Atomic uint64_t backlog;
+	_Atomic uint64_t deleted;
+	_Atomic uint64_t delays[TTL_DELAYS + 1];
+	_Atomic uint64_t delay_sum_ms;
+};
+
 struct table_index {
 	const struct table_index_spec *spec;
 	const struct index_record *record;
@@ -144,6 +167,7 @@ struct table {
 	struct record record;
 	struct table_index *indexes;
 	size_t index_count;
+	struct ttl_core *ttl; /* NULL: no rows by due time are kept */
 	const uint16_t
 	    *by_name; /* places in `indexes`, names ascending: the order in which DynamoDB checks their keys */
 	bool has_local;
@@ -199,6 +223,7 @@ struct table_db {
 	struct tokens *tokens;
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
 	atomic_int policy_count; /* tables with a resource policy */
+	_Atomic uint64_t ttl_generation;
 	struct bucket buckets[DIRECTORY_BUCKETS];
 };
 
@@ -252,9 +277,45 @@ struct table_policy *policy_of_spec(const struct table_spec *spec, int64_t revis
 void policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p);
 void policy_rewrite_row(struct engine_batch *batch, const struct table_core *core);
 
+/* ---- control.c ---- */
+
+/* Numbers of row key spaces; the new counter goes into the same batch as who uses them. The caller holds db->control.
+ */
+enum status next_numbers(struct table_db *db, size_t count, struct engine_batch *batch, uint32_t *ret_first,
+			 struct err *err);
+
+/* ---- ttl.c, ttl_control.c ---- */
+
+struct ttl_core *ttl_core_for(const struct table *before, uint32_t number); /* counted */
+void ttl_core_release(struct ttl_core *x);                                  /* NULL is fine */
+void ttl_put_key(struct buf *out, uint32_t number, int64_t due_ms, struct slice row_key);
+/*
+ * A write's rows, of a version with ttl: that of the old item goes, that of the new one comes, when their due times
+ * differ. `work` is overwritten. *earliest_ms is lowered to the time of a row that was put: once the batch is applied
+ * that is for ttl_lower().
+ */
+void ttl_put_rows(const struct table *t, struct av old_item, struct av new_item, struct slice row_key,
+		  struct engine_batch *batch, struct buf *work, int64_t *earliest_ms);
+void ttl_lower(struct ttl_core *x, int64_t due_ms);
+/* May this item be deleted because that is its time? By the clock of now. */
+bool ttl_holds(const struct table *t, struct av item, int64_t due_ms);
+/* All rows are there; the rows of a disabled one go. The caller holds db->control. */
+enum status ttl_filled(struct table_db *db, struct table *t, uint32_t number, struct arena *a, struct err *err);
+enum status ttl_drop(struct table_db *db, struct table *t, uint32_t number, struct arena *a, struct err *err);
+void ttl_write_metrics(struct table_db *db, struct buf *out);
+
 /* ---- jobs.c: what happens later ---- */
 
-enum job_kind { JOB_SETTLE, JOB_BACKFILL, JOB_DROP_INDEX, JOB_DROP_TABLE, JOB_REWRITE, JOB_FORGET_TOKENS };
+enum job_kind {
+	JOB_SETTLE,
+	JOB_BACKFILL,
+	JOB_DROP_INDEX,
+	JOB_DROP_TABLE,
+	JOB_REWRITE,
+	JOB_FORGET_TOKENS,
+	JOB_TTL_FILL, /* the two of TTL: index_number is the number of its rows */
+	JOB_TTL_DROP,
+};
 void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
 	      uint32_t index_number, int64_t delay_ns);
 /*
@@ -304,7 +365,7 @@ _Atomic uint64_t *token_slot(const struct table_token *token);
 
 /* ---- backfill.c ---- */
 
-/* One step of filling an index; *ret_done when the last item has been looked at. */
+/* One step of filling an index (NULL: the rows of TTL); *ret_done when the last item has been looked at. */
 enum status backfill_step(struct table *t, const struct table_index *x, bool *ret_done, struct err *err);
 
 /* ---- counts.c ---- */

@@ -514,7 +514,8 @@ records_of_version_1_are_read(void **state)
 	r.spec = spec_of("T", schema("pk", NULL, AV_S), &x, 1);
 	r.indexes = ARENA_ARRAY(&fx.arena, struct index_record, 1);
 	record_encode(&r, &bytes);
-	bytes.data[0] = 1; /* without vectors the forms are alike */
+	bytes.data[0] = 1; /* without vectors the forms are alike, but for the four bytes of a TTL that is off */
+	bytes.len -= 4;
 	assert_ok(record_decode(SLICE("T"), buf_slice(&bytes), arena_allocator(&fx.arena), &back, &fx.err));
 	assert_null(back.spec.indexes[0].vector);
 	assert_true(slice_eq(back.spec.indexes[0].name, SLICE("by_g")));
