@@ -180,8 +180,8 @@ start(struct server *s, struct err *err)
 	for (size_t i = 0; status == S_OK && i < s->config->regions.count; i++)
 		status = open_region(s, s->config->regions.items[i], err);
 	if (status == S_OK)
-	if (status == S_OK)
 		status = ttl_service_new(s->dbs, s->region_count, &s->ttl, err);
+	if (status == S_OK)
 		status = make_loops(s, err);
 	if (status == S_OK)
 		status = make_operations(s, err);
@@ -209,8 +209,8 @@ stop(struct server *s)
 		op_context_free(s->ops);
 	for (int i = 0; i < s->loop_count; i++)
 		loop_free(s->loops[i]);
-	for (size_t i = 0; i < s->region_count; i++) {
 	ttl_service_free(s->ttl);
+	for (size_t i = 0; i < s->region_count; i++) {
 		if (s->dbs[i] != NULL)
 			table_db_close(s->dbs[i]);
 		engine_close(s->engines[i]);
