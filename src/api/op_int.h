@@ -155,14 +155,14 @@ enum status op_delete_policy(struct op_call *call, const void *in, struct err *e
 /* A table's policy, checked and in the form in which it is kept (table_spec.policy). */
 enum status request_policy(struct slice text, struct arena *arena, struct slice *ret_document, unsigned *ret_flags,
 			   struct err *err);
-/* ---- truthful answers about what this version has none of (refuse.c) ---- */
-enum status op_refuse(struct op_call *call, const void *in, struct err *err);
-enum status op_describe_continuous_backups(struct op_call *call, const void *in, struct err *err);
-enum status op_describe_kinesis(struct op_call *call, const void *in, struct err *err);
 /* ---- op_ttl.c ---- */
 extern const struct shape shape_update_ttl, shape_describe_ttl;
 enum status op_update_ttl(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_ttl(struct op_call *call, const void *in, struct err *err);
+/* ---- truthful answers about what this version has none of (refuse.c) ---- */
+enum status op_refuse(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_continuous_backups(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_kinesis(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_contributor_insights(struct op_call *call, const void *in, struct err *err);
 enum status op_list_none(struct op_call *call, const void *in, struct err *err);
 
