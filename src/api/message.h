@@ -1,5 +1,6 @@
 /*
  * DynamoDB's words, all in one place. Formats take what their arguments say; statuses are those of base/status.h.
+ * What the newer wording tells in other words stands in base/wording.h instead.
  * Expressions, numbers, items and keys word their own errors in their rooms.
  */
 #ifndef STATOR_API_MESSAGE_H
@@ -7,7 +8,6 @@
 
 /* ---- constraints of the model ---- */
 #define MSG_DETECTED        "%d validation error%s detected: %s"
-#define MSG_CONSTRAINT      "Value %s at '%s' failed to satisfy constraint: "
 #define MSG_NULL            "Member must not be null"
 #define MSG_DETECTED_NULL   "1 validation error detected: Value null at '%s' failed to satisfy constraint: " MSG_NULL
 #define MSG_AT_LEAST_LENGTH "Member must have length greater than or equal to %lld"
@@ -15,7 +15,7 @@
 #define MSG_AT_LEAST        "Member must have value greater than or equal to %lld"
 #define MSG_AT_MOST         "Member must have value less than or equal to %lld"
 #define MSG_NAME_PATTERN    "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
-#define MSG_ENUM            "Member must satisfy enum value set: ["
+#define MSG_ENUM            "Member must satisfy enum value set: "
 #define MSG_MAP_KEYS                                                                                                   \
 	"Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have "      \
 	"length greater "                                                                                              \
@@ -28,7 +28,6 @@
 #define MSG_QUERY_LIMIT                                                                                                \
 	"1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater "  \
 	"than or equal to 1"
-#define MSG_BATCH_EMPTY "The requestItems parameter is required for %s"
 #define MSG_BATCH_KEYS                                                                                                 \
 	"1 validation error detected: Value at 'RequestItems.%.*s.member.Keys' failed to satisfy constraint: Member "  \
 	"must have "                                                                                                   \
@@ -58,7 +57,6 @@
 	"{%s} "                                                                                                        \
 	"Expression parameters: {%s}"
 #define MSG_NAMES_WITHOUT         "ExpressionAttributeNames can only be specified when using expressions"
-#define MSG_VALUES_WITHOUT        "ExpressionAttributeValues can only be specified when using expressions: %s null"
 #define MSG_DUPLICATE_ATTRIBUTE   "One or more parameter values were invalid: Duplicate value in attribute name: %.*s"
 #define MSG_RETURN_OLD_ONLY       "ReturnValues can only be ALL_OLD or NONE"
 #define MSG_ITEM_TOO_BIG          "Item size has exceeded the maximum allowed size"

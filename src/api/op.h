@@ -64,6 +64,7 @@ struct op_options {
 	int io_queue_max; /* 4096; beyond: ThrottlingException */
 	struct loop **loops;
 	int loop_count;
+	bool wording_2026; /* validation errors in the service's newer words (base/wording.h) */
 };
 /* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */
 enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count,

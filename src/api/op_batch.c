@@ -90,7 +90,8 @@ struct batch_get_in {
 
 static const struct field key_element = ELEMENT("member", SHAPE_ITEM, FIELD_REQUIRED);
 static const struct field keys_fields[] = {
-    FIELD(struct keys_in, keys, "Keys", SHAPE_LIST, FIELD_REQUIRED, .element = &key_element, LIMITS(1, INT64_MAX)),
+    FIELD(struct keys_in, keys, "Keys", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST,
+	  .element = &key_element, LIMITS(1, INT64_MAX)),
     FIELD(struct keys_in, attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute,
 	  LIMITS(1, 255)),
     FIELD(struct keys_in, consistent, "ConsistentRead", SHAPE_BOOL, 0),
@@ -102,7 +103,8 @@ static const struct shape shape_keys = {"KeysAndAttributes", sizeof(struct keys_
 static const struct field keys_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_keys);
 static const struct field batch_get_fields[] = {
     FIELD(struct batch_get_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
-    FIELD(struct batch_get_in, items, "RequestItems", SHAPE_MAP, FIELD_REQUIRED | FIELD_MAP_KEYS,
+    FIELD(struct batch_get_in, items, "RequestItems", SHAPE_MAP,
+	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_EARLY,
 	  .element = &keys_element),
     FIELD_END,
 };
@@ -362,7 +364,7 @@ op_batch_get(struct op_call *call, const void *input, struct err *err)
 	enum status throttled = S_OK, s;
 
 	if (in->items.total == 0)
-		return err_set(err, S_VALIDATION, MSG_BATCH_EMPTY, "BatchGetItem");
+		return err_set(err, S_VALIDATION, wording(W_BATCH_EMPTY), "BatchGetItem");
 	if (in->items.total > BATCH_READS_MAX) /* each has at least one key */
 		return err_set(err, S_VALIDATION, MSG_TOO_MANY_READS);
 	tables = ARENA_ARRAY(call->arena, struct batch_table, in->items.count);
@@ -425,7 +427,8 @@ static const struct field batch_write_fields[] = {
     FIELD(struct batch_write_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
     FIELD(struct batch_write_in, return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0,
 	  .values = values_collection),
-    FIELD(struct batch_write_in, items, "RequestItems", SHAPE_MAP, FIELD_REQUIRED | FIELD_MAP_KEYS,
+    FIELD(struct batch_write_in, items, "RequestItems", SHAPE_MAP,
+	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_LATE,
 	  .element = &requests_element, .element_max = BATCH_WRITES_MAX),
     FIELD_END,
 };
@@ -665,7 +668,7 @@ op_batch_write(struct op_call *call, const void *input, struct err *err)
 	enum status s;
 
 	if (in->items.total == 0)
-		return err_set(err, S_VALIDATION, MSG_BATCH_EMPTY, "BatchWriteItem");
+		return err_set(err, S_VALIDATION, wording(W_BATCH_EMPTY), "BatchWriteItem");
 	s = check_writes(in, err);
 	if (s != S_OK)
 		return s;

@@ -10,9 +10,11 @@
 #include "api/message.h"
 #include "api/op.h"
 #include "api/shape.h"
+#include "base/wording.h"
 
 #define OP_BLOCKS 1u /* always runs on the I/O pool: it syncs or walks the catalog */
 #define OP_READS  2u /* changes nothing, so it may run again when what it saw was lost */
+#define OP_MOVED(parts) ((parts) << 8) /* enum wording_part: what this operation tells in the newer wording, if wanted */
 
 /* One row of the operation table. */
 struct op {
@@ -55,6 +57,9 @@ enum status request_check_mix(const struct member *expressions, size_t expressio
 			      size_t legacy_count, const struct in_params *params, struct err *err);
 /* After the mixture: the placeholders and values themselves. */
 enum status request_check_params(const struct in_params *params, bool any_expression, struct err *err);
+/* What the request alone shows, in PutItem, UpdateItem and DeleteItem: "1 validation error detected: " before it, in the
+ * newer wording. Passes s on; to be asked before anything of the table is. */
+enum status request_envelope(enum status s, struct err *err);
 /* A broken value in Key, Item or ExclusiveStartKey. prefix may be "". */
 enum status request_check_item(const struct in_item *item, struct err *err);
 

@@ -16,14 +16,18 @@ struct write_in {
 
 #define WRITE(member, name, type, flags, ...) FIELD(struct write_in, member, name, type, flags, __VA_ARGS__)
 #define WRITE_CAPACITY                        WRITE(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity)
-#define WRITE_TABLE                           WRITE(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED)
-#define WRITE_VALUES                          WRITE(return_values, "ReturnValues", SHAPE_ENUM, 0, .values = values_return)
+#define WRITE_TABLE                           WRITE(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST)
+#define WRITE_VALUES(flags)                                                                                            \
+	WRITE(return_values, "ReturnValues", SHAPE_ENUM, FIELD_MOVED | (flags), .values = values_return,               \
+	      .moved_values = W_RETURN_VALUES)
 #define WRITE_COLLECTION                                                                                               \
 	WRITE(return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0, .values = values_collection)
 #define WRITE_KEY WRITE(key, "Key", SHAPE_ITEM, FIELD_REQUIRED)
+#define WRITE_OPERATOR                                                                                                 \
+	WRITE(conditional_operator, "ConditionalOperator", SHAPE_ENUM, FIELD_MOVED | FIELD_FIRST,                      \
+	      .values = values_and_or, .moved_values = W_CONDITIONAL_OPERATOR)
 #define WRITE_CONDITION                                                                                                \
-	WRITE(conditional_operator, "ConditionalOperator", SHAPE_ENUM, 0, .values = values_and_or),                    \
-	    WRITE(expected, "Expected", SHAPE_MAP, 0, .element = &legacy_expected),                                    \
+	WRITE(expected, "Expected", SHAPE_MAP, 0, .element = &legacy_expected),                                        \
 	    WRITE(condition, "ConditionExpression", SHAPE_STRING, 0),                                                  \
 	    WRITE(params, "ExpressionAttributeValues", SHAPE_VALUES, 0),                                               \
 	    WRITE(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),                                                 \
@@ -32,17 +36,20 @@ struct write_in {
 
 /* The orders are the service's. */
 static const struct field put_fields[] = {
-    WRITE_CAPACITY,   WRITE_TABLE, WRITE(item, "Item", SHAPE_ITEM, FIELD_REQUIRED), WRITE_CONDITION, WRITE_VALUES,
+    WRITE_CAPACITY,   WRITE_TABLE,     WRITE(item, "Item", SHAPE_ITEM, FIELD_REQUIRED),
+    WRITE_OPERATOR,   WRITE_CONDITION, WRITE_VALUES(0),
     WRITE_COLLECTION, FIELD_END,
 };
 static const struct field delete_fields[] = {
-    WRITE_CAPACITY, WRITE_TABLE, WRITE_VALUES, WRITE_COLLECTION, WRITE_KEY, WRITE_CONDITION, FIELD_END,
+    WRITE_CAPACITY, WRITE_TABLE,    WRITE_VALUES(0), WRITE_COLLECTION,
+    WRITE_KEY,      WRITE_OPERATOR, WRITE_CONDITION, FIELD_END,
 };
 static const struct field update_fields[] = {
     WRITE_CAPACITY,
     WRITE_TABLE,
     WRITE_COLLECTION,
-    WRITE_VALUES,
+    WRITE_VALUES(FIELD_FIRST), /* the one operation that stops there */
+    WRITE_OPERATOR,
     WRITE_KEY,
     WRITE_CONDITION,
     WRITE(attribute_updates, "AttributeUpdates", SHAPE_MAP, FIELD_MANY, .element = &legacy_update),
@@ -173,21 +180,30 @@ check_return_old(const struct write_in *in, struct err *err)
 	return S_OK;
 }
 
-enum status
-op_put_item(struct op_call *call, const void *input, struct err *err)
+/* What the request alone shows. */
+static enum status
+check_put(const struct write_in *in, struct arena *arena, struct table_write *w, struct err *err)
 {
-	const struct write_in *in = input;
-	struct table_write w = {.kind = WRITE_PUT, .item = in->item.value};
 	enum status s = check_mix(in, false, err);
 
 	if (s == S_OK)
 		s = request_check_item(&in->item, err);
 	if (s == S_OK)
 		s = check_return_old(in, err);
-	if (s == S_OK && item_size(w.item) > ITEM_SIZE_MAX)
+	if (s == S_OK && item_size(w->item) > ITEM_SIZE_MAX)
 		s = err_set(err, S_VALIDATION, MSG_ITEM_TOO_BIG);
 	if (s == S_OK)
-		s = bind(in, call->arena, &w, err);
+		s = bind(in, arena, w, err);
+	return request_envelope(s, err);
+}
+
+enum status
+op_put_item(struct op_call *call, const void *input, struct err *err)
+{
+	const struct write_in *in = input;
+	struct table_write w = {.kind = WRITE_PUT, .item = in->item.value};
+	enum status s = check_put(in, call->arena, &w, err);
+
 	if (s == S_OK)
 		s = request_table(call, in->table_name, &w.table, err);
 	if (s != S_OK)
@@ -229,16 +245,26 @@ check_update(struct table *table, const struct expr *update, struct err *err)
 	return s;
 }
 
+/* What the request alone shows. */
 static enum status
-write_by_key(struct op_call *call, const struct write_in *in, struct table_write *w, struct err *err)
+check_by_key(const struct write_in *in, struct arena *arena, struct table_write *w, struct err *err)
 {
-	enum status s;
+	enum status s = check_mix(in, w->kind == WRITE_UPDATE, err);
 
-	s = request_check_item(&in->key, err);
+	if (s == S_OK)
+		s = request_check_item(&in->key, err);
 	if (s == S_OK && w->kind == WRITE_DELETE)
 		s = check_return_old(in, err);
 	if (s == S_OK)
-		s = bind(in, call->arena, w, err);
+		s = bind(in, arena, w, err);
+	return request_envelope(s, err);
+}
+
+static enum status
+write_by_key(struct op_call *call, const struct write_in *in, struct table_write *w, struct err *err)
+{
+	enum status s = check_by_key(in, call->arena, w, err);
+
 	if (s == S_OK)
 		s = request_table(call, in->table_name, &w->table, err);
 	if (s != S_OK)
@@ -257,18 +283,16 @@ enum status
 op_update_item(struct op_call *call, const void *input, struct err *err)
 {
 	struct table_write w = {.kind = WRITE_UPDATE};
-	enum status s = check_mix(input, true, err);
 
-	return s == S_OK ? write_by_key(call, input, &w, err) : s;
+	return write_by_key(call, input, &w, err);
 }
 
 enum status
 op_delete_item(struct op_call *call, const void *input, struct err *err)
 {
 	struct table_write w = {.kind = WRITE_DELETE};
-	enum status s = check_mix(input, false, err);
 
-	return s == S_OK ? write_by_key(call, input, &w, err) : s;
+	return write_by_key(call, input, &w, err);
 }
 
 /* ---- GetItem ---- */
@@ -287,7 +311,7 @@ struct get_in {
 static const struct field get_fields[] = {
     GET(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
     GET(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute, LIMITS(1, 255)),
-    GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
+    GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST),
     GET(key, "Key", SHAPE_ITEM, FIELD_REQUIRED),
     GET(consistent, "ConsistentRead", SHAPE_BOOL, 0),
     GET(projection, "ProjectionExpression", SHAPE_STRING, 0),

@@ -21,8 +21,10 @@ enum { SELECT_IN_SPECIFIC = 1, SELECT_IN_COUNT, SELECT_IN_ALL, SELECT_IN_PROJECT
 #define READ_SELECT                          READ(select, "Select", SHAPE_ENUM, 0, .values = values_select)
 #define READ_INDEX                           READ(index_name, "IndexName", SHAPE_STRING, FIELD_NAME, LIMITS(3, 255))
 #define READ_CAPACITY                        READ(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity)
-#define READ_TABLE                           READ(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED)
-#define READ_OPERATOR                        READ(conditional_operator, "ConditionalOperator", SHAPE_ENUM, 0, .values = values_and_or)
+#define READ_TABLE                           READ(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST)
+#define READ_OPERATOR                                                                                                  \
+	READ(conditional_operator, "ConditionalOperator", SHAPE_ENUM, FIELD_MOVED | FIELD_FIRST,                       \
+	     .values = values_and_or, .moved_values = W_CONDITIONAL_OPERATOR)
 #define READ_ATTRIBUTES                                                                                                \
 	READ(attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute, LIMITS(1, 255))
 #define READ_REST                                                                                                      \

@@ -70,10 +70,11 @@ static const struct field item_element = ELEMENT("member", SHAPE_STRUCT, FIELD_R
 
 #define WRITE(member, name, type, flags, ...) FIELD(struct transact_write_in, member, name, type, flags, __VA_ARGS__)
 static const struct field write_fields[] = {
-    WRITE(token, "ClientRequestToken", SHAPE_STRING, 0, LIMITS(1, 36)),
+    WRITE(token, "ClientRequestToken", SHAPE_STRING, FIELD_MOVED | FIELD_FIRST, LIMITS(1, 36)),
     WRITE(return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
     WRITE(return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0, .values = values_collection),
-    WRITE(items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED, .element = &item_element, LIMITS(1, TRANSACT_ITEMS_MAX)),
+    WRITE(items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST, .element = &item_element,
+	  LIMITS(1, TRANSACT_ITEMS_MAX)),
     FIELD_END,
 };
 const struct shape shape_transact_write = {"TransactWriteItemsInput", sizeof(struct transact_write_in), write_fields};
@@ -708,8 +709,8 @@ static const struct field get_item_element =
     ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_get_item_in);
 static const struct field transact_get_fields[] = {
     FIELD(struct transact_get_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
-    FIELD(struct transact_get_in, items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED, .element = &get_item_element,
-	  LIMITS(1, TRANSACT_ITEMS_MAX)),
+    FIELD(struct transact_get_in, items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST,
+	  .element = &get_item_element, LIMITS(1, TRANSACT_ITEMS_MAX)),
     FIELD_END,
 };
 const struct shape shape_transact_get = {"TransactGetItemsInput", sizeof(struct transact_get_in), transact_get_fields};

@@ -71,7 +71,7 @@ request_check_mix(const struct member *expressions, size_t expression_count, con
 		return err_set(err, S_VALIDATION, MSG_NAMES_WITHOUT);
 	if (params->p.has_values && set_count(expressions, expression_count, "ProjectionExpression") == 0) {
 		value_users(some, sizeof some, expressions, expression_count);
-		return err_set(err, S_VALIDATION, MSG_VALUES_WITHOUT, some);
+		return err_set(err, S_VALIDATION, wording(W_VALUES_WITHOUT), some);
 	}
 	return S_OK;
 }
@@ -82,6 +82,17 @@ request_check_params(const struct in_params *params, bool any_expression, struct
 	if (!params->p.has_names && !params->p.has_values)
 		return S_OK;
 	return expr_params_check(&params->p, any_expression, err);
+}
+
+enum status
+request_envelope(enum status s, struct err *err)
+{
+	char message[ERR_MESSAGE_MAX];
+
+	if (s != S_VALIDATION || !wording_enveloped(err->message))
+		return s;
+	strcpy(message, err->message);
+	return err_set(err, s, WORDING_DETECTED "%s", message);
 }
 
 enum status

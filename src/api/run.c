@@ -42,6 +42,7 @@ struct op_context {
 	struct figures *figures;
 	struct listener *listener;
 	atomic_bool ending;
+	unsigned wording; /* parts told in the newer one: all or none */
 	int loop_count;
 	struct loop_state loops[];
 };
@@ -261,6 +262,7 @@ run_once(struct op_call *call)
 	call->out->len = call->out_start;
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
+	wording_begin(op->flags >> 8 & call->context->wording);
 	if (op->shape != NULL) {
 		in = arena_zalloc(call->arena, op->shape->size);
 		s = shape_read(call->body, op->shape, in, call->arena, err);
@@ -432,6 +434,7 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 	memcpy(c->dbs, dbs, db_count * sizeof *c->dbs);
 	c->db_count = db_count;
 	c->loop_count = options->loop_count;
+	c->wording = options->wording_2026 ? WORDING_2026 : 0;
 	for (int i = 0; i < options->loop_count; i++) {
 		c->loops[i].loop = options->loops[i];
 		c->loops[i].task.run = answer_waiting;

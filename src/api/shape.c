@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/message.h"
+#include "base/wording.h"
 #include "model/av_json.h"
 
 /* ---- first pass: JSON to struct ---- */
@@ -550,28 +551,48 @@ struct place {
 struct checker {
 	struct buf text;
 	int failures;
+	bool moved;     /* the operation tells its members in the newer wording, and none that it needs is missing */
+	bool alone;     /* text holds the one failure that is told */
+	bool enveloped; /* of that */
 };
+
+static bool
+is_moved(const struct checker *c, const struct field *f)
+{
+	return c->moved && (f->flags & FIELD_MOVED);
+}
+
+static bool
+is_early(const struct checker *c, const struct field *f)
+{
+	return c->moved && (f->flags & FIELD_EARLY);
+}
 
 static void check_fields(struct checker *c, const struct shape *shape, const void *in, const struct place *above);
 
 #define VALUE_TEXT_MAX 1200 /* bytes of a value told in a message; the rest is cut */
 
+/* Paths of the newer wording keep the case. */
 static void
-put_camel(struct buf *out, const char *name)
+put_name(struct buf *out, const char *name, bool as_it_is)
 {
+	if (as_it_is) {
+		buf_put(out, name, strlen(name));
+		return;
+	}
 	buf_put_byte(out, (uint8_t)(name[0] >= 'A' && name[0] <= 'Z' ? name[0] - 'A' + 'a' : name[0]));
 	buf_put(out, name + 1, strlen(name + 1));
 }
 
 static void
-put_place(struct buf *out, const struct place *p)
+put_place(struct buf *out, const struct place *p, bool as_it_is)
 {
 	if (p->above != NULL) {
-		put_place(out, p->above);
+		put_place(out, p->above, as_it_is);
 		buf_put_byte(out, '.');
 	}
 	if (p->name != NULL)
-		put_camel(out, p->name);
+		put_name(out, p->name, as_it_is);
 	else if (p->number > 0)
 		buf_printf(out, "%u.member", p->number);
 	else
@@ -630,7 +651,7 @@ put_text(struct buf *out, const struct field *f, const void *at)
 			if (!is_set(m, *(char *const *)at + m->offset))
 				continue;
 			buf_printf(out, "%s", between);
-			put_camel(out, m->name);
+			put_name(out, m->name, false);
 			buf_put_byte(out, '=');
 			put_text(out, m, *(char *const *)at + m->offset);
 			between = ", ";
@@ -674,38 +695,140 @@ put_text(struct buf *out, const struct field *f, const void *at)
 	}
 }
 
+/* The same as JSON, of what is echoed so: maps of structs, lists, items and scalars. */
+static void
+put_json(struct buf *out, const struct field *f, const void *at)
+{
+	const char *between = "";
+
+	if (out->len > VALUE_TEXT_MAX)
+		return;
+	switch ((enum shape_type)f->type) {
+	case SHAPE_STRUCT:
+		buf_put_byte(out, '{');
+		for (const struct field *m = f->shape->fields; m->name != NULL; m++) {
+			if (!is_set(m, *(char *const *)at + m->offset))
+				continue;
+			buf_printf(out, "%s\"%s\":", between, m->name);
+			put_json(out, m, *(char *const *)at + m->offset);
+			between = ",";
+		}
+		buf_put_byte(out, '}');
+		break;
+	case SHAPE_LIST: {
+		const struct in_list *list = at;
+
+		buf_put_byte(out, '[');
+		for (uint32_t i = 0; i < list->count; i++, between = ",") {
+			buf_printf(out, "%s", between);
+			put_json(out, f->element, (char *)list->items + i * value_size(f->element));
+		}
+		buf_put_byte(out, ']');
+		break;
+	}
+	case SHAPE_MAP: {
+		const struct in_map *map = at;
+
+		buf_put_byte(out, '{');
+		for (uint32_t i = 0; i < map->count; i++, between = ",") {
+			buf_printf(out, "%s", between);
+			json_put_string(out, map->keys[i]);
+			buf_put_byte(out, ':');
+			put_json(out, f->element, (char *)map->items + i * value_size(f->element));
+		}
+		buf_put_byte(out, '}');
+		break;
+	}
+	case SHAPE_ITEM:
+		if (av_exists(((const struct in_item *)at)->value))
+			item_write_json(out, ((const struct in_item *)at)->value);
+		else
+			buf_put_lit(out, "{}"); /* what was there could not be read */
+		break;
+	case SHAPE_STRING:
+		json_put_string(out, *(const struct slice *)at);
+		break;
+	case SHAPE_BOOL:
+		put_text(out, f, at);
+		break;
+	default:
+		buf_put_lit(out, "{}");
+	}
+}
+
+/* 'value', or null. */
+static void
+put_value(struct buf *out, const struct field *f, const void *at, bool as_json)
+{
+	if (!is_set(f, at)) {
+		buf_put_lit(out, "null");
+		return;
+	}
+	buf_put_byte(out, '\'');
+	if (as_json)
+		put_json(out, f, at);
+	else
+		put_text(out, f, at);
+	if (out->len > VALUE_TEXT_MAX) {
+		size_t end = VALUE_TEXT_MAX;
+
+		while (end > 0 && ((unsigned char)out->data[end] & 0xC0) == 0x80)
+			end--; /* not in the middle of a character */
+		out->len = end;
+		buf_put_lit(out, "...");
+		if (f->type == SHAPE_MAP) /* keep the outer form: clients match on it */
+			buf_put_lit(out, "]}");
+		else if (f->type == SHAPE_LIST)
+			buf_put_lit(out, "]");
+	}
+	buf_put_byte(out, '\'');
+}
+
+/* In the newer words. Of a FIELD_FIRST nothing else is told; when there are two, the first of them. */
+static void
+begin_moved(struct checker *c, const struct field *f, const char *path)
+{
+	enum wording id = f->type == SHAPE_ENUM ? W_CONSTRAINT_ENUM : W_CONSTRAINT;
+
+	if (f->flags & FIELD_FIRST) {
+		c->text.len = 0;
+		c->alone = true;
+		/* what the service does not tell as a member's fault stands in the envelope where all else does */
+		c->enveloped = f->type != SHAPE_ENUM || wording_is_2026(WORDING_ENVELOPE);
+	} else if (c->failures > 1) {
+		buf_put_lit(&c->text, "; ");
+	}
+	buf_printf(&c->text, wording_rows[id].text[1], "", path);
+}
+
+/* Only the empty name of a table is told anew. */
+static bool
+is_named_table(const struct field *f, const void *at)
+{
+	return f->type == SHAPE_TABLE && ((const struct slice *)at)->len > 0;
+}
+
 /* "Value 'x' at 'a.b' failed to satisfy constraint: " and what the caller says. False: enough was told. */
 static bool
 begin_failure(struct checker *c, const struct field *f, const void *at, const struct place *place)
 {
+	bool moved = is_moved(c, f) && f->type != SHAPE_MAP && !is_named_table(f, at);
 	struct buf value = {0}, path = {0};
 
-	if (c->failures >= SHAPE_FAILURES_MAX)
+	if (c->alone || c->failures >= SHAPE_FAILURES_MAX)
 		return false;
 	c->failures++;
-	if (is_set(f, at)) {
-		buf_put_byte(&value, '\'');
-		put_text(&value, f, at);
-		if (value.len > VALUE_TEXT_MAX) {
-			size_t end = VALUE_TEXT_MAX;
-
-			while (end > 0 && ((unsigned char)value.data[end] & 0xC0) == 0x80)
-				end--; /* not in the middle of a character */
-			value.len = end;
-			buf_put_lit(&value, "...");
-			if (f->type == SHAPE_MAP) /* keep the outer form: clients match on it */
-				buf_put_lit(&value, "]}");
-			else if (f->type == SHAPE_LIST)
-				buf_put_lit(&value, "]");
-		}
-		buf_put_byte(&value, '\'');
-	} else {
-		buf_put_lit(&value, "null");
-	}
+	if (!moved)
+		put_value(&value, f, at, is_early(c, f));
 	buf_put_byte(&value, '\0');
-	put_place(&path, place);
+	put_place(&path, place, moved);
 	buf_put_byte(&path, '\0');
-	buf_printf(&c->text, "%s" MSG_CONSTRAINT, c->failures > 1 ? "; " : "", value.data, path.data);
+	if (moved) {
+		begin_moved(c, f, path.data);
+	} else {
+		buf_printf(&c->text, "%s", c->failures > 1 ? "; " : "");
+		buf_printf(&c->text, wording_rows[W_CONSTRAINT].text[0], value.data, path.data);
+	}
 	buf_done(&value);
 	buf_done(&path);
 	return true;
@@ -798,6 +921,13 @@ check_enum(struct checker *c, const struct field *f, const struct in_enum *value
 	if (value->value != 0 || !begin_failure(c, f, value, place))
 		return;
 	buf_put_lit(&c->text, MSG_ENUM);
+	if (is_moved(c, f)) {
+		const char *values = wording_rows[f->moved_values].text[1];
+
+		buf_put(&c->text, values, strlen(values));
+		return;
+	}
+	buf_put_byte(&c->text, '[');
 	for (int i = 0; f->values[i] != NULL; i++)
 		buf_printf(&c->text, "%s%s", i > 0 ? ", " : "", f->values[i]);
 	buf_put_byte(&c->text, ']');
@@ -806,6 +936,8 @@ check_enum(struct checker *c, const struct field *f, const struct in_enum *value
 static void
 check_map_keys(struct checker *c, const struct field *f, const struct in_map *map, const struct place *place)
 {
+	if (is_moved(c, f) && (f->flags & FIELD_LATE) && c->failures > 0)
+		return;
 	for (uint32_t i = 0; i < map->count; i++) {
 		struct slice key = map->keys[i];
 
@@ -818,12 +950,21 @@ check_map_keys(struct checker *c, const struct field *f, const struct in_map *ma
 	}
 }
 
+/* The elements of a list of a map, in the newer wording. */
+static const struct field many_element = ELEMENT("member", SHAPE_LIST, FIELD_MOVED | FIELD_FIRST);
+
 static void
 check_map_values(struct checker *c, const struct field *f, const struct in_map *map, const struct place *place)
 {
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct in_list *list = (const struct in_list *)map->items + i;
 
+		if (is_moved(c, f) && list->total > (uint64_t)f->element_max) {
+			struct place element = {.above = place, .key = map->keys[i]};
+
+			fail(c, &many_element, list, &element, MSG_AT_MOST_LENGTH, (long long)f->element_max);
+			return;
+		}
 		if (list->total == 0 || list->total > (uint64_t)f->element_max) {
 			fail(c, f, map, place, MSG_MAP_VALUES, (long long)f->element_max);
 			return;
@@ -930,8 +1071,29 @@ check_fields(struct checker *c, const struct shape *shape, const void *in, const
 	for (const struct field *f = shape->fields; f->name != NULL; f++) {
 		struct place place = {.above = above, .name = f->name};
 
-		check_field(c, f, (const char *)in + f->offset, &place);
+		if (!is_early(c, f))
+			check_field(c, f, (const char *)in + f->offset, &place);
 	}
+}
+
+static void
+check_early(struct checker *c, const struct shape *shape, const void *in)
+{
+	for (const struct field *f = shape->fields; f->name != NULL; f++) {
+		struct place place = {.name = f->name};
+
+		if (is_early(c, f))
+			check_field(c, f, (const char *)in + f->offset, &place);
+	}
+}
+
+static bool
+lacks_required(const struct shape *shape, const void *in)
+{
+	for (const struct field *f = shape->fields; f->name != NULL; f++)
+		if ((f->flags & FIELD_REQUIRED) && !is_set(f, (const char *)in + f->offset))
+			return true;
+	return false;
 }
 
 /*
@@ -941,9 +1103,6 @@ check_fields(struct checker *c, const struct shape *shape, const void *in, const
 static void
 check_table_first(struct checker *c, const struct shape *shape, const void *in)
 {
-	for (const struct field *f = shape->fields; f->name != NULL; f++)
-		if ((f->flags & FIELD_REQUIRED) && !is_set(f, (const char *)in + f->offset))
-			return;
 	for (const struct field *f = shape->fields; f->name != NULL; f++)
 		if (f->type == SHAPE_TABLE && !(f->flags & FIELD_AMONG)) {
 			struct place place = {.name = f->name};
@@ -964,12 +1123,22 @@ shape_check(const struct shape *shape, const void *in, struct err *err)
 		if ((f->flags & FIELD_PARAMETER) && !is_set(f, at))
 			return err_set(err, S_VALIDATION, MSG_PARAMETER_REQUIRED, f->name);
 	}
-	check_table_first(&c, shape, in);
-	if (c.failures == 0)
+	if (!lacks_required(shape, in)) {
+		c.moved = wording_is_2026(WORDING_MEMBERS);
+		check_table_first(&c, shape, in);
+	}
+	if (c.failures == 0) {
+		if (c.moved)
+			check_early(&c, shape, in);
 		check_fields(&c, shape, in, NULL);
+	}
 	if (c.failures > 0) {
 		buf_put_byte(&c.text, '\0');
-		s = err_set(err, S_VALIDATION, MSG_DETECTED, c.failures, c.failures > 1 ? "s" : "", c.text.data);
+		if (c.alone)
+			s = err_set(err, S_VALIDATION, "%s%s", c.enveloped ? WORDING_DETECTED : "", c.text.data);
+		else
+			s = err_set(err, S_VALIDATION, MSG_DETECTED, c.failures, c.failures > 1 ? "s" : "",
+				    c.text.data);
 	}
 	buf_done(&c.text);
 	return s;

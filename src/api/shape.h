@@ -78,6 +78,11 @@ struct in_params {
 #define FIELD_MAP_KEYS  8u  /* keys are table names; checked as a constraint of the map */
 #define FIELD_MANY      16u /* a list or map of which SHAPE_MANY_MAX elements are kept */
 #define FIELD_AMONG     32u /* of a TABLE: told among the other members' errors, in its place */
+/* In operations that have moved their members to the newer wording (base/wording.h): */
+#define FIELD_MOVED 64u  /* what is wrong with its length or value is told in the newer words */
+#define FIELD_FIRST 128u /* and alone, whatever else is wrong */
+#define FIELD_EARLY 256u /* of a MAP: its keys are told before all other members, and echoed as JSON */
+#define FIELD_LATE  512u /* of a MAP: its keys are told only when nothing else is wrong */
 
 struct shape;
 struct field {
@@ -94,6 +99,7 @@ struct field {
 	const struct field *element; /* LIST, MAP */
 	const char *const *values;   /* ENUM, NULL-terminated, in the service's order */
 	int64_t element_max;         /* MAP of lists: "Map value must satisfy constraint"; 0: none */
+	uint8_t moved_values;        /* MOVED ENUM: enum wording of its list of values */
 };
 struct shape {
 	const char *name; /* of the service's class, for its messages */

@@ -1,4 +1,5 @@
 /* ExpressionAttributeNames and ExpressionAttributeValues by themselves. */
+#include "base/wording.h"
 #include "expr/expr_int.h"
 
 #define PLACEHOLDER_MAX 255 /* bytes, with its # or : */
@@ -92,9 +93,8 @@ check_values(const struct expr_params *params, size_t *bytes, struct err *err)
 		const struct expr_value *v = &params->values[i];
 
 		if (!av_exists(v->value))
-			return err_set(err, S_VALIDATION,
-				       "ExpressionAttributeValues contains invalid value: %.*s for key %.*s",
-				       SLICE_ARG(v->invalid), SLICE_ARG(v->placeholder));
+			return err_set(err, S_VALIDATION, wording(W_VALUE_FOR_KEY), SLICE_ARG(v->invalid),
+				       SLICE_ARG(v->placeholder));
 		*bytes += v->placeholder.len + v->value.len;
 	}
 	return S_OK;

@@ -4,6 +4,7 @@
 
 #include "main/credentials.h"
 
+static const char *const wording_choices[] = {[WORDING_OF_BEFORE] = "classic", [WORDING_OF_2026] = "2026", NULL};
 static const char *const auth_choices[] = {[AUTH_ANY] = "any", [AUTH_SIGV4] = "sigv4", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};                  /* as enum log_format */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}; /* as enum log_level */
@@ -64,6 +65,9 @@ static const struct cli_option serve_options[] = {
 	 "over (50 ms at most), as waiters of SDKs look once and then sleep 20 s."},
 	{G_BEHAVE, "partitions", CLI_NUMBER, FIELD(partitions), "N", "4", 1, 256, NULL,
 	 "Partitions of a new table: writes to different partitions do not wait for each other."},
+	{G_BEHAVE, "error-wording", CLI_CHOICE, FIELD(wording), NULL, "classic", 0, 0, wording_choices,
+	 "The words of validation errors: classic, or those to which the service has been moving region by region since "
+	 "June 2026. See docs/ERRORS.md."},
 	{G_BEHAVE, "throttling", CLI_FLAG, FIELD(throttling), NULL, NULL, 0, 0, NULL,
 	 "Enforce provisioned capacity and on-demand maxima: a token bucket for reads and one for writes of each table and "
 	 "global index, with a burst of 300 seconds. Off, capacity is counted and never refused."},

@@ -10,13 +10,15 @@
 #define REGIONS_MAX CLI_LIST_MAX
 
 enum config_auth { AUTH_ANY, AUTH_SIGV4 };
+enum config_wording { WORDING_OF_BEFORE, WORDING_OF_2026 };
 
 struct config {
 	const char *data; /* NULL: --ephemeral */
 	bool ephemeral;
 	const char *listen;
 	const char *tls_cert, *tls_key;
-	int auth; /* enum config_auth */
+	int auth;    /* enum config_auth */
+	int wording; /* enum config_wording */
 	const char *credentials;
 	struct cli_list regions;
 	const char *account;

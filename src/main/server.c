@@ -114,6 +114,7 @@ make_operations(struct server *s, struct err *err)
 	    .io_queue_max = 4096,
 	    .loops = s->loops,
 	    .loop_count = s->loop_count,
+	    .wording_2026 = s->config->wording == WORDING_OF_2026,
 	};
 
 	return op_context_new(&options, s->dbs, s->region_count, &s->ops, err);

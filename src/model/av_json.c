@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/wording.h"
 #include "codec/base64.h"
 #include "model/number.h"
 #include "model/schema.h"
@@ -85,29 +86,73 @@ static void __attribute__((format(printf, 2, 3), cold)) refuse(struct reading *v
 }
 
 /*
+ * The newer wording lists the elements in byte order up to the first that is there already, then that one, then the
+ * rest as it was sent. Base64 of binaries is compared by its bytes. The first repetition is found by sorting places,
+ * so that a hostile set of many elements costs n log n.
+ */
+struct sent {
+	struct slice text, key;
+	uint32_t place;
+};
+
+static int
+sent_order(const void *a, const void *b)
+{
+	const struct sent *x = a, *y = b;
+	int order = slice_cmp(x->key, y->key);
+
+	return order != 0 ? order : x->place < y->place ? -1 : 1;
+}
+
+static void
+sort_sent(struct slice *texts, uint32_t count, bool binary, struct arena *arena)
+{
+	struct sent *sent = arena_alloc(arena, count * sizeof *sent);
+	uint32_t first = count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		sent[i] = (struct sent){texts[i], texts[i], i};
+		if (binary)
+			base64_read(texts[i], arena, &sent[i].key);
+	}
+	qsort(sent, count, sizeof *sent, sent_order);
+	for (uint32_t i = 1; i < count; i++)
+		if (slice_cmp(sent[i - 1].key, sent[i].key) == 0 && sent[i].place < first)
+			first = sent[i].place;
+	for (uint32_t i = 0, to = 0; i < count; i++)
+		if (sent[i].place < first)
+			texts[to++] = sent[i].text;
+}
+
+/*
  * The message shows the set as it was sent, so it is read once more from where it stood: the elements built from it
  * are sorted by now.
  */
-static void __attribute__((cold)) refuse_duplicates(struct reading *v, enum av_tag tag, struct json_reader from)
+static void __attribute__((cold))
+refuse_duplicates(struct reading *v, enum av_tag tag, uint32_t count, struct json_reader from)
 {
+	const char *between = wording(tag == TAG_BS ? W_SET_BETWEEN_BINARIES : W_SET_BETWEEN_STRINGS);
+	const char *quote = wording(W_SET_QUOTE);
+	struct slice *texts;
 	struct buf shown = {0};
 
 	if (v->refused)
 		return;
 	if (tag == TAG_NS) {
-		refuse(v, "Input collection contains duplicates");
+		refuse(v, "%s", wording(W_SET_DUPLICATE_NUMBERS));
 		return;
 	}
+	texts = arena_alloc(from.arena, count * sizeof *texts);
 	json_enter_array(&from);
-	for (int i = 0; json_next_element(&from) && shown.len < ERR_MESSAGE_MAX; i++) {
-		if (i > 0)
-			buf_put_lit(&shown, ", ");
-		buf_put_slice(&shown, json_string(&from));
-	}
+	for (uint32_t i = 0; json_next_element(&from); i++)
+		texts[i] = json_string(&from);
+	if (wording_is_2026(WORDING_VALUES))
+		sort_sent(texts, count, tag == TAG_BS, from.arena);
+	for (uint32_t i = 0; i < count && shown.len < ERR_MESSAGE_MAX; i++)
+		buf_printf(&shown, "%s%s%.*s%s", i > 0 ? between : "", quote, SLICE_ARG(texts[i]), quote);
 	if (shown.len > ERR_MESSAGE_MAX)
 		shown.len = ERR_MESSAGE_MAX;
-	refuse(v, INVALID "Input collection [%.*s]%s contains duplicates.", (int)shown.len, shown.data,
-	       tag == TAG_BS ? "of type BS" : "");
+	refuse(v, wording(W_SET_DUPLICATES), (int)shown.len, shown.data, tag == TAG_BS ? "of type BS" : "");
 	buf_done(&shown);
 }
 
@@ -232,7 +277,7 @@ read_set(struct reading *v, enum av_tag tag)
 	if (!any)
 		refuse(v, "%s", empty[tag]);
 	if (av_close_set(v->out, mark, count, NULL) != S_OK) {
-		refuse_duplicates(v, tag, from);
+		refuse_duplicates(v, tag, count, from);
 		v->out->len = mark;
 		av_put_null(v->out);
 	}

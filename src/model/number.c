@@ -4,6 +4,8 @@
  */
 #include "model/number.h"
 
+#include "base/wording.h"
+
 typedef unsigned __int128 u128;
 
 #define EXPONENT_MAX      125 /* of the first digit: 9.99E125 */
@@ -95,7 +97,7 @@ static enum status
 not_numeric(struct slice text, struct err *err)
 {
 	if (text.len == 0)
-		return err_set(err, S_VALIDATION, "The parameter cannot be converted to a numeric value");
+		return err_set(err, S_VALIDATION, wording(W_NUMBER_EMPTY));
 	/* the message holds 2 KiB at most anyway; a %.*s takes an int */
 	if (text.len > ERR_MESSAGE_MAX)
 		text.len = ERR_MESSAGE_MAX;

@@ -23,6 +23,7 @@ struct fixture {
 };
 
 static struct fixture fx;
+static bool fx_wording_2026; /* to be set before fixture_up() */
 
 static void
 call_done(struct op_call *call)
@@ -61,7 +62,7 @@ fixture_up(void **state)
 {
 	static const struct table_db_options options = {
 	    .region = "us-east-1", .account = "000000000000", .control_delay_ms = 1, .partitions = 4};
-	struct op_options op_options = {.io_threads = 1, .io_queue_max = 16};
+	struct op_options op_options = {.io_threads = 1, .io_queue_max = 16, .wording_2026 = fx_wording_2026};
 	struct err err;
 
 	(void)state;
