@@ -4,14 +4,15 @@
 	"{'s':{'S':'hello'},'n':{'N':'5'},'b':{'B':'AQID'},'t':{'BOOL':true},'z':{'NULL':true},"                       \
 	"'ss':{'SS':['x','y']},'ns':{'NS':['1','2.50']},'bs':{'BS':['AQ==']},'e':{'S':''},"                            \
 	"'l':{'L':[{'S':'first'},{'N':'2'},{'M':{'k':{'S':'deep'}}}]},"                                                \
-	"'m':{'M':{'k':{'S':'v'},'o':{'M':{'p':{'N':'7'}}}}},'s2':{'S':'hello'},'u':{'S':'\\u00e9\\ud834\\udd1e'}}"
+	"'m':{'M':{'k':{'S':'v'},'o':{'M':{'p':{'N':'7'}}}}},'s2':{'S':'hello'},'u':{'S':'\\u00e9\\ud834\\udd1e'},"    \
+	"'w':{'S':'0123456789abcdefghij0123456789\\u00e9\\ud834\\udd1e0123456789abcdefghij'}}"
 
 #define VALUES                                                                                                         \
 	"{':hello':{'S':'hello'},':h':{'S':'h'},':ell':{'S':'ell'},':i':{'S':'i'},':5':{'N':'5'},':50':{'N':'5.0'},"   \
 	"':6':{'N':'6'},':1':{'N':'1'},':2':{'N':'2'},':25':{'N':'2.5'},':3':{'N':'3'},':7':{'N':'7'},':x':{'S':'x'}," \
 	"':v':{'S':'v'},':deep':{'S':'deep'},':first':{'S':'first'},':true':{'BOOL':true},':null':{'NULL':true},"      \
 	"':aq':{'B':'AQ=='},':ag':{'B':'Ag=='},':map':{'M':{'k':{'S':'deep'}}},':S':{'S':'S'},':M':{'S':'M'},"         \
-	"':yx':{'SS':['y','x']},':empty':{'S':''},':12':{'NS':['2.5','1']},':L':{'S':'L'}}"
+	"':yx':{'SS':['y','x']},':empty':{'S':''},':12':{'NS':['2.5','1']},':L':{'S':'L'},':53':{'N':'53'}}"
 
 static const struct {
 	const char *text;
@@ -125,6 +126,8 @@ static const struct {
     {"contains(absent, :x)", false},
     {"contains(s, m.k)", false},
     {"size(s) = :5", true},
+    {"size(u) = :3", true}, /* UTF-16 units */
+    {"size(w) = :53", true},
     {"size(b) = :3", true},
     {"size(ss) = :2", true},
     {"size(l) = :3", true},

@@ -1,0 +1,241 @@
+/*
+ * Fixed loops over what every request does, to be counted in instructions by valgrind: unlike time, that number is the
+ * same on a busy machine. tests/bench/count-instructions runs each with few and with many rounds, so that what is made
+ * before the first does not count.
+ *
+ *     instructions              names the loops
+ *     instructions LOOP ROUNDS
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/op.h"
+#include "io/sigv4.h"
+#include "model/av_json.h"
+#include "model/key.h"
+
+#define NOW_S 1767225600
+
+static struct arena arena;
+static struct buf out;
+static struct av item;
+static char item_text[2048];
+static struct err err;
+
+static void
+must(bool holds, const char *what)
+{
+	if (!holds) {
+		fprintf(stderr, "instructions: %s: %s\n", what, err.message);
+		exit(1);
+	}
+}
+
+/* ---- JSON: an item of 1 KB and ten attributes ---- */
+
+static void
+json_up(void)
+{
+	static struct arena keeps;
+	struct json_reader r;
+	size_t len =
+	    (size_t)snprintf(item_text, sizeof item_text,
+			     "{\"pk\":{\"S\":\"user-000123\"},\"sk\":{\"N\":\"20260101\"},\"n\":{\"N\":\"-12.75\"},"
+			     "\"flag\":{\"BOOL\":true},\"none\":{\"NULL\":true},\"tags\":{\"SS\":[\"a\",\"b\",\"c\"]},"
+			     "\"list\":{\"L\":[{\"N\":\"1\"},{\"S\":\"two\"}]},\"map\":{\"M\":{\"x\":{\"N\":\"1\"}}},"
+			     "\"esc\":{\"S\":\"line\\nline\"},\"body\":{\"S\":\"");
+
+	memset(item_text + len, 'x', 900);
+	snprintf(item_text + len + 900, sizeof item_text - len - 900, "\"}}");
+	json_init(&r, slice_str(item_text), &keeps);
+	must(item_read_json(&r, &keeps, &item, &err) == S_OK, "item");
+}
+
+static void
+loop_json_read(void)
+{
+	struct json_reader r;
+	struct av read;
+
+	json_init(&r, slice_str(item_text), &arena);
+	must(item_read_json(&r, &arena, &read, &err) == S_OK, "item");
+	arena_reset(&arena);
+}
+
+static void
+loop_json_write(void)
+{
+	out.len = 0;
+	item_write_json(&out, item);
+}
+
+/* ---- SigV4 ---- */
+
+static struct http_header headers[8];
+static struct http_exchange exchange;
+
+static void
+sigv4_up(void)
+{
+	static const struct sigv4_credentials c = {SLICE("key"), SLICE("secret"), SLICE_NONE, SLICE("eu-west-1"),
+						   SLICE("dynamodb")};
+	static struct buf signature;
+	char *at;
+
+	json_up();
+	headers[0] = (struct http_header){SLICE("host"), SLICE("127.0.0.1:8000")};
+	headers[1] = (struct http_header){SLICE("x-amz-target"), SLICE("DynamoDB_20120810.PutItem")};
+	headers[2] = (struct http_header){SLICE("content-type"), SLICE("application/x-amz-json-1.0")};
+	exchange = (struct http_exchange){.method = SLICE("POST"),
+					  .path = SLICE("/"),
+					  .headers = headers,
+					  .header_count = 3,
+					  .raw_body = slice_str(item_text),
+					  .arena = &arena};
+	sigv4_sign(&c, exchange.method, exchange.path, SLICE_NONE, headers, 3, exchange.raw_body, NOW_S, &signature);
+	buf_put_byte(&signature, 0);
+	at = strstr(signature.data, "x-amz-date: ") + 12;
+	headers[3] = (struct http_header){SLICE("x-amz-date"), slice_of(at, strcspn(at, "\r"))};
+	at = strstr(signature.data, "authorization: ") + 15;
+	headers[4] = (struct http_header){SLICE("authorization"), slice_of(at, strcspn(at, "\r"))};
+	exchange.header_count = 5;
+}
+
+static void
+loop_sigv4_verify(void)
+{
+	struct sigv4_auth auth;
+
+	must(sigv4_parse(&exchange, &auth, &err) == S_OK &&
+		 sigv4_verify(&exchange, &auth, SLICE("secret"), NOW_S, &err) == S_OK,
+	     "signature");
+	arena_reset(&arena);
+}
+
+/* ---- keys ---- */
+
+static void
+loop_row_key(void)
+{
+	static const struct key_schema schema = {
+	    .partition = {{SLICE("pk"), AV_S}}, .partition_count = 1, .sort = {{SLICE("sk"), AV_N}}, .sort_count = 1};
+	uint64_t hash;
+
+	out.len = 0;
+	key_put_row(&out, 7, &schema, item, &hash);
+}
+
+/* ---- expressions ---- */
+
+static void
+loop_condition(void)
+{
+	struct expr_name names[] = {{.placeholder = SLICE("#n"), .name = SLICE("n")}};
+	struct expr_params params = {.names = names, .name_count = 1, .has_names = true};
+	struct expr *e;
+
+	must(
+	    expr_bind(EXPR_CONDITION,
+		      SLICE("attribute_exists(pk) AND #n < sk AND size(body) < sk AND (contains(tags, pk) OR n <> sk)"),
+		      &params, &arena, &e, &err) == S_OK,
+	    "condition");
+	must(expr_test(e, item), "condition holds");
+	arena_reset(&arena);
+}
+
+/* ---- operations, below the socket, on the memory engine ---- */
+
+static struct op_context *context;
+static int http_status;
+static char put_text[2200];
+
+static void
+call_done(struct op_call *call)
+{
+	http_status = call->http_status;
+}
+
+static void
+call(struct slice target, struct slice body)
+{
+	struct op_call c = {
+	    .context = context, .arena = &arena, .target = target, .body = body, .out = &out, .done = call_done};
+
+	out.len = 0;
+	op_start(&c);
+	must(http_status == 200, out.data);
+	arena_reset(&arena);
+}
+
+static void
+operations_up(void)
+{
+	static const struct table_db_options options = {.region = "us-east-1",
+							.account = "123456789012",
+							.control_delay_ms = 1,
+							.partitions = 4,
+							.item_cache_bytes = 1 << 20};
+	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 16};
+	struct engine *engine;
+	static struct table_db *db;
+
+	json_up();
+	must(engine_memory_open(&engine, &err) == S_OK && table_db_open(engine, &options, &db, &err) == S_OK &&
+		 op_context_new(&op_options, &db, 1, &context, &err) == S_OK,
+	     "server");
+	call(SLICE("DynamoDB_20120810.CreateTable"),
+	     SLICE("{\"TableName\":\"t12\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":["
+		   "{\"AttributeName\":\"pk\",\"AttributeType\":\"S\"},{\"AttributeName\":\"sk\",\"AttributeType\":"
+		   "\"N\"}],"
+		   "\"KeySchema\":[{\"AttributeName\":\"pk\",\"KeyType\":\"HASH\"},"
+		   "{\"AttributeName\":\"sk\",\"KeyType\":\"RANGE\"}]}"));
+	snprintf(put_text, sizeof put_text, "{\"TableName\":\"t12\",\"Item\":%s}", item_text);
+	call(SLICE("DynamoDB_20120810.PutItem"), slice_str(put_text));
+}
+
+static void
+loop_get_item(void)
+{
+	call(SLICE("DynamoDB_20120810.GetItem"),
+	     SLICE("{\"TableName\":\"t12\",\"Key\":{\"pk\":{\"S\":\"user-000123\"},\"sk\":{\"N\":\"20260101\"}},"
+		   "\"ConsistentRead\":true}"));
+}
+
+static void
+loop_put_item(void)
+{
+	static bool other;
+	char *at = strstr(put_text, "-12.7");
+
+	must(at != NULL || (at = strstr(put_text, "-12.8")) != NULL, "put");
+	other = !other;
+	at[4] = other ? '8' : '7'; /* each changes the item */
+	call(SLICE("DynamoDB_20120810.PutItem"), slice_str(put_text));
+}
+
+static const struct {
+	const char *name;
+	void (*up)(void);
+	void (*round)(void);
+} loops[] = {
+    {"json_read", json_up, loop_json_read},        {"json_write", json_up, loop_json_write},
+    {"sigv4_verify", sigv4_up, loop_sigv4_verify}, {"row_key", json_up, loop_row_key},
+    {"condition", json_up, loop_condition},        {"get_item", operations_up, loop_get_item},
+    {"put_item", operations_up, loop_put_item},
+};
+
+int
+main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+		if (argc == 1)
+			puts(loops[i].name);
+		if (argc != 3 || strcmp(argv[1], loops[i].name) != 0)
+			continue;
+		loops[i].up();
+		for (int n = atoi(argv[2]); n > 0; n--)
+			loops[i].round();
+		return 0;
+	}
+	return argc == 1 ? 0 : 2;
+}
