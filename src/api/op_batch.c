@@ -226,10 +226,11 @@ check_get_keys(const struct batch_get_in *in, const struct batch_table *tables, 
 	return s;
 }
 
+/* Or in the way of a transaction: either way the rest of a batch goes on. */
 static bool
 is_throttled(enum status s)
 {
-	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
+	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING || s == S_TRANSACTION_CONFLICT;
 }
 
 /* Reads one table's keys and writes its list of items, until the answer is full. */
@@ -616,7 +617,7 @@ commit_allowed(struct table_write *writes, size_t count, struct table_io *io, st
 			return s;
 		left = kept;
 	}
-	return s;
+	return s == S_TRANSACTION_CONFLICT ? S_OK : s; /* no error of this operation: all are left to the client */
 }
 
 static void

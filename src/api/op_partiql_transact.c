@@ -342,8 +342,9 @@ charge(struct op_call *call, struct execution *x, const struct table_get_item *g
 	for (size_t i = 0; i < x->count; i++) {
 		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
 
-		costs[i] =
-		    (struct table_charge){x->writes[i].table, NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
+		costs[i] = (struct table_charge){.table = x->writes[i].table,
+						 .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
+						 .transaction = true};
 	}
 	s = table_charge_reads(costs, x->count, &which, err);
 	if (transact_limit_code(s) == NULL)

@@ -513,6 +513,8 @@ transact_limit_code(enum status s)
 		return "ThrottlingError";
 	case S_ITEM_COLLECTION_LIMIT:
 		return "ItemCollectionSizeLimitExceeded";
+	case S_TRANSACTION_CONFLICT:
+		return "TransactionConflict";
 	default:
 		return NULL;
 	}
@@ -830,7 +832,9 @@ charge_gets(struct op_call *call, const struct table_get_item *gets, size_t coun
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
 
-		costs[i] = (struct table_charge){gets[i].table, NULL, 2 * (uint64_t)capacity_half_reads(bytes, true)};
+		costs[i] = (struct table_charge){.table = gets[i].table,
+						 .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
+						 .transaction = true};
 	}
 	s = table_charge_reads(costs, count, &which, err);
 	if (s == S_OK)

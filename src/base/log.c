@@ -134,7 +134,7 @@ line_put_escaped(struct line *l, const char *text, bool json)
 static void
 line_put_time(struct line *l)
 {
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_real_ms();
 	time_t seconds = (time_t)(now_ms / 1000);
 	struct tm tm;
 	char text[64];

@@ -203,7 +203,7 @@ authenticate(const struct front_http *f, const struct http_exchange *x, const st
 	*ret_caller = auth_keys_find(keys, ret->access_key);
 	if (*ret_caller == NULL || !auth_token_matches(*ret_caller, ret->session_token))
 		return err_set(err, S_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
-	return sigv4_verify(x, ret, (*ret_caller)->secret, clock_wall_s(), err);
+	return sigv4_verify(x, ret, (*ret_caller)->secret, clock_real_s(), err);
 }
 
 /* --- operations --- */

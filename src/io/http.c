@@ -76,7 +76,7 @@ http_loop_date(struct http_loop *home)
 	int64_t now = loop_now_ns(home->loop);
 
 	if (now != home->date_checked_ns || home->date_len == 0) { /* once a turn is enough */
-		time_t s = (time_t)clock_wall_s();
+		time_t s = (time_t)clock_real_s();
 		struct tm tm;
 
 		home->date_checked_ns = now;

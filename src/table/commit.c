@@ -611,6 +611,8 @@ look(const struct commit *c, size_t i, int64_t now_ns, struct err *err)
 
 	for (size_t n = 0; n < w->unit_count && s == S_OK; n++)
 		s = throttle_look(c->places[i].locked->version, w->units[n].index, true, now_ns, err);
+	if (s == S_OK && w->unit_count > 0)
+		s = throttle_look_conflict(c->places[i].locked->version, err);
 	return s;
 }
 
@@ -638,7 +640,7 @@ static enum status
 charge(struct commit *c, enum status decided, struct err *err)
 {
 	enum status first = S_OK;
-	int64_t now_ns = clock_mono_ns();
+	int64_t now_ns = clock_passed_ns();
 	struct err own;
 
 	if (c->token != NULL && c->token->repeated)
@@ -662,7 +664,8 @@ charge(struct commit *c, enum status decided, struct err *err)
 
 		if (first == S_OK && c->transaction)
 			pay(c, i, false, now_ns);
-		else if (first != S_OK && !c->transaction && s != S_THROUGHPUT_EXCEEDED && s != S_THROTTLING)
+		else if (first != S_OK && !c->transaction && s != S_THROUGHPUT_EXCEEDED && s != S_THROTTLING &&
+			 s != S_TRANSACTION_CONFLICT)
 			pay(c, i, true, now_ns);
 	}
 	return first != S_OK ? first : decided;
@@ -785,7 +788,7 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 {
 	enum status s = decide_all(c, flags, err);
 
-	if (c->db->throttling && (s == S_OK || s == S_COND_FAILED))
+	if (table_db_throttles(c->db) && (s == S_OK || s == S_COND_FAILED))
 		s = charge(c, s, err);
 	if (s == S_OK && (c->any_change || (c->token != NULL && !c->token->repeated)))
 		return apply(c, err);

@@ -329,11 +329,22 @@ struct table_charge {
 	struct table *table;
 	const struct table_index *index; /* NULL: the table itself */
 	uint64_t half_units;
+	bool transaction; /* of TransactGetItems: may meet a conflict that was asked for */
 };
 /* All or none; all of one database. *ret_which (may be NULL): the first that was refused. */
 enum status table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err);
 /* ThrottlingReasons of the last refusal on this thread, when err is it; valid until the next one. */
 bool table_refusal(const struct err *err, struct slice *ret_reason, struct slice *ret_resource);
+
+/*
+ * Trouble on request, for test controls: the next `count` item reads or writes of a table (or of a global index, when
+ * it is named) are refused for capacity; the next writes, and reads in transactions, of a table meet a transaction
+ * (S_TRANSACTION_CONFLICT). It replaces what is left of an earlier request of the same kind.
+ */
+enum table_trouble { TROUBLE_READS_THROTTLED, TROUBLE_WRITES_THROTTLED, TROUBLE_CONFLICTS, TROUBLE_KINDS };
+enum status table_trouble_set(struct table_db *db, struct slice table_name, struct slice index_name,
+			      enum table_trouble kind, uint32_t count, struct err *err);
+void table_trouble_end(struct table_db *db); /* of all tables */
 
 /* Item collection size estimate of one partition key over table and local indexes, bytes. */
 uint64_t table_collection_bytes(struct table *t, struct av key, struct table_io *io);

@@ -98,11 +98,12 @@ struct partition {
 	_Atomic uint64_t *recent; /* RECENT_SLOTS */
 };
 
-/* throttle.c: when the bucket would have been empty, monotonic ns */
+/* throttle.c: when the bucket would have been empty, clock_passed_ns() */
 typedef _Atomic int64_t throttle_bucket;
 struct throttle {
 	throttle_bucket read, write;
 	_Atomic uint64_t refused_reads, refused_writes;
+	_Atomic uint32_t trouble[TROUBLE_KINDS]; /* how many are still to be refused, see table_trouble_set() */
 };
 
 struct index_core {
@@ -201,6 +202,7 @@ struct table_db {
 	int64_t control_delay_ns;
 	uint32_t partitions;
 	bool throttling;
+	atomic_bool throttles; /* throttling, or refusals were asked for */
 	uint64_t collection_bytes_max;
 	/* guarded by control */
 	pthread_mutex_t control; /* one control-plane change at a time; held across its sync */
@@ -342,6 +344,8 @@ void throttle_take(throttle_bucket *b, int64_t half_units, int64_t rate, int64_t
 /* Is there anything left? S_THROUGHPUT_EXCEEDED, S_THROTTLING. */
 enum status throttle_look(const struct table *t, const struct table_index *x, bool write, int64_t now_ns,
 			  struct err *err);
+/* Was a conflict with a transaction asked for? S_TRANSACTION_CONFLICT. */
+enum status throttle_look_conflict(const struct table *t, struct err *err);
 void throttle_charge(const struct table *t, const struct table_index *x, bool write, int64_t half_units,
 		     int64_t now_ns);
 

@@ -5,8 +5,12 @@
  * it costs is known only when it has been done. The debt is paid before the next one goes through, so over time no more
  * than the rate is spent.
  *
- * A bucket is one number: the moment (monotonic ns) at which it would have been empty. What it holds is the time since
- * then, at whatever the rate is now. A new one has one second in it: there is no unused capacity of a time before.
+ * A bucket is one number: the moment (clock_passed_ns) at which it would have been empty. What it holds is the time
+ * since then, at whatever the rate is now. A new one has one second in it: there is no unused capacity of a time
+ * before.
+ *
+ * Test controls can have the next few requests refused whatever the buckets hold (table_trouble_set()), also when
+ * throttling is switched off.
  */
 #include "base/clock.h"
 #include "table/table_int.h"
@@ -24,7 +28,12 @@
 	"The level of configured provisioned throughput for one or more global secondary indexes of the table was "    \
 	"exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes "    \
 	"with the UpdateTable API"
-#define MSG_MAXIMUM "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
+#define MSG_CAPACITY                                                                                                   \
+	"Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your "      \
+	"table or index so please try again shortly. If exceptions persist, check if you have a hot key: "             \
+	"https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"
+#define MSG_CONFLICT "Transaction is ongoing for the item"
+#define MSG_MAXIMUM  "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
 
 /* What refused the last request of this thread; err has room for words only. */
 static _Thread_local struct {
@@ -36,7 +45,7 @@ static _Thread_local struct {
 void
 throttle_init(struct throttle *t)
 {
-	int64_t empty = clock_mono_ns() - START_NS;
+	int64_t empty = clock_passed_ns() - START_NS;
 
 	atomic_init(&t->read, empty);
 	atomic_init(&t->write, empty);
@@ -82,32 +91,62 @@ refuse(const struct table *t, const struct table_index *x, bool write, struct er
 	bool own = x != NULL && x->spec->global;
 	bool provisioned = t->record.spec.billing == BILLING_PROVISIONED;
 	struct throttle *throttle = own ? &x->core->throttle : &t->core->throttle;
+	int64_t rate;
+	bool limited = bucket_of(t, x, write, &rate) != NULL;
 
 	atomic_fetch_add_explicit(write ? &throttle->refused_writes : &throttle->refused_reads, 1,
 				  memory_order_relaxed);
-	refused.message = !provisioned ? MSG_MAXIMUM : own ? MSG_INDEX : MSG_TABLE;
+	refused.message = !limited ? MSG_CAPACITY : !provisioned ? MSG_MAXIMUM : own ? MSG_INDEX : MSG_TABLE;
 	snprintf(refused.reason, sizeof refused.reason, "%s%s%s", own ? "Index" : "Table", write ? "Write" : "Read",
-		 provisioned ? "ProvisionedThroughputExceeded" : "MaxOnDemandThroughputExceeded");
+		 !limited      ? "KeyRangeThroughputExceeded"
+		 : provisioned ? "ProvisionedThroughputExceeded"
+			       : "MaxOnDemandThroughputExceeded");
 	snprintf(refused.resource, sizeof refused.resource, "arn:aws:dynamodb:%s:%s:table/%.*s%s%.*s",
 		 t->core->db->region, t->core->db->account, SLICE_ARG(t->core->name), own ? "/index/" : "",
 		 own ? (int)x->spec->name.len : 0, own ? x->spec->name.data : "");
 	return err_set(err, provisioned ? S_THROUGHPUT_EXCEEDED : S_THROTTLING, "%s", refused.message);
 }
 
+/* Is one of those left that were asked for? It is then one less. */
+static bool
+take_trouble(_Atomic uint32_t *left)
+{
+	uint32_t n = atomic_load_explicit(left, memory_order_relaxed);
+
+	while (n > 0)
+		if (atomic_compare_exchange_weak(left, &n, n - 1))
+			return true;
+	return false;
+}
+
 enum status
 throttle_look(const struct table *t, const struct table_index *x, bool write, int64_t now_ns, struct err *err)
 {
+	struct throttle *throttle = x != NULL && x->spec->global ? &x->core->throttle : &t->core->throttle;
 	int64_t rate;
-	const throttle_bucket *b = bucket_of(t, x, write, &rate);
+	const throttle_bucket *b;
 
+	if (take_trouble(&throttle->trouble[write ? TROUBLE_WRITES_THROTTLED : TROUBLE_READS_THROTTLED]))
+		return refuse(t, x, write, err);
+	if (!t->core->db->throttling)
+		return S_OK;
+	b = bucket_of(t, x, write, &rate);
 	return b == NULL || throttle_has(b, now_ns) ? S_OK : refuse(t, x, write, err);
+}
+
+enum status
+throttle_look_conflict(const struct table *t, struct err *err)
+{
+	if (take_trouble(&t->core->throttle.trouble[TROUBLE_CONFLICTS]))
+		return err_set(err, S_TRANSACTION_CONFLICT, MSG_CONFLICT);
+	return S_OK;
 }
 
 void
 throttle_charge(const struct table *t, const struct table_index *x, bool write, int64_t half_units, int64_t now_ns)
 {
 	int64_t rate;
-	throttle_bucket *b = bucket_of(t, x, write, &rate);
+	throttle_bucket *b = t->core->db->throttling ? bucket_of(t, x, write, &rate) : NULL;
 
 	if (b != NULL && half_units != 0)
 		throttle_take(b, half_units, rate, now_ns);
@@ -118,7 +157,7 @@ throttle_charge(const struct table *t, const struct table_index *x, bool write, 
 bool
 table_db_throttles(const struct table_db *db)
 {
-	return db->throttling;
+	return atomic_load_explicit(&db->throttles, memory_order_relaxed);
 }
 
 enum status
@@ -126,14 +165,15 @@ table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret
 {
 	int64_t now_ns;
 
-	if (count == 0 || !charges[0].table->core->db->throttling)
+	if (count == 0 || !table_db_throttles(charges[0].table->core->db))
 		return S_OK;
-	now_ns = clock_mono_ns();
+	now_ns = clock_passed_ns();
 	for (size_t i = 0; i < count; i++) {
-		enum status s = charges[i].half_units == 0
-				    ? S_OK
-				    : throttle_look(charges[i].table, charges[i].index, false, now_ns, err);
+		const struct table_charge *c = &charges[i];
+		enum status s = c->half_units == 0 ? S_OK : throttle_look(c->table, c->index, false, now_ns, err);
 
+		if (s == S_OK && c->transaction)
+			s = throttle_look_conflict(c->table, err);
 		if (s == S_OK)
 			continue;
 		if (ret_which != NULL)
@@ -153,4 +193,60 @@ table_refusal(const struct err *err, struct slice *ret_reason, struct slice *ret
 	*ret_reason = slice_str(refused.reason);
 	*ret_resource = slice_str(refused.resource);
 	return true;
+}
+
+/* ---- trouble on request ---- */
+
+enum status
+table_trouble_set(struct table_db *db, struct slice name, struct slice index, enum table_trouble kind, uint32_t count,
+		  struct err *err)
+{
+	const struct table_index *x = NULL;
+	struct throttle *throttle;
+	struct table *t;
+	enum status s = table_find(db, name, &t, err);
+
+	for (size_t i = 0; s == S_OK && index.len > 0 && i < t->index_count; i++)
+		if (slice_eq(t->indexes[i].spec->name, index) && t->indexes[i].spec->global)
+			x = &t->indexes[i];
+	if (s == S_OK && index.len > 0 && x == NULL)
+		s = err_set(err, S_VALIDATION, "The table has no global secondary index named %.*s", SLICE_ARG(index));
+	if (s == S_OK) {
+		throttle = x != NULL ? &x->core->throttle : &t->core->throttle;
+		atomic_store(&throttle->trouble[kind], count);
+		if (count > 0)
+			atomic_store(&db->throttles, true);
+	}
+	table_release(t);
+	return s;
+}
+
+static void
+end_trouble(struct throttle *throttle)
+{
+	for (int i = 0; i < TROUBLE_KINDS; i++)
+		atomic_store(&throttle->trouble[i], 0);
+}
+
+void
+table_trouble_end(struct table_db *db)
+{
+	struct arena a = {0};
+	struct slice *names;
+	size_t count;
+	bool more;
+
+	table_list(db, SLICE_NONE, SIZE_MAX, &a, &names, &count, &more);
+	for (size_t i = 0; i < count; i++) {
+		struct table *t = directory_find(db, names[i]);
+
+		if (t == NULL)
+			continue;
+		end_trouble(&t->core->throttle);
+		for (size_t n = 0; n < t->index_count; n++)
+			end_trouble(&t->indexes[n].core->throttle);
+		table_release(t);
+	}
+	arena_done(&a);
+	atomic_store(&db->throttles, db->throttling);
 }
