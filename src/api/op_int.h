@@ -12,8 +12,9 @@
 #include "api/shape.h"
 #include "base/wording.h"
 
-#define OP_BLOCKS 1u /* always runs on the I/O pool: it syncs or walks the catalog */
-#define OP_READS  2u /* changes nothing, so it may run again when what it saw was lost */
+#define OP_BLOCKS   1u /* always runs on the I/O pool: it syncs or walks the catalog */
+#define OP_READS    2u /* changes nothing, so it may run again when what it saw was lost */
+#define OP_UNLISTED 4u /* not in the table of operations, and not in its figures */
 #define OP_MOVED(parts) ((parts) << 8) /* enum wording_part: what this operation tells in the newer wording, if wanted */
 
 /* One row of the operation table. */
@@ -34,6 +35,14 @@ extern const struct op ops[];
 extern const size_t op_count;
 /* By target, "DynamoDB_20120810.PutItem"; NULL when the service knows none of that name. */
 const struct op *op_find(struct slice target);
+
+/* ---- run.c ---- */
+struct troubles; /* trouble.h */
+struct troubles *op_troubles(struct op_context *c);
+/* The database of the i-th region; NULL beyond the last. */
+struct table_db *op_db(struct op_context *c, size_t i);
+/* Has a test control asked for this call to fail? table data NULL: asked before it is known. */
+enum status op_meet_trouble(struct op_call *call, struct slice table, struct err *err);
 
 /* ---- figures.c: counters, one set a thread, no sharing on the hot path ---- */
 struct figures;

@@ -154,7 +154,7 @@ request_table_name(struct op_call *call, struct slice name_or_arn, struct slice 
 
 	*ret = name_or_arn;
 	if (!slice_starts(name_or_arn, SLICE("arn:")))
-		return S_OK;
+		return op_meet_trouble(call, name_or_arn, err);
 	ours = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
 	resource = arn_part(name_or_arn, 5);
 	if (!slice_eq(arn_part(name_or_arn, 2), SLICE("dynamodb")) || !slice_starts(resource, SLICE("table/")))
@@ -164,7 +164,7 @@ request_table_name(struct op_call *call, struct slice name_or_arn, struct slice 
 	    !shape_is_name(*ret))
 		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(name_or_arn));
 	if (slice_starts(name_or_arn, slice_of(ours.data, ours.len - 1)))
-		return S_OK;
+		return op_meet_trouble(call, *ret, err);
 	/* another account's or region's: nothing there lets this caller in */
 	user = arn_part(ours, 4);
 	return err_set(err, S_ACCESS_DENIED, MSG_FOREIGN_ARN, SLICE_ARG(user), call->op->name, SLICE_ARG(name_or_arn));

@@ -9,7 +9,9 @@
  */
 #include <stdlib.h>
 
+#include "api/controls.h"
 #include "api/transact.h"
+#include "api/trouble.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/av_json.h"
@@ -41,6 +43,7 @@ struct op_context {
 	struct worker_pool *pool;
 	struct figures *figures;
 	struct listener *listener;
+	struct troubles *troubles;
 	atomic_bool ending;
 	unsigned wording; /* parts told in the newer one: all or none */
 	int loop_count;
@@ -134,7 +137,9 @@ op_fail(struct op_call *call, const struct err *err)
 static void
 finish(struct op_call *call)
 {
-	figures_count(call->context->figures, call->op, call->status, clock_mono_ns() - call->started_ns);
+	const struct op *op = call->op != NULL && (call->op->flags & OP_UNLISTED) ? NULL : call->op;
+
+	figures_count(call->context->figures, op, call->status, clock_mono_ns() - call->started_ns);
 	if (call->loop != NULL)
 		atomic_fetch_sub_explicit(&state_of(call)->in_progress, 1, memory_order_relaxed);
 	call->done(call);
@@ -272,6 +277,8 @@ run_once(struct op_call *call)
 	if (s == S_OK)
 		s = auth_check(call, in, err);
 	if (s == S_OK)
+		s = op_meet_trouble(call, SLICE_NONE, err);
+	if (s == S_OK)
 		s = op->run(call, in, err);
 	if (s == S_OK) {
 		call->status = S_OK;
@@ -367,15 +374,15 @@ db_of(struct op_call *call)
 	return NULL;
 }
 
-void
-op_start(struct op_call *call)
+static void
+start(struct op_call *call, const struct op *op)
 {
 	call->started_ns = clock_mono_ns();
 	call->out_start = call->out->len;
-	call->op = op_find(call->target);
+	call->op = op;
 	call->db = db_of(call);
 	call->may_block = false;
-	call->allowed = false;
+	call->allowed = op != NULL && (op->flags & OP_UNLISTED); /* it asks by itself */
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
 	call->next = NULL;
@@ -399,7 +406,41 @@ op_start(struct op_call *call)
 	}
 }
 
+void
+op_start(struct op_call *call)
+{
+	start(call, op_find(call->target));
+}
+
+void
+op_start_control(struct op_call *call)
+{
+	start(call, &op_control);
+}
+
+enum status
+op_meet_trouble(struct op_call *call, struct slice table, struct err *err)
+{
+	struct troubles *t = call->context->troubles;
+
+	if (!troubles_armed(t) || (call->op->flags & OP_UNLISTED))
+		return S_OK;
+	return troubles_meet(t, call->op, table, err);
+}
+
 /* ---- the context ---- */
+
+struct troubles *
+op_troubles(struct op_context *c)
+{
+	return c->troubles;
+}
+
+struct table_db *
+op_db(struct op_context *c, size_t i)
+{
+	return i < c->db_count ? c->dbs[i] : NULL;
+}
 
 static struct listener *
 listener_take(struct op_context *c)
@@ -440,6 +481,7 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 		c->loops[i].task.run = answer_waiting;
 	}
 	c->figures = figures_new();
+	c->troubles = troubles_new();
 	c->pool = worker_pool_new("api-io", options->io_threads > 0 ? options->io_threads : 4,
 				  options->io_queue_max > 0 ? options->io_queue_max : 4096);
 	c->listener = listener_take(c);
@@ -466,6 +508,7 @@ op_context_free(struct op_context *c)
 	atomic_store(&c->ending, true); /* what is still queued is not begun */
 	worker_pool_free(c->pool);
 	figures_free(c->figures);
+	troubles_free(c->troubles);
 	free(c->dbs);
 	free(c);
 }

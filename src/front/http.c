@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/controls.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "codec/gzip.h"
@@ -15,8 +16,9 @@
 #define ADDRESSES_MAX    4
 #define REQUEST_ID_BYTES 52
 
-#define TYPE_JSON   "application/json"
-#define TYPE_JSON10 "application/x-amz-json-1.0"
+#define TYPE_JSON     "application/json"
+#define CONTROLS_PATH "/_stator/test-controls"
+#define TYPE_JSON10   "application/x-amz-json-1.0"
 
 struct address {
 	const char *name;
@@ -260,12 +262,13 @@ find_earlier_mistake(struct http_exchange *x, struct err *err)
 		(void)err_set(err, S_UNKNOWN_OPERATION, "%s", "");
 }
 
-static void
-run_operation(struct front_http *f, struct http_exchange *x)
+/* The call of an exchange, signature verified. NULL: it has been answered. */
+static struct op_call *
+make_call(struct front_http *f, struct http_exchange *x, bool control)
 {
 	struct request *request = arena_alloc(x->arena, sizeof *request);
 	struct op_call *call = &request->call;
-	struct sigv4_auth auth;
+	struct sigv4_auth auth = {.region = SLICE_NONE};
 
 	memset(call, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
 	request->front = f;
@@ -283,18 +286,39 @@ run_operation(struct front_http *f, struct http_exchange *x)
 	call->owner = request;
 	call->peer = slice_str(x->peer);
 	call->secure = f->options.tls_cert != NULL;
+	if (control && request->ring == NULL)
+		return call; /* of those who may reach it: see the option */
 	if (authenticate(f, x, request->ring != NULL ? request->ring->keys : NULL, &auth, &call->caller, &call->err) !=
 	    S_OK) {
 		struct err err = {.status = call->err.status};
 
 		memcpy(err.message, call->err.message, sizeof err.message);
-		find_earlier_mistake(x, &err);
+		if (!control)
+			find_earlier_mistake(x, &err);
 		op_fail(call, &err);
 		reply_call(call);
-		return;
+		return NULL;
 	}
 	call->region = auth.region;
-	op_start(call);
+	return call;
+}
+
+static void
+run_operation(struct front_http *f, struct http_exchange *x)
+{
+	struct op_call *call = make_call(f, x, false);
+
+	if (call != NULL)
+		op_start(call);
+}
+
+static void
+run_control(struct front_http *f, struct http_exchange *x)
+{
+	struct op_call *call = make_call(f, x, true);
+
+	if (call != NULL)
+		op_start_control(call);
 }
 
 /* --- the other pages --- */
@@ -345,12 +369,22 @@ reply_metrics(struct front_http *f, struct http_exchange *x)
 }
 
 static void
+reply_controls(struct http_exchange *x)
+{
+	x->out->len = 0;
+	controls_describe(x->out);
+	reply(x, 200, TYPE_JSON, SLICE_NONE);
+}
+
+static void
 reply_page(struct front_http *f, struct http_exchange *x)
 {
 	if (slice_eq(x->path, SLICE("/health")))
 		reply_health(f, x);
 	else if (slice_eq(x->path, SLICE("/metrics")))
 		reply_metrics(f, x);
+	else if (f->options.test_controls && slice_eq(x->path, SLICE(CONTROLS_PATH)))
+		reply_controls(x);
 	else if (slice_eq(x->path, SLICE("/")))
 		reply_text(x, 200, NULL, slice_str(f->healthy));
 	else
@@ -386,6 +420,9 @@ handle(struct http_exchange *x, void *context)
 			run_operation(f, x);
 		else
 			reply_not_found(x);
+	} else if (f->options.test_controls && slice_eq(x->method, SLICE("POST")) &&
+		   slice_eq(x->path, SLICE(CONTROLS_PATH))) {
+		run_control(f, x);
 	} else if (slice_eq(x->method, SLICE("GET")) || slice_eq(x->method, SLICE("HEAD"))) {
 		reply_page(f, x);
 	} else if (slice_eq(x->method, SLICE("OPTIONS")) && http_header_get(x, SLICE("origin")).data != NULL) {

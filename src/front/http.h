@@ -5,6 +5,7 @@
  *     GET /          "healthy: dynamodb.REGION.amazonaws.com ", as the service answers
  *     GET /health    this server, as JSON
  *     GET /metrics   figures for Prometheus
+ *     POST, GET /_stator/test-controls   api/controls.h, when they are switched on
  *     OPTIONS *      the preflight of browsers
  *
  * Everything else is answered as the service answers it. Signatures are checked in their form always, and against the
@@ -24,6 +25,7 @@ struct front_http_options {
 	const char *listen; /* "127.0.0.1:8000"; see io/http.h */
 	const char *tls_cert, *tls_key;
 	struct http_limits limits;
+	bool test_controls;     /* POST and GET /_stator/test-controls are served */
 	struct auth_keys *keys; /* taken, also after a failure; NULL: any well-formed signature will do */
 };
 

@@ -71,6 +71,9 @@ static const struct cli_option serve_options[] = {
 	{G_BEHAVE, "throttling", CLI_FLAG, FIELD(throttling), NULL, NULL, 0, 0, NULL,
 	 "Enforce provisioned capacity and on-demand maxima: a token bucket for reads and one for writes of each table and "
 	 "global index, with a burst of 300 seconds. Off, capacity is counted and never refused."},
+	{G_BEHAVE, "test-controls", CLI_FLAG, FIELD(test_controls), NULL, NULL, 0, 0, NULL,
+	 "For tests: POST /_stator/test-controls moves the clock, lets items expire, provokes throttling, conflicts and errors. "
+	 "Who may call it can do anything to the data. See docs/TEST-CONTROLS.md."},
 
 	{G_SIZE, "threads", CLI_NUMBER, FIELD(threads), "N", "0", 0, 256, NULL,
 	 "Network threads; each runs its requests to the end. 0: one for each core."},

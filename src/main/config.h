@@ -28,6 +28,7 @@ struct config {
 	int64_t cache_bytes, item_cache_bytes, write_buffer_bytes, min_free_bytes;
 	int64_t partitions;
 	bool throttling;
+	bool test_controls;
 	int64_t control_plane_delay_ms;
 	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
 };
