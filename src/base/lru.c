@@ -1,14 +1,16 @@
 #include "base/lru.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/slab.h"
+
+#define SHARDS_MAX       64
+#define SHARD_BYTES      (8U << 20) /* at least, if there are several */
 #define BUCKETS_FIRST    64
 #define STAMP_HIDDEN     UINT64_MAX
 #define ENTRY_PART_LIMIT 4          /* a value over a quarter of its shard's budget would push out all others */
@@ -19,14 +21,16 @@ struct lru_shard {
 	struct lru_entry **buckets;
 	size_t bucket_count; /* a power of two, or 0 before the first entry */
 	size_t entry_count;
-	size_t bytes;
 	struct lru_entry *newest, *oldest;
 	uint64_t hits, misses, evictions;
+	struct slab slab;
 };
 
 struct lru {
 	size_t shard_budget;
 	unsigned shard_count, shift;
+	void (*evicted)(void *context, struct lru_shard *s, struct lru_entry *e);
+	void *context;
 	struct lru_shard shards[];
 };
 
@@ -49,11 +53,22 @@ lru_shard_count(const struct lru *l)
 	return l->shard_count;
 }
 
-struct lru *
-lru_new(size_t budget_bytes, unsigned shard_count)
+unsigned
+lru_shards_for(size_t budget)
 {
+	unsigned count = 1;
+
+	while (count < SHARDS_MAX && budget / (count * 2) >= SHARD_BYTES)
+		count *= 2;
+	return count;
+}
+
+struct lru *
+lru_new(size_t budget_bytes)
+{
+	unsigned shard_count = lru_shards_for(budget_bytes);
 	size_t size = sizeof(struct lru) + shard_count * sizeof(struct lru_shard);
-	struct lru *l = aligned_alloc(64, size);
+	struct lru *l = aligned_alloc(64, (size + 63) & ~(size_t)63);
 
 	if (l == NULL)
 		abort();
@@ -61,8 +76,10 @@ lru_new(size_t budget_bytes, unsigned shard_count)
 	l->shard_count = shard_count;
 	l->shift = 64 - (unsigned)__builtin_ctz(shard_count);
 	l->shard_budget = budget_bytes / shard_count;
-	for (unsigned i = 0; i < shard_count; i++)
+	for (unsigned i = 0; i < shard_count; i++) {
 		pthread_mutex_init(&l->shards[i].lock, NULL);
+		slab_init(&l->shards[i].slab, l->shard_budget);
+	}
 	return l;
 }
 
@@ -72,53 +89,143 @@ lru_free(struct lru *l)
 	if (l == NULL)
 		return;
 	for (unsigned i = 0; i < l->shard_count; i++) {
-		struct lru_shard *s = &l->shards[i];
-
-		while (s->newest != NULL) {
-			struct lru_entry *e = s->newest;
-
-			s->newest = e->older;
-			free(e);
-		}
-		free(s->buckets);
-		pthread_mutex_destroy(&s->lock);
+		slab_done(&l->shards[i].slab);
+		free(l->shards[i].buckets);
+		pthread_mutex_destroy(&l->shards[i].lock);
 	}
 	free(l);
 }
 
-/* ---- piece by piece ---- */
-
-struct lru_entry *
-lru_entry_new(struct lru *l, uint64_t space, struct slice key, uint64_t hash, struct slice value)
+void
+lru_on_eviction(struct lru *l, void (*evicted)(void *context, struct lru_shard *s, struct lru_entry *e), void *context)
 {
-	size_t size = sizeof(struct lru_entry) + key.len + value.len;
-	struct lru_entry *e;
+	l->evicted = evicted;
+	l->context = context;
+}
 
-	if (size > l->shard_budget / ENTRY_PART_LIMIT)
-		return NULL;
-	e = malloc(size);
-	if (e == NULL)
-		return NULL; /* a cache may forget */
-	*e = (struct lru_entry){
-	    .hash = hash, .space = space, .key_len = (uint32_t)key.len, .value_len = (uint32_t)value.len};
-	if (key.len > 0)
-		memcpy(e->bytes, key.data, key.len);
-	if (value.len > 0)
-		memcpy(e->bytes + key.len, value.data, value.len);
-	return e;
+/* ---- an entry's parts ---- */
+
+static size_t
+head_room(const struct lru_shard *s, const struct lru_entry *e)
+{
+	return slab_slot_bytes(&s->slab, e) - offsetof(struct lru_entry, bytes);
+}
+
+static size_t
+part_room(const struct lru_shard *s, const struct lru_part *part)
+{
+	return slab_slot_bytes(&s->slab, part) - sizeof *part;
+}
+
+/* Walks over an entry's bytes. */
+struct walk {
+	const struct lru_shard *s;
+	struct lru_part *part;
+	char *at;
+	size_t left; /* in this part */
+};
+
+static struct walk
+walk_begin(const struct lru_shard *s, const struct lru_entry *e)
+{
+	return (struct walk){s, (struct lru_part *)&e->part, (char *)e->bytes, head_room(s, e)};
+}
+
+/* The next run of bytes, at most `wanted`. */
+static struct slice
+walk_run(struct walk *w, size_t wanted)
+{
+	struct slice run;
+
+	if (w->left == 0) {
+		w->part = w->part->more;
+		w->at = (char *)(w->part + 1);
+		w->left = part_room(w->s, w->part);
+	}
+	run = slice_of(w->at, wanted < w->left ? wanted : w->left);
+	w->at += run.len;
+	w->left -= run.len;
+	return run;
+}
+
+static void
+walk_read(struct walk *w, char *ret, size_t len)
+{
+	while (len > 0) {
+		struct slice run = walk_run(w, len);
+
+		if (ret != NULL) {
+			memcpy(ret, run.data, run.len);
+			ret += run.len;
+		}
+		len -= run.len;
+	}
+}
+
+static void
+walk_write(struct walk *w, const char *data, size_t len)
+{
+	while (len > 0) {
+		struct slice run = walk_run(w, len);
+
+		memcpy((char *)run.data, data, run.len);
+		data += run.len;
+		len -= run.len;
+	}
+}
+
+static bool
+walk_equals(struct walk *w, struct slice key)
+{
+	while (key.len > 0) {
+		struct slice run = walk_run(w, key.len);
+
+		if (memcmp(run.data, key.data, run.len) != 0)
+			return false;
+		key = slice_of(key.data + run.len, key.len - run.len);
+	}
+	return true;
 }
 
 void
-lru_entry_free(struct lru_entry *e)
+lru_read(const struct lru_shard *s, const struct lru_entry *e, char *ret)
 {
-	free(e);
+	struct walk w;
+
+	if (e->value_len == 0)
+		return;
+	if (e->part.more == NULL) {
+		memcpy(ret, e->bytes + e->key_len, e->value_len);
+		return;
+	}
+	w = walk_begin(s, e);
+	walk_read(&w, NULL, e->key_len);
+	walk_read(&w, ret, e->value_len);
+}
+
+void
+lru_write(const struct lru_shard *s, struct lru_entry *e, const char *value)
+{
+	struct walk w;
+
+	if (e->value_len == 0)
+		return;
+	w = walk_begin(s, e);
+	walk_read(&w, NULL, e->key_len);
+	walk_write(&w, value, e->value_len);
 }
 
 size_t
-lru_entry_bytes(const struct lru_entry *e)
+lru_entry_bytes(const struct lru_shard *s, const struct lru_entry *e)
 {
-	return malloc_usable_size((void *)e) + sizeof(size_t); /* and the allocator's own word */
+	size_t bytes = 0;
+
+	for (const struct lru_part *part = &e->part; part != NULL; part = part->more)
+		bytes += slab_slot_bytes(&s->slab, part);
+	return bytes;
 }
+
+/* ---- piece by piece ---- */
 
 struct lru_shard *
 lru_lock_at(struct lru *l, unsigned index)
@@ -134,16 +241,30 @@ lru_lock(struct lru *l, uint64_t hash)
 }
 
 void
+lru_relock(struct lru_shard *s)
+{
+	pthread_mutex_lock(&s->lock);
+}
+
+void
 lru_unlock(struct lru_shard *s)
 {
 	pthread_mutex_unlock(&s->lock);
 }
 
 static bool
-is_key(const struct lru_entry *e, uint64_t space, struct slice key, uint64_t hash)
+is_key(const struct lru_shard *s, const struct lru_entry *e, uint64_t space, struct slice key, uint64_t hash)
 {
-	return e->hash == hash && e->space == space && e->key_len == key.len &&
-	       (key.len == 0 || memcmp(e->bytes, key.data, key.len) == 0);
+	struct walk w;
+
+	if (e->hash != hash || e->space != space || e->key_len != key.len)
+		return false;
+	if (key.len == 0)
+		return true;
+	if (e->part.more == NULL)
+		return memcmp(e->bytes, key.data, key.len) == 0;
+	w = walk_begin(s, e);
+	return walk_equals(&w, key);
 }
 
 struct lru_entry *
@@ -154,7 +275,7 @@ lru_find(struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash)
 	if (s->bucket_count == 0)
 		return NULL;
 	e = s->buckets[hash & (s->bucket_count - 1)];
-	while (e != NULL && !is_key(e, space, key, hash))
+	while (e != NULL && !is_key(s, e, space, key, hash))
 		e = e->next;
 	return e;
 }
@@ -205,14 +326,129 @@ lru_newer(struct lru_entry *e)
 	return e->newer;
 }
 
-bool
-lru_is_full(const struct lru *l, const struct lru_shard *s)
+/* ---- memory ---- */
+
+static struct lru_entry **
+bucket_of(struct lru_shard *s, const struct lru_entry *e)
 {
-	return s->bytes > l->shard_budget;
+	struct lru_entry **at = &s->buckets[e->hash & (s->bucket_count - 1)];
+
+	while (*at != e)
+		at = &(*at)->next;
+	return at;
 }
 
 static void
-grow(struct lru_shard *s)
+move_head(struct lru_shard *s, struct lru_entry *e, struct lru_entry *to)
+{
+	*bucket_of(s, e) = to;
+	*(e->newer != NULL ? &e->newer->older : &s->newest) = to;
+	*(e->older != NULL ? &e->older->newer : &s->oldest) = to;
+	for (struct lru_part *part = &to->part; part != NULL; part = part->more)
+		part->head = to;
+}
+
+/* A slot has moved: for slab_compact(). */
+static bool
+move(void *context, void *from, void *to, size_t bytes)
+{
+	struct lru_entry *e = ((struct lru_part *)from)->head;
+	struct lru_part *before;
+
+	if (e->pins > 0)
+		return false;
+	memcpy(to, from, bytes);
+	if (from == e) {
+		move_head(context, e, to);
+		return true;
+	}
+	for (before = &e->part; before->more != from; before = before->more)
+		continue;
+	before->more = to;
+	return true;
+}
+
+static void
+free_entry(struct lru_shard *s, struct lru_entry *e)
+{
+	struct lru_part *part = &e->part;
+
+	while (part != NULL) {
+		struct lru_part *more = part->more;
+
+		slab_free(&s->slab, part);
+		part = more;
+	}
+}
+
+static void
+evict_oldest(struct lru *l, struct lru_shard *s)
+{
+	if (l->evicted != NULL)
+		l->evicted(l->context, s, s->oldest);
+	s->evictions++;
+	lru_delete(s, s->oldest);
+}
+
+/* NULL: all that is left is pinned. */
+static void *
+take_slot(struct lru *l, struct lru_shard *s, unsigned class)
+{
+	void *slot;
+
+	while ((slot = slab_alloc(&s->slab, class)) == NULL) {
+		if (slab_compact(&s->slab, move, s))
+			continue;
+		if (s->oldest == NULL)
+			return NULL;
+		evict_oldest(l, s);
+	}
+	return slot;
+}
+
+struct lru_entry *
+lru_make(struct lru *l, struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash, size_t value_len)
+{
+	size_t left = offsetof(struct lru_entry, bytes) + key.len + value_len;
+	unsigned class = slab_class_for(left);
+	struct lru_part *part;
+	struct lru_entry *e;
+	struct walk w;
+
+	if (left > l->shard_budget / ENTRY_PART_LIMIT || (e = take_slot(l, s, class)) == NULL)
+		return NULL;
+	*e = (struct lru_entry){.part.head = e,
+				.hash = hash,
+				.space = space,
+				.key_len = (uint32_t)key.len,
+				.value_len = (uint32_t)value_len,
+				.pins = 1};
+	for (part = &e->part; left > slab_class_bytes(class); part = part->more) {
+		left -= slab_class_bytes(class);
+		left += sizeof *part;
+		class = slab_class_for(left);
+		part->more = take_slot(l, s, class);
+		if (part->more == NULL) {
+			free_entry(s, e);
+			return NULL;
+		}
+		*part->more = (struct lru_part){.head = e};
+	}
+	w = walk_begin(s, e);
+	walk_write(&w, key.data, key.len);
+	return e;
+}
+
+void
+lru_abandon(struct lru_shard *s, struct lru_entry *e)
+{
+	if (e != NULL)
+		free_entry(s, e);
+}
+
+/* The table of buckets is part of the budget. */
+static void
+grow(struct lru *l, struct lru_shard *s)
 {
 	size_t count = s->bucket_count == 0 ? BUCKETS_FIRST : s->bucket_count * 2;
 	struct lru_entry **buckets = calloc(count, sizeof *buckets);
@@ -225,42 +461,43 @@ grow(struct lru_shard *s)
 		e->next = *at;
 		*at = e;
 	}
-	s->bytes += (count - s->bucket_count) * sizeof *buckets;
 	free(s->buckets);
 	s->buckets = buckets;
 	s->bucket_count = count;
+	slab_limit(&s->slab, l->shard_budget - count * sizeof *buckets);
+}
+
+/* The buckets have taken memory that pages had. */
+static void
+shrink(struct lru *l, struct lru_shard *s)
+{
+	while (slab_over_limit(&s->slab) && s->oldest != NULL)
+		if (!slab_compact(&s->slab, move, s))
+			evict_oldest(l, s);
+	slab_trim(&s->slab);
 }
 
 void
-lru_insert(struct lru_shard *s, struct lru_entry *e)
+lru_insert(struct lru *l, struct lru_shard *s, struct lru_entry *e)
 {
 	struct lru_entry **at;
 
 	if (s->entry_count >= s->bucket_count)
-		grow(s);
+		grow(l, s);
 	at = &s->buckets[e->hash & (s->bucket_count - 1)];
 	e->next = *at;
 	*at = e;
 	link_newest(s, e);
 	s->entry_count++;
-	s->bytes += lru_entry_bytes(e);
-}
-
-static void
-free_entry(struct lru_shard *s, struct lru_entry *e)
-{
-	s->bytes -= lru_entry_bytes(e);
-	free(e);
+	e->pins--;
+	if (slab_over_limit(&s->slab))
+		shrink(l, s);
 }
 
 void
 lru_delete(struct lru_shard *s, struct lru_entry *e)
 {
-	struct lru_entry **at = &s->buckets[e->hash & (s->bucket_count - 1)];
-
-	while (*at != e)
-		at = &(*at)->next;
-	*at = e->next;
+	*bucket_of(s, e) = e->next;
 	unlink_use(s, e);
 	s->entry_count--;
 	if (e->pins > 0)
@@ -282,21 +519,24 @@ lru_unpin(struct lru_shard *s, struct lru_entry *e)
 		free_entry(s, e);
 }
 
+void
+lru_trim(struct lru_shard *s)
+{
+	slab_trim(&s->slab);
+}
+
 /* ---- as a whole ---- */
 
 static void
 insert(struct lru *l, struct lru_shard *s, struct slice key, uint64_t hash, uint64_t stamp, struct slice value)
 {
-	struct lru_entry *e = lru_entry_new(l, 0, key, hash, value);
+	struct lru_entry *e = lru_make(l, s, 0, key, hash, value.len);
 
 	if (e == NULL)
 		return;
+	lru_write(s, e, value.data);
 	e->stamp = stamp;
-	lru_insert(s, e);
-	while (lru_is_full(l, s) && s->oldest != NULL) {
-		lru_delete(s, s->oldest);
-		s->evictions++;
-	}
+	lru_insert(l, s, e);
 }
 
 bool
@@ -307,7 +547,11 @@ lru_get(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct a
 	bool found = e != NULL && e->stamp == stamp;
 
 	if (found) {
-		*ret = arena_dup(arena, lru_entry_value(e));
+		char *copy = arena_alloc(arena, e->value_len + 1U);
+
+		lru_read(s, e, copy);
+		copy[e->value_len] = '\0';
+		*ret = slice_of(copy, e->value_len);
 		lru_touch(s, e);
 		s->hits++;
 	} else {
@@ -353,8 +597,7 @@ lru_update(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struc
 	struct lru_entry *e = lru_find(s, 0, key, hash);
 
 	if (e != NULL && e->value_len == value.len) { /* the common overwrite: in place */
-		if (value.len > 0)
-			memcpy(e->bytes + e->key_len, value.data, value.len);
+		lru_write(s, e, value.data);
 		e->stamp = stamp;
 	} else if (e != NULL) {
 		lru_delete(s, e);
@@ -386,7 +629,7 @@ lru_figures(struct lru *l)
 		sum.misses += s->misses;
 		sum.evictions += s->evictions;
 		sum.entries += s->entry_count;
-		sum.bytes += s->bytes;
+		sum.bytes += slab_bytes(&s->slab) + s->bucket_count * sizeof *s->buckets;
 		lru_unlock(s);
 	}
 	return sum;

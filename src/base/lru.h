@@ -20,12 +20,14 @@ struct lru_figures {
 	uint64_t entries, bytes; /* bytes: of keys, values and all bookkeeping */
 };
 
-#define LRU_SHARDS 64 /* the usual number */
-
-/* budget_bytes bounds entries and their bookkeeping; 0 gives a cache that holds nothing. shard_count: a power of two,
- * at most 64; a value over a quarter of a shard's part of the budget is not kept. */
-struct lru *lru_new(size_t budget_bytes, unsigned shard_count);
-void lru_free(struct lru *l); /* NULL is fine */
+/*
+ * budget_bytes bounds entries and all their bookkeeping: what is taken from the system never exceeds it. 0 gives a
+ * cache that holds nothing. A value over a quarter of a shard's part (there are up to 64 shards, of 8 MB at least) is
+ * not kept.
+ */
+struct lru *lru_new(size_t budget_bytes);
+unsigned lru_shards_for(size_t budget_bytes); /* that lru_new() will make */
+void lru_free(struct lru *l);                 /* NULL is fine */
 uint64_t lru_hash(struct slice key);
 
 /* True and a copy of the value in the arena when the key is there with this stamp. Allocates nothing of its own. */
@@ -48,51 +50,65 @@ struct lru_figures lru_figures(struct lru *l);
 /*
  * ---- piece by piece ----
  *
- * An entry belongs to whoever made it until lru_insert() and after lru_take(). What is inside a shard is touched only
- * while the shard is locked, except the bytes of a pinned entry, which do not change.
+ * What is inside a shard, entries included, is touched only while the shard is locked, except what is in a pinned
+ * entry, which neither changes nor moves. Entries that are not pinned move whenever another one is made: nobody keeps
+ * a pointer to one beyond that, or beyond the lock.
  */
+struct lru_part {
+	struct lru_part *more;  /* the entry's next part; NULL: the last */
+	struct lru_entry *head; /* the entry */
+};
 struct lru_entry {
+	struct lru_part part;
 	struct lru_entry *next;          /* in its bucket */
 	struct lru_entry *newer, *older; /* by last use */
 	uint64_t hash;
 	uint64_t space; /* keys of different spaces are different keys */
-	uint64_t stamp;
-	int64_t at_ms; /* the user's: when it was made */
+	uint64_t stamp; /* the user's, as are: */
+	int64_t at_ms;
 	uint32_t key_len, value_len;
+	uint16_t tag, kind;
 	uint32_t pins;
-	uint16_t tag, kind; /* the user's */
-	char bytes[];       /* key, then value */
+	char bytes[]; /* key, then value; what has no room here goes on in the other parts */
 };
 struct lru_shard;
 
-/* Not in the cache yet: the user sets its own members and lru_insert()s or lru_entry_free()s it. NULL when the system
- * has no memory or the entry would be too big a part of the budget. */
-struct lru_entry *lru_entry_new(struct lru *l, uint64_t space, struct slice key, uint64_t hash, struct slice value);
-void lru_entry_free(struct lru_entry *e);          /* NULL is fine */
-size_t lru_entry_bytes(const struct lru_entry *e); /* what it takes of the budget */
-static inline struct slice
-lru_entry_value(const struct lru_entry *e)
-{
-	return slice_of(e->bytes + e->key_len, e->value_len);
-}
+/* Called, under the shard's lock, for each entry that has to make room, before it is taken out. */
+void lru_on_eviction(struct lru *l, void (*evicted)(void *context, struct lru_shard *s, struct lru_entry *e),
+		     void *context);
 
 unsigned lru_shard_index(const struct lru *l, uint64_t hash);
 unsigned lru_shard_count(const struct lru *l);
 struct lru_shard *lru_lock(struct lru *l, uint64_t hash);
 struct lru_shard *lru_lock_at(struct lru *l, unsigned index);
+void lru_relock(struct lru_shard *s);
 void lru_unlock(struct lru_shard *s);
+
 /* NULL: there is none. Does not count as a use. */
 struct lru_entry *lru_find(struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash);
-void lru_touch(struct lru_shard *s, struct lru_entry *e);         /* used now */
-struct lru_entry *lru_oldest(struct lru_shard *s);                /* of all; NULL: empty */
-struct lru_entry *lru_newer(struct lru_entry *e);                 /* the next more recently used one, or NULL */
-bool lru_is_full(const struct lru *l, const struct lru_shard *s); /* over its budget: the user removes the oldest */
-/* Its key is not there (the user has looked). */
-void lru_insert(struct lru_shard *s, struct lru_entry *e);
+void lru_touch(struct lru_shard *s, struct lru_entry *e); /* used now */
+struct lru_entry *lru_oldest(struct lru_shard *s);        /* of all; NULL: empty */
+struct lru_entry *lru_newer(struct lru_entry *e);         /* the next more recently used one, or NULL */
+size_t lru_entry_bytes(const struct lru_shard *s, const struct lru_entry *e); /* of memory */
+/* Copies value_len bytes. */
+void lru_read(const struct lru_shard *s, const struct lru_entry *e, char *ret);
+
+/*
+ * A new entry, pinned and not found yet. The user writes its value and its own members, which may be without the lock,
+ * and then lru_insert()s it (if its key is not there: it has looked), which unpins it, or lru_abandon()s it. NULL: too
+ * large.
+ */
+struct lru_entry *lru_make(struct lru *l, struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash,
+			   size_t value_len);
+void lru_write(const struct lru_shard *s, struct lru_entry *e, const char *value);
+void lru_insert(struct lru *l, struct lru_shard *s, struct lru_entry *e);
+void lru_abandon(struct lru_shard *s, struct lru_entry *e); /* NULL is fine */
+
 /* Takes it out; it is freed with its last pin. */
 void lru_delete(struct lru_shard *s, struct lru_entry *e);
-/* A pinned entry may be read without the lock; its memory counts until lru_unpin(), which needs the lock. */
 void lru_pin(struct lru_entry *e);
 void lru_unpin(struct lru_shard *s, struct lru_entry *e);
+/* Gives free memory back to the system. */
+void lru_trim(struct lru_shard *s);
 
 #endif

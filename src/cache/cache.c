@@ -11,19 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SHARD_BYTES (8U << 20)  /* about; so the largest page (1 MB and its keys) is a part of it that is kept */
 #define COPY_LOCKED (16 * 1024) /* larger values are copied without the lock */
 #define KIND_ABSENT 2           /* in lru_entry.kind, beside the cache_kind */
-
-static unsigned
-shards_for(uint64_t budget)
-{
-	unsigned count = 1;
-
-	while (count < LRU_SHARDS && budget / (count * 2) >= SHARD_BYTES)
-		count *= 2;
-	return count;
-}
 
 static void *
 zeroed(size_t count, size_t size)
@@ -35,11 +24,34 @@ zeroed(size_t count, size_t size)
 	return p;
 }
 
+static struct cache_figures *
+counts_of_entry(struct cache *c, const struct lru_entry *e)
+{
+	return &counts_at(c, lru_shard_index(c->lru, e->hash), e->tag, e->kind & 1)->f;
+}
+
+static void
+uncount(struct cache *c, const struct lru_shard *s, const struct lru_entry *e)
+{
+	struct cache_figures *f = counts_of_entry(c, e);
+
+	f->entries--;
+	f->bytes -= lru_entry_bytes(s, e);
+}
+
+/* It makes room for another. */
+static void
+evicted(void *context, struct lru_shard *s, struct lru_entry *e)
+{
+	counts_of_entry(context, e)->evictions++;
+	uncount(context, s, e);
+}
+
 struct cache *
 cache_new(uint64_t budget_bytes)
 {
 	struct cache *c = zeroed(1, sizeof *c);
-	unsigned shards = shards_for(budget_bytes);
+	unsigned shards = lru_shards_for(budget_bytes);
 	uint64_t fixed;
 
 	c->versions = zeroed((size_t)shards * VERSIONS, sizeof *c->versions);
@@ -50,7 +62,8 @@ cache_new(uint64_t budget_bytes)
 	memset(c->times, 0, shards * sizeof *c->times);
 	c->fixed_bytes = fixed = sizeof *c + shards * (VERSIONS * sizeof *c->versions + sizeof *c->times +
 						       (uint64_t)TABLE_PLACES * CACHE_KINDS * sizeof *c->counts);
-	c->lru = lru_new(budget_bytes > fixed ? budget_bytes - fixed : 0, shards);
+	c->lru = lru_new(budget_bytes > fixed ? budget_bytes - fixed : 0);
+	lru_on_eviction(c->lru, evicted, c);
 	c->budget = budget_bytes;
 	crypto_random(&c->seed, sizeof c->seed); /* nobody can choose keys that meet in one bucket */
 	for (int kind = 0; kind < CACHE_KINDS; kind++)
@@ -121,12 +134,6 @@ version_of(struct cache *c, uint64_t hash)
 }
 
 static struct cache_figures *
-counts_of_entry(struct cache *c, const struct lru_entry *e)
-{
-	return &counts_at(c, lru_shard_index(c->lru, e->hash), e->tag, e->kind & 1)->f;
-}
-
-static struct cache_figures *
 counts_of_key(struct cache *c, const struct cache_key *k)
 {
 	return &counts_at(c, lru_shard_index(c->lru, k->hash), k->table, kind_of(k))->f;
@@ -141,22 +148,8 @@ is_off(const struct cache *c, const struct cache_key *k)
 
 static void delete (struct cache *c, struct lru_shard *s, struct lru_entry *e)
 {
-	struct cache_figures *f = counts_of_entry(c, e);
-
-	f->entries--;
-	f->bytes -= lru_entry_bytes(e);
+	uncount(c, s, e);
 	lru_delete(s, e);
-}
-
-static void
-evict(struct cache *c, struct lru_shard *s)
-{
-	struct lru_entry *e;
-
-	while (lru_is_full(c->lru, s) && (e = lru_oldest(s)) != NULL) {
-		counts_of_entry(c, e)->evictions++;
-		delete (c, s, e);
-	}
 }
 
 /* What is there under the key, NULL when there is nothing or what there is has ended, which is then removed. */
@@ -183,16 +176,24 @@ find_living(struct cache *c, struct lru_shard *s, const struct cache_key *k)
 	return NULL;
 }
 
-/* A large value: the entry is pinned meanwhile. Takes over the lock. */
 static void
-copy_unlocked(struct lru_shard *s, struct lru *l, struct lru_entry *e, struct buf *out)
+append(const struct lru_shard *s, const struct lru_entry *e, struct buf *out)
 {
-	uint64_t hash = e->hash;
+	if (e->value_len == 0)
+		return;
+	buf_reserve(out, e->value_len);
+	lru_read(s, e, out->data + out->len);
+	out->len += e->value_len;
+}
 
+/* The entry is pinned meanwhile. Ends the lock. */
+static void
+append_unlocked(struct lru_shard *s, struct lru_entry *e, struct buf *out)
+{
 	lru_pin(e);
 	lru_unlock(s);
-	buf_put_slice(out, lru_entry_value(e));
-	s = lru_lock(l, hash);
+	append(s, e, out);
+	lru_relock(s);
 	lru_unpin(s, e);
 	lru_unlock(s);
 }
@@ -224,10 +225,10 @@ cache_get(struct cache *c, struct cache_key *k, struct buf *out)
 		return CACHE_ABSENT;
 	}
 	if (e->value_len > COPY_LOCKED || e->value_len > out->cap - out->len) {
-		copy_unlocked(s, c->lru, e, out);
+		append_unlocked(s, e, out);
 		return CACHE_HIT;
 	}
-	buf_put_slice(out, lru_entry_value(e));
+	append(s, e, out);
 	lru_unlock(s);
 	return CACHE_HIT;
 }
@@ -243,62 +244,84 @@ cache_begin(struct cache *c, struct cache_key *k)
 	lru_unlock(s);
 }
 
-static struct lru_entry *
-make_entry(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value)
-{
-	struct lru_entry *e = lru_entry_new(c->lru, k->space, k->bytes, k->hash, value);
-
-	if (e == NULL)
-		return NULL;
-	e->stamp = k->epoch;
-	e->at_ms = clock_wall_ms();
-	e->tag = (uint16_t)k->table;
-	e->kind = (uint16_t)(kind_of(k) | (what == CACHE_ABSENT ? KIND_ABSENT : 0));
-	return e;
-}
-
-/* Instead of what is there; nothing when fresh is NULL (too large, no memory): what was there is old in any case. */
-static void
-replace(struct cache *c, struct lru_shard *s, const struct cache_key *k, struct lru_entry *fresh)
-{
-	struct lru_entry *old = lru_find(s, k->space, k->bytes, k->hash);
-	struct cache_figures *f;
-
-	if (old != NULL)
-		delete (c, s, old);
-	if (fresh == NULL)
-		return;
-	f = counts_of_entry(c, fresh);
-	f->entries++;
-	f->bytes += lru_entry_bytes(fresh);
-	lru_insert(s, fresh);
-	evict(c, s);
-}
-
 static bool
 has_ended(struct cache *c, const struct cache_key *k)
 {
 	return atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire) != k->epoch;
 }
 
+static void
+insert(struct cache *c, struct lru_shard *s, struct lru_entry *e)
+{
+	struct cache_figures *f = counts_of_entry(c, e);
+
+	f->entries++;
+	f->bytes += lru_entry_bytes(s, e);
+	lru_insert(c->lru, s, e);
+}
+
+/* A large value is copied without the lock. What has come meanwhile is at least as new and stays. */
+static void
+insert_large(struct cache *c, struct lru_shard *s, const struct cache_key *k, struct lru_entry *e, const char *value)
+{
+	uint64_t count = version_of(c, k->hash)->count;
+
+	lru_unlock(s);
+	lru_write(s, e, value);
+	lru_relock(s);
+	if (version_of(c, k->hash)->count != count || has_ended(c, k) ||
+	    lru_find(s, k->space, k->bytes, k->hash) != NULL)
+		lru_abandon(s, e);
+	else
+		insert(c, s, e);
+}
+
+static void
+forget(struct cache *c, struct lru_shard *s, const struct cache_key *k)
+{
+	struct lru_entry *old = lru_find(s, k->space, k->bytes, k->hash);
+
+	if (old != NULL)
+		delete (c, s, old);
+}
+
+/* Instead of what is there, which is old also when the new one is too large to be kept. */
+static void
+replace(struct cache *c, struct lru_shard *s, const struct cache_key *k, enum cache_found what, struct slice value)
+{
+	struct lru_entry *e;
+
+	forget(c, s, k);
+	e = lru_make(c->lru, s, k->space, k->bytes, k->hash, value.len);
+	if (e == NULL)
+		return;
+	e->stamp = k->epoch;
+	e->at_ms = clock_wall_ms();
+	e->tag = (uint16_t)k->table;
+	e->kind = (uint16_t)(kind_of(k) | (what == CACHE_ABSENT ? KIND_ABSENT : 0));
+	if (value.len > COPY_LOCKED) {
+		insert_large(c, s, k, e, value.data);
+		return;
+	}
+	lru_write(s, e, value.data);
+	insert(c, s, e);
+}
+
 void
 cache_fill(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value)
 {
 	struct cache_figures *f = counts_of_key(c, k);
-	struct lru_entry *fresh;
 	struct lru_shard *s;
 
 	if (is_off(c, k))
 		return;
-	fresh = make_entry(c, k, what, value);
 	s = lru_lock(c->lru, k->hash);
 	/* pages have no writers: the later answer stays, as good as the other */
 	if (has_ended(c, k) || (kind_of(k) == CACHE_ITEMS && version_of(c, k->hash)->count != k->version)) {
 		f->rejected++;
-		lru_entry_free(fresh);
 	} else {
 		f->fills++;
-		replace(c, s, k, fresh);
+		replace(c, s, k, what, value);
 	}
 	lru_unlock(s);
 }
@@ -314,21 +337,21 @@ judge(const struct version *v, const struct cache_key *k, uint64_t order)
 	return v->count == k->version ? NEWEST : UNKNOWN;
 }
 
+/* Nobody knows what the item is now. */
 static void
-forget(struct cache *c, struct lru_shard *s, const struct cache_key *k)
+doubt(struct cache *c, struct lru_shard *s, const struct cache_key *k)
 {
 	struct version *v = version_of(c, k->hash);
 
 	v->count++;
 	if (v->hash == k->hash)
 		v->order = 0;
-	replace(c, s, k, NULL);
+	forget(c, s, k);
 }
 
 void
 cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cache_found what, struct slice value)
 {
-	struct lru_entry *fresh = make_entry(c, k, what, value);
 	struct lru_shard *s = lru_lock(c->lru, k->hash);
 	struct cache_figures *f = counts_of_key(c, k);
 	struct version *v = version_of(c, k->hash);
@@ -339,15 +362,13 @@ cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cac
 		v->hash = k->hash;
 		v->order = order;
 		f->writes++;
-		replace(c, s, k, fresh);
-		fresh = NULL;
+		replace(c, s, k, what, value);
 	} else {
 		f->rejected++;
 		if (verdict != OLDER) /* what is there may be older than this one or newer */
-			forget(c, s, k);
+			doubt(c, s, k);
 	}
 	lru_unlock(s);
-	lru_entry_free(fresh);
 }
 
 void
@@ -355,7 +376,7 @@ cache_drop(struct cache *c, const struct cache_key *k)
 {
 	struct lru_shard *s = lru_lock(c->lru, k->hash);
 
-	forget(c, s, k);
+	doubt(c, s, k);
 	lru_unlock(s);
 }
 
@@ -385,7 +406,7 @@ cache_changed(struct cache *c, uint64_t table_id, struct slice key_bytes, uint64
 	lru_unlock(s);
 }
 
-/* space: of the entries that go; UINT64_MAX: all. */
+/* table_id: of the entries that go; UINT64_MAX: all. */
 static void
 sweep(struct cache *c, uint64_t table_id)
 {
@@ -402,6 +423,7 @@ sweep(struct cache *c, uint64_t table_id)
 			}
 			e = next;
 		}
+		lru_trim(s);
 		lru_unlock(s);
 	}
 }

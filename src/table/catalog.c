@@ -416,7 +416,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	enum status s;
 
 	db->engine = e;
-	db->items = lru_new(options->item_cache_bytes, LRU_SHARDS);
+	db->items = lru_new(options->item_cache_bytes);
 	snprintf(db->region, sizeof db->region, "%s", options->region ? options->region : "us-east-1");
 	snprintf(db->account, sizeof db->account, "%s", options->account ? options->account : "123456789012");
 	db->control_delay_ns = options->control_delay_ms > 0 ? options->control_delay_ms * 1000000LL : 0;

@@ -31,7 +31,7 @@ get(struct lru *l, const char *key, uint64_t stamp, struct arena *a)
 static void
 what_was_put_is_found_under_its_stamp_only(void **state)
 {
-	struct lru *l = lru_new(1 << 20, LRU_SHARDS);
+	struct lru *l = lru_new(1 << 20);
 	struct arena a = {0};
 
 	(void)state;
@@ -49,7 +49,7 @@ what_was_put_is_found_under_its_stamp_only(void **state)
 static void
 a_moved_guard_keeps_an_old_value_out(void **state)
 {
-	struct lru *l = lru_new(1 << 20, LRU_SHARDS);
+	struct lru *l = lru_new(1 << 20);
 	struct arena a = {0};
 	struct slice k = SLICE("a");
 
@@ -64,7 +64,7 @@ static void
 a_hidden_entry_is_found_again_after_its_update(void **state)
 {
 	static const char *const values[] = {"two", "longer than before", ""};
-	struct lru *l = lru_new(1 << 20, LRU_SHARDS);
+	struct lru *l = lru_new(1 << 20);
 	struct arena a = {0};
 	struct slice k = SLICE("a");
 
@@ -89,7 +89,7 @@ static void
 memory_stays_in_its_budget_and_the_recently_used_stay(void **state)
 {
 	enum { BUDGET = 4 << 20, KEYS = 20000 };
-	struct lru *l = lru_new(BUDGET, LRU_SHARDS);
+	struct lru *l = lru_new(BUDGET);
 	struct arena a = {0};
 	char value[1000] = {0}, key[32];
 	int kept = 0;
@@ -117,7 +117,7 @@ memory_stays_in_its_budget_and_the_recently_used_stay(void **state)
 static void
 no_budget_keeps_nothing(void **state)
 {
-	struct lru *l = lru_new(0, LRU_SHARDS);
+	struct lru *l = lru_new(0);
 	struct arena a = {0};
 
 	(void)state;
