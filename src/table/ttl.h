@@ -44,7 +44,7 @@ table_ttl_is_due(int64_t due_ms, int64_t now_ms)
 	return due_ms > 0 && due_ms < now_ms && due_ms >= now_ms - TTL_PAST_MS;
 }
 
-/* ---- for who deletes ---- */
+/* ---- for who deletes: all of these with tables that table_ttl_tables() gave, or that were found while ENABLED ---- */
 
 /* Rises whenever some table's TTL was enabled or disabled, or such a table came or went. */
 uint64_t table_ttl_generation(struct table_db *db);
