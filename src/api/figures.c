@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/op_int.h"
@@ -7,7 +8,7 @@
  * alone and read by whoever writes the metrics, hence relaxed atomics. Blocks live as long as the figures.
  */
 
-#define OPS_MAX     80 /* rows of the operation table and one for unknown names */
+#define OPS_MAX     256 /* operations of all services, and one row for unknown names */
 #define BUCKETS     16
 #define STATUS_ROWS STATUS_COUNT
 
@@ -94,10 +95,20 @@ add(_Atomic uint64_t *counter, uint64_t by)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
+static size_t
+all_ops(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < service_count; i++)
+		count += *services[i].op_count;
+	return count;
+}
+
 void
 figures_count(struct figures *f, const struct op *op, enum status status, int64_t nanoseconds)
 {
-	struct op_figures *row = &my_block(f)->ops[op != NULL ? (size_t)(op - ops) : op_count];
+	struct op_figures *row = &my_block(f)->ops[op != NULL ? op_number(op) : all_ops()];
 	int bucket = 0;
 
 	while (bucket < BUCKETS && nanoseconds > buckets[bucket].at_most_ns)
@@ -128,10 +139,19 @@ sum_up(struct figures *f, size_t row, struct sums *ret)
 		ret->total += ret->by_latency[i];
 }
 
+/* "PutItem"; of other services than DynamoDB with their name: "dax:TagResource" is another operation than "TagResource" */
 static const char *
-row_name(size_t row)
+row_name(size_t row, char room[96])
 {
-	return row < op_count ? ops[row].name : "unknown";
+	for (size_t i = 0; i < service_count; i++) {
+		if (row < *services[i].op_count) {
+			snprintf(room, 96, "%s%s%s", i > 0 ? services[i].name : "", i > 0 ? ":" : "",
+				 services[i].ops[row].name);
+			return room;
+		}
+		row -= *services[i].op_count;
+	}
+	return "unknown";
 }
 
 static void
@@ -153,32 +173,34 @@ write_histogram(const char *name, const struct sums *sums, struct buf *out)
 void
 figures_write(struct figures *f, struct buf *out)
 {
-	struct sums *all = calloc(op_count + 1, sizeof *all);
+	size_t count = all_ops();
+	struct sums *all = calloc(count + 1, sizeof *all);
+	char name[96];
 
 	if (all == NULL)
 		abort();
 	pthread_mutex_lock(&f->lock);
-	for (size_t row = 0; row <= op_count; row++)
+	for (size_t row = 0; row <= count; row++)
 		sum_up(f, row, &all[row]);
 	pthread_mutex_unlock(&f->lock);
 	buf_put_lit(out, "# HELP stator_requests_total Requests answered, by operation.\n"
 			 "# TYPE stator_requests_total counter\n");
-	for (size_t row = 0; row <= op_count; row++)
+	for (size_t row = 0; row <= count; row++)
 		if (all[row].total > 0)
-			buf_printf(out, "stator_requests_total{operation=\"%s\"} %llu\n", row_name(row),
+			buf_printf(out, "stator_requests_total{operation=\"%s\"} %llu\n", row_name(row, name),
 				   (unsigned long long)all[row].total);
 	buf_put_lit(out, "# HELP stator_errors_total Requests answered with an error, by operation and error.\n"
 			 "# TYPE stator_errors_total counter\n");
-	for (size_t row = 0; row <= op_count; row++)
+	for (size_t row = 0; row <= count; row++)
 		for (int status = 1; status < STATUS_ROWS; status++)
 			if (all[row].by_status[status] > 0)
 				buf_printf(out, "stator_errors_total{operation=\"%s\",error=\"%s\"} %llu\n",
-					   row_name(row), status_short_name((enum status)status),
+					   row_name(row, name), status_short_name((enum status)status),
 					   (unsigned long long)all[row].by_status[status]);
 	buf_put_lit(out, "# HELP stator_request_seconds Time from request to answer, without the network.\n"
 			 "# TYPE stator_request_seconds histogram\n");
-	for (size_t row = 0; row <= op_count; row++)
+	for (size_t row = 0; row <= count; row++)
 		if (all[row].total > 0)
-			write_histogram(row_name(row), &all[row], out);
+			write_histogram(row_name(row, name), &all[row], out);
 	free(all);
 }

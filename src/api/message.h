@@ -203,7 +203,23 @@
 	MSG_INVALID "Only one global secondary index update per index is allowed simultaneously. Index: %.*s"
 #define MSG_ONE_INDEX_CHANGE                                                                                           \
 	"Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
-#define MSG_STREAM_TYPE MSG_INVALID "StreamViewType should not be specified when StreamEnabled is false"
+/* "UpdateViewType" is the service's word for StreamViewType */
+#define MSG_STREAM_CREATE_VIEW MSG_INVALID "Table is being created with a stream enabled, UpdateViewType is required"
+#define MSG_STREAM_CREATE_NO_VIEW                                                                                      \
+	MSG_INVALID "Table is being created with a stream disabled, UpdateViewType should not be specified"
+#define MSG_STREAM_VIEW           MSG_INVALID "If stream is being enabled then UpdateViewType is required"
+#define MSG_STREAM_NO_VIEW        MSG_INVALID "If stream is being disabled, then UpdateViewType must not be specified"
+#define MSG_STREAM_AND_THROUGHPUT MSG_INVALID "You cannot modify stream status while updating table IOPS"
+#define MSG_STREAM_AND_INDEX      MSG_INVALID "You cannot create or delete index while changing stream status"
+
+/* ---- streams ---- */
+#define MSG_STREAM_ARN       "Invalid StreamArn"
+#define MSG_SHARD_FILTER     "ShardFilter must have both Type and ShardId"
+#define MSG_SEQUENCE_MISSING "SequenceNumber must be specified when ShardIteratorType is %s"
+#define MSG_SEQUENCE_EXTRA   "SequenceNumber must not be specified when ShardIteratorType is %s"
+#define MSG_ITERATOR_EXPIRED                                                                                           \
+	"The shard iterator has expired and can no longer be used to retrieve stream records. A shard iterator "       \
+	"expires 15 minutes after it is retrieved using the GetShardIterator action."
 
 /* ---- resource policies ---- */
 #define MSG_POLICY_NO_ARN    MSG_INVALID "ARNs must start with 'arn:': %.*s"

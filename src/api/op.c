@@ -84,28 +84,70 @@ const struct op ops[] = {
 };
 const size_t op_count = sizeof ops / sizeof *ops;
 
-const struct op *
-op_find(struct slice target)
-{
-	static const struct slice prefix = {"DynamoDB_20120810.", 18};
-	size_t low = 0, high = op_count;
-	struct slice name;
+const struct service services[] = {
+    {{"DynamoDB_20120810.", 18}, "dynamodb", ops, &op_count, NULL}, /* first: asked most */
+    {{"DynamoDBStreams_20120810.", 25}, "dynamodb", stream_ops, &stream_op_count, NULL},
+};
+const size_t service_count = sizeof services / sizeof *services;
 
-	if (!slice_starts(target, prefix))
-		return NULL;
-	name = slice_of(target.data + prefix.len, target.len - prefix.len);
+const struct service *
+service_of(const struct op *op)
+{
+	const struct service *s = services;
+
+	while (op < s->ops || op >= s->ops + *s->op_count)
+		s++;
+	return s;
+}
+
+size_t
+op_number(const struct op *op)
+{
+	size_t before = 0;
+
+	for (const struct service *s = services;; s++) {
+		if (op >= s->ops && op < s->ops + *s->op_count)
+			return before + (size_t)(op - s->ops);
+		before += *s->op_count;
+	}
+}
+
+static const struct op *
+find_in(const struct service *service, struct slice name)
+{
+	size_t low = 0, high = *service->op_count;
+
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		int order = slice_cmp(slice_str(ops[middle].name), name);
+		int order = slice_cmp(slice_str(service->ops[middle].name), name);
 
 		if (order == 0)
-			return &ops[middle];
+			return &service->ops[middle];
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	return NULL;
+}
+
+static const struct service *
+find_service(struct slice target)
+{
+	for (size_t i = 0; i < service_count; i++)
+		if (slice_starts(target, services[i].prefix))
+			return &services[i];
+	return NULL;
+}
+
+const struct op *
+op_find(struct slice target)
+{
+	const struct service *s = find_service(target);
+
+	if (s == NULL)
+		return NULL;
+	return find_in(s, slice_of(target.data + s->prefix.len, target.len - s->prefix.len));
 }
 
 bool

@@ -30,9 +30,35 @@ struct op {
 	const char *because; /* message; NULL: "NAME is not offered by this version of Stator" */
 };
 
-/* Sorted by name; refusals among them. */
+/* DynamoDB's: sorted by name; refusals among them. */
 extern const struct op ops[];
 extern const size_t op_count;
+
+/* What X-Amz-Target can name: a service's operations, in a table of their own. */
+struct auth;
+struct service {
+	struct slice prefix;    /* of the target, with its dot: "DynamoDB_20120810." */
+	const char *name;       /* in signatures, IAM actions and ARNs: "dynamodb" */
+	const struct op *ops;   /* sorted by name */
+	const size_t *op_count;
+	enum status (*needs)(struct auth *a); /* what an operation needs of IAM; NULL: the rows in auth_needs.c say it */
+};
+extern const struct service services[];
+extern const size_t service_count;
+const struct service *service_of(const struct op *op);
+/* Its place among the operations of all services. */
+size_t op_number(const struct op *op);
+
+/* ---- op_stream.c: DynamoDB Streams, a service with a prefix of its own ---- */
+extern const struct op stream_ops[];
+extern const size_t stream_op_count;
+extern const struct shape shape_list_streams, shape_describe_stream, shape_get_shard_iterator, shape_get_records;
+extern const char *const stream_view_names[]; /* by enum stream_view - 1 */
+enum status op_list_streams(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_stream(struct op_call *call, const void *in, struct err *err);
+enum status op_get_shard_iterator(struct op_call *call, const void *in, struct err *err);
+enum status op_get_records(struct op_call *call, const void *in, struct err *err);
+
 /* By target, "DynamoDB_20120810.PutItem"; NULL when the service knows none of that name. */
 const struct op *op_find(struct slice target);
 

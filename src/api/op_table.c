@@ -9,7 +9,8 @@ static const char *const values_key_type[] = {"HASH", "RANGE", NULL};
 static const char *const values_projection[] = {"ALL", "INCLUDE", "KEYS_ONLY", NULL};
 const char *const values_billing[] = {"PROVISIONED", "PAY_PER_REQUEST", NULL};
 const char *const values_class[] = {"STANDARD", "STANDARD_INFREQUENT_ACCESS", NULL};
-static const char *const values_view[] = {"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY", NULL};
+/* In the order of enum stream_view. */
+const char *const stream_view_names[] = {"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY", NULL};
 
 static const struct field definition_fields[] = {
     FIELD(struct definition_in, name, "AttributeName", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 255)),
@@ -85,7 +86,7 @@ static const struct field global_element = ELEMENT("member", SHAPE_STRUCT, FIELD
 
 static const struct field stream_fields[] = {
     FIELD(struct stream_in, enabled, "StreamEnabled", SHAPE_BOOL, FIELD_REQUIRED),
-    FIELD(struct stream_in, view, "StreamViewType", SHAPE_ENUM, 0, .values = values_view),
+    FIELD(struct stream_in, view, "StreamViewType", SHAPE_ENUM, 0, .values = stream_view_names),
     FIELD_END,
 };
 const struct shape shape_stream = {"StreamSpecification", sizeof(struct stream_in), stream_fields};
@@ -157,14 +158,11 @@ static enum status
 refuse_members(const struct create_in *in, struct err *err)
 {
 	const struct member members[] = {
-	    {"StreamSpecification", in->stream != NULL && in->stream->enabled == IN_TRUE},
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
 	    {"GlobalTableSourceArn", in->source_arn.data != NULL},
 	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
 	};
 
-	if (in->stream != NULL && in->stream->enabled == IN_FALSE && in->stream->view.text.data != NULL)
-		return err_set(err, S_VALIDATION, MSG_STREAM_TYPE);
 	return table_refuse_members(members, sizeof members / sizeof *members, err);
 }
 
@@ -205,6 +203,19 @@ create_indexes(const struct create_in *in, struct table_spec *spec, struct arena
 }
 
 static enum status
+create_stream(const struct stream_in *in, struct table_spec *spec, struct err *err)
+{
+	if (in == NULL)
+		return S_OK;
+	if (in->enabled == IN_TRUE && in->view.value == 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_CREATE_VIEW);
+	if (in->enabled != IN_TRUE && in->view.value != 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_CREATE_NO_VIEW);
+	spec->stream = (enum stream_view)in->view.value;
+	return S_OK;
+}
+
+static enum status
 create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a, struct err *err)
 {
 	enum status s = check_billing(in, err);
@@ -228,6 +239,8 @@ create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a
 					  err);
 	if (s == S_OK)
 		s = table_read_tags(&in->tags, a, &spec->tags, &spec->tag_count, err);
+	if (s == S_OK)
+		s = create_stream(in->stream, spec, err);
 	if (s == S_OK && in->policy.data != NULL)
 		s = request_policy(in->policy, a, &spec->policy, &spec->policy_flags, err);
 	return s == S_OK ? refuse_members(in, err) : s;

@@ -86,7 +86,6 @@ static enum status
 refuse_members(const struct update_in *in, struct err *err)
 {
 	const struct member members[] = {
-	    {"StreamSpecification", in->stream != NULL},
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
 	    {"ReplicaUpdates", in->replicas.data != NULL},
 	    {"MultiRegionConsistency", in->consistency.data != NULL},
@@ -98,11 +97,29 @@ refuse_members(const struct update_in *in, struct err *err)
 }
 
 static enum status
+check_stream(const struct update_in *in, struct err *err)
+{
+	unsigned remakes = in->vectors.count;
+
+	if (in->stream == NULL)
+		return S_OK;
+	if (in->stream->enabled == IN_TRUE && in->stream->view.value == 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_VIEW);
+	if (in->stream->enabled != IN_TRUE && in->stream->view.value != 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_NO_VIEW);
+	if (in->throughput != NULL || in->billing.value != 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_AND_THROUGHPUT);
+	for (uint32_t i = 0; i < in->changes.count; i++)
+		remakes += change_at(in, i)->update == NULL;
+	return remakes > 0 ? err_set(err, S_VALIDATION, MSG_STREAM_AND_INDEX) : S_OK;
+}
+
+static enum status
 check_request(const struct update_in *in, struct err *err)
 {
 	bool something = in->throughput || in->billing.value || in->changes.count > 0 || in->vectors.count > 0 ||
 			 in->encryption || in->class.value || in->deletion_protection != IN_UNSET || in->on_demand ||
-			 in->warm;
+			 in->warm || in->stream;
 	enum status s = refuse_members(in, err);
 
 	if (s == S_OK && !something)
@@ -113,7 +130,9 @@ check_request(const struct update_in *in, struct err *err)
 		s = table_check_units(in->throughput, err);
 	if (s == S_OK)
 		s = table_check_vector_changes(&in->vectors, err);
-	return s == S_OK ? check_changes(in, err) : s;
+	if (s == S_OK)
+		s = check_changes(in, err);
+	return s == S_OK ? check_stream(in, err) : s;
 }
 
 static enum status
@@ -189,6 +208,10 @@ read_update(const struct update_in *in, enum billing_mode billing, struct arena 
 	update->class = in->class.value == 2 ? CLASS_INFREQUENT_ACCESS : CLASS_STANDARD;
 	update->set_deletion_protection = in->deletion_protection != IN_UNSET;
 	update->deletion_protection = in->deletion_protection == IN_TRUE;
+	if (in->stream != NULL) {
+		update->set_stream = in->stream->enabled == IN_TRUE ? STREAM_ENABLE : STREAM_DISABLE;
+		update->stream = (enum stream_view)in->stream->view.value;
+	}
 	update->set_definitions = spec.definition_count > 0;
 	update->definitions = spec.definitions;
 	update->definition_count = spec.definition_count;

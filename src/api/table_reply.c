@@ -280,6 +280,23 @@ put_billing(struct writer *w, const struct table_description *d)
 	close_object(w);
 }
 
+/* The latest stream is told as long as it can be read, also when it is disabled. */
+static void
+put_stream(struct writer *w, const struct table_description *d)
+{
+	if (d->stream != STREAM_NONE) {
+		open_member(w, "StreamSpecification");
+		reply_name(w->out, &w->between, "StreamEnabled");
+		buf_put_lit(w->out, "true");
+		put_text(w, "StreamViewType", slice_str(stream_view_names[d->stream - 1]));
+		close_object(w);
+	}
+	if (d->stream_arn.len == 0)
+		return;
+	put_text(w, "LatestStreamLabel", d->stream_label);
+	put_text(w, "LatestStreamArn", d->stream_arn);
+}
+
 static void
 put_class(struct writer *w, const struct table_description *d)
 {
@@ -314,6 +331,7 @@ table_reply(struct op_call *call, const char *member, const struct table_descrip
 	put_indexes(&w, d, KIND_LOCAL);
 	put_indexes(&w, d, KIND_GLOBAL);
 	put_indexes(&w, d, KIND_VECTOR);
+	put_stream(&w, d);
 	put_class(&w, d);
 	reply_name(w.out, &w.between, "DeletionProtectionEnabled");
 	buf_printf(w.out, "%s", d->spec.deletion_protection ? "true" : "false");

@@ -47,6 +47,8 @@
 	X(EXPORT_NOT_FOUND, 400, NS_DDB, "ExportNotFoundException")                                                    \
 	X(IMPORT_NOT_FOUND, 400, NS_DDB, "ImportNotFoundException")                                                    \
 	X(POLICY_NOT_FOUND, 400, NS_DDB, "PolicyNotFoundException")                                                    \
+	X(TRIMMED_DATA, 400, NS_DDB, "TrimmedDataAccessException")                                                     \
+	X(EXPIRED_ITERATOR, 400, NS_DDB, "ExpiredIteratorException")                                                   \
 	X(PITR_UNAVAILABLE, 400, NS_DDB, "PointInTimeRecoveryUnavailableException")                                    \
 	X(CONTINUOUS_BACKUPS_UNAVAILABLE, 400, NS_DDB, "ContinuousBackupsUnavailableException")                        \
 	X(INTERNAL, 500, NS_DDB, "InternalServerError")                                                                \

@@ -131,8 +131,8 @@ collect(struct step *st, struct buf *last, struct err *err)
 
 /* Under the lock: the item's row, when it is missing. *ret_put: the batch holds something. */
 static enum status
-decide_row(struct step *st, const struct table *version, uint32_t partition, struct slice row_key, unsigned flags,
-	   struct delta *deltas, bool *ret_put, struct err *err)
+decide_row(struct step *st, const struct table *version, struct partition *partition, struct slice row_key,
+	   unsigned flags, struct delta *deltas, bool *ret_put, struct err *err)
 {
 	struct engine_value value = {0};
 	struct index_change change;
@@ -173,7 +173,7 @@ decide_row(struct step *st, const struct table *version, uint32_t partition, str
 }
 
 static enum status
-add_row_locked(struct step *st, uint32_t partition, struct slice row_key, unsigned flags, struct err *err)
+add_row_locked(struct step *st, struct partition *partition, struct slice row_key, unsigned flags, struct err *err)
 {
 	const struct table *version = st->core->current;
 	struct delta *deltas;
@@ -219,16 +219,13 @@ warm(struct step *st, struct slice row_key, struct err *err)
 static enum status
 add_row(struct step *st, struct slice row_key, struct err *err)
 {
-	uint32_t partition = partition_of(st->core, row_hash(row_key));
-	struct partition *p = &st->core->partitions[partition];
 	enum status s;
 
 	for (int round = 0;; round++) {
 		struct arena_mark mark = arena_mark(&st->arena);
+		struct partition *p = partition_lock(st->core, row_hash(row_key));
 
-		pthread_mutex_lock(&p->lock);
-		s = add_row_locked(st, partition, row_key, round < WARM_ROUNDS ? ENGINE_CACHED_ONLY : ENGINE_MAY_BLOCK,
-				   err);
+		s = add_row_locked(st, p, row_key, round < WARM_ROUNDS ? ENGINE_CACHED_ONLY : ENGINE_MAY_BLOCK, err);
 		pthread_mutex_unlock(&p->lock);
 		if (s == S_WOULD_BLOCK)
 			s = warm(st, row_key, err) == S_OK ? S_WOULD_BLOCK : S_IO;

@@ -1,7 +1,7 @@
 /*
  * The catalog on the disk: opening, changing one table's record, telling what is in it.
  */
-#include "table/table_int.h"
+#include "table/change_int.h"
 
 #include "base/clock.h"
 
@@ -14,9 +14,14 @@
 
 enum { /* first bytes of the keys */
        KEY_COUNTS = 'c',
+       KEY_LAYOUT = 'd',
        KEY_NEXT_NUMBER = 'n',
        KEY_PROGRESS = 'p',
        KEY_POLICY = 'r',
+       KEY_SHARD = 'h',
+       KEY_SECRET = 'k',
+       KEY_STREAM = 's',
+       KEY_TRIM = 'l',
        KEY_TABLE = 't',
        KEY_VERSION = 'v',
 };
@@ -34,6 +39,82 @@ catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition)
 	buf_put_byte(out, KEY_COUNTS);
 	buf_put_be32(out, table_number);
 	buf_put_be32(out, partition);
+}
+
+void
+catalog_key_layout(struct buf *out, uint32_t table_number)
+{
+	buf_put_byte(out, KEY_LAYOUT);
+	buf_put_be32(out, table_number);
+}
+
+/* Without a shard id: where the rows of the stream's shards begin. */
+void
+catalog_key_shard(struct buf *out, uint32_t table_number, uint32_t stream, struct slice id)
+{
+	buf_put_byte(out, KEY_SHARD);
+	buf_put_be32(out, table_number);
+	buf_put_be32(out, stream);
+	buf_put_slice(out, id);
+}
+
+void
+catalog_key_stream(struct buf *out, uint32_t table_number, uint32_t stream)
+{
+	buf_put_byte(out, KEY_STREAM);
+	buf_put_be32(out, table_number);
+	buf_put_be32(out, stream);
+}
+
+void
+catalog_key_trim(struct buf *out, uint32_t table_number, uint32_t partition)
+{
+	buf_put_byte(out, KEY_TRIM);
+	buf_put_be32(out, table_number);
+	buf_put_be32(out, partition);
+}
+
+void
+catalog_key_secret(struct buf *out)
+{
+	buf_put_byte(out, KEY_SECRET);
+}
+
+static enum status
+catalog_each(struct table_db *db, char letter, catalog_row *each, void *context, struct err *err)
+{
+	char after = (char)(letter + 1);
+	struct engine_iter *it = engine_iter_new(db->engine, NULL, SPACE_CATALOG, slice_of(&letter, 1),
+						 slice_of(&after, 1), ENGINE_MAY_BLOCK);
+	enum status s = S_OK;
+
+	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
+		struct slice key = engine_iter_key(it);
+
+		s = each(context, slice_of(key.data + 1, key.len - 1), engine_iter_value(it), err);
+	}
+	if (s == S_OK)
+		s = engine_iter_status(it, err);
+	engine_iter_free(it);
+	return s;
+}
+
+enum status
+catalog_each_stream(struct table_db *db, catalog_row *each, void *context, struct err *err)
+{
+	return catalog_each(db, KEY_STREAM, each, context, err);
+}
+
+enum status
+catalog_each_shard(struct table_db *db, catalog_row *each, void *context, struct err *err)
+{
+	return catalog_each(db, KEY_SHARD, each, context, err);
+}
+
+enum status
+catalog_each_trim(struct table_db *db, catalog_row *each, void *context, struct err *err)
+{
+	return catalog_each(db, KEY_TRIM, each, context, err);
 }
 
 void
@@ -112,13 +193,15 @@ out:
 
 /* ---- telling ---- */
 
+/* x NULL: of the table itself. */
 static void
-sum_counts(const struct count *counts, size_t stride, uint32_t partitions, uint64_t *ret_items, uint64_t *ret_bytes)
+sum_counts(struct table_core *core, struct index_core *x, uint64_t *ret_items, uint64_t *ret_bytes)
 {
+	const struct layout *l = layout_of(core);
 	int64_t items = 0, bytes = 0;
 
-	for (uint32_t i = 0; i < partitions; i++) {
-		const struct count *count = (const struct count *)((const char *)counts + i * stride);
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct count *count = x != NULL ? &index_part_of(x, i)->count : &l->by_id[i]->count;
 
 		items += atomic_load_explicit(&count->items, memory_order_relaxed);
 		bytes += atomic_load_explicit(&count->bytes, memory_order_relaxed);
@@ -152,10 +235,10 @@ catalog_describe(const struct table *t, struct arena *a, struct table_descriptio
 					  .number = r.number};
 	memcpy(ret->id, r.id, sizeof ret->id);
 	only_todays_decreases(&ret->spec.throughput);
+	stream_describe_table(t->core, a, ret);
 	ret->spec.tags = NULL;
 	ret->spec.tag_count = 0;
-	sum_counts(&core->partitions[0].count, sizeof *core->partitions, core->partition_count, &ret->item_count,
-		   &ret->size_bytes);
+	sum_counts(t->core, NULL, &ret->item_count, &ret->size_bytes);
 	ret->indexes = ARENA_ARRAY(a, struct table_index_description, r.spec.index_count);
 	for (size_t i = 0; i < r.spec.index_count; i++) {
 		struct table_index_description *x = &ret->indexes[i];
@@ -165,8 +248,7 @@ catalog_describe(const struct table *t, struct arena *a, struct table_descriptio
 		x->status = r.indexes[i].status;
 		x->backfilling = r.indexes[i].backfilling;
 		x->added = r.indexes[i].building;
-		sum_counts(t->indexes[i].core->counts, sizeof(struct count), core->partition_count, &x->item_count,
-			   &x->size_bytes);
+		sum_counts(t->core, t->indexes[i].core, &x->item_count, &x->size_bytes);
 	}
 }
 
@@ -284,8 +366,7 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 
 		if (t == NULL)
 			continue; /* dropped meanwhile */
-		sum_counts(&t->core->partitions[0].count, sizeof *t->core->partitions, t->core->partition_count, &items,
-			   &bytes);
+		sum_counts(t->core, NULL, &items, &bytes);
 		buf_printf(out, "stator_table_items{region=\"%s\",table=\"%.*s\"} %llu\n", db->region,
 			   SLICE_ARG(names[i]), (unsigned long long)items);
 		buf_printf(out, "stator_table_bytes{region=\"%s\",table=\"%.*s\"} %llu\n", db->region,
@@ -335,8 +416,11 @@ load_table(struct table_db *db, struct slice name, struct slice bytes, struct er
 
 	if (s != S_OK)
 		return s;
-	for (uint32_t i = 0; s == S_OK && i < t->core->partition_count; i++)
-		s = counts_load(t, i, ENGINE_MAY_BLOCK, err);
+	s = layout_load(t->core, err);
+	for (size_t i = 0; i < t->index_count; i++)
+		index_parts_grow(t->indexes[i].core, layout_of(t->core)->count);
+	for (uint32_t i = 0; s == S_OK && i < layout_of(t->core)->count; i++)
+		s = counts_load(t, layout_of(t->core)->by_id[i], ENGINE_MAY_BLOCK, err);
 	if (s == S_OK)
 		s = policy_load(t->core, err);
 	if (s != S_OK) {
@@ -440,6 +524,8 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	if (s == S_OK)
 		s = load_tables(db, err);
 	if (s == S_OK)
+		s = streams_open(db, err);
+	if (s == S_OK)
 		s = tokens_open(db, err);
 	if (s == S_OK)
 		s = jobs_start(db, err);
@@ -457,6 +543,7 @@ table_db_close(struct table_db *db)
 	if (db == NULL)
 		return;
 	jobs_stop(db);
+	streams_close(db);
 	directory_done(db);
 	tokens_close(db);
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)

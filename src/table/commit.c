@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "model/key.h"
+#include "table/change_int.h"
 #include "table/recent.h"
 #include "table/transact.h"
 #include "table/vector.h"
@@ -20,20 +21,21 @@ struct place {
 	size_t key_at, key_len; /* in scratch->keys */
 	uint64_t hash;
 	uint64_t cache_hash;
-	uint32_t partition;
+	struct partition *partition;
 	struct locked *locked;
 };
 
 /* One partition of the call, locked once however many writes are in it. */
 struct locked {
 	struct table_core *core;
-	uint32_t partition;
+	struct partition *partition;
 	/* decided under the lock */
 	const struct table *version;
 	uint64_t failures;
 	struct delta delta;
 	struct delta *index_deltas; /* one a version->indexes; NULL: none yet */
 	int64_t due_ms;             /* of the earliest row of TTL that is put; INT64_MAX: none */
+	struct change_draft changes;
 };
 
 /* A slot of recent.h and what it was. */
@@ -67,12 +69,12 @@ locked_order(const struct locked *a, const struct locked *b)
 {
 	if (a->core != b->core)
 		return a->core->number < b->core->number ? -1 : 1;
-	return a->partition < b->partition ? -1 : a->partition > b->partition;
+	return a->partition->id < b->partition->id ? -1 : a->partition->id > b->partition->id;
 }
 
 /* Where the partition is among the locked ones; it is put in when it is not there. */
 static void
-add_locked(struct commit *c, struct table_core *core, uint32_t partition)
+add_locked(struct commit *c, struct table_core *core, struct partition *partition)
 {
 	struct locked new = {.core = core, .partition = partition};
 	size_t at = c->locked_count;
@@ -87,10 +89,10 @@ add_locked(struct commit *c, struct table_core *core, uint32_t partition)
 }
 
 static struct locked *
-find_locked(struct commit *c, const struct table_core *core, uint32_t partition)
+find_locked(struct commit *c, const struct partition *partition)
 {
 	for (size_t i = 0; i < c->locked_count; i++)
-		if (c->locked[i].core == core && c->locked[i].partition == partition)
+		if (c->locked[i].partition == partition)
 			return &c->locked[i];
 	return NULL;
 }
@@ -110,35 +112,55 @@ find_places(struct commit *c)
 			    w->kind == WRITE_PUT ? w->item : w->key, &place->hash);
 		place->key_len = c->scratch->keys.len - place->key_at;
 		place->cache_hash = lru_hash(buf_part(&c->scratch->keys, place->key_at, place->key_len));
-		place->partition = partition_of(core, place->hash);
-		add_locked(c, core, place->partition);
 	}
-	for (size_t i = 0; i < c->count; i++)
-		c->places[i].locked = find_locked(c, c->writes[i].table->core, c->places[i].partition);
 }
 
 static void
-lock_all(struct commit *c)
+find_partitions(struct commit *c)
 {
-	if (c->token != NULL)
-		token_lock(c->db, c->token);
-	for (size_t i = 0; i < c->locked_count; i++)
-		pthread_mutex_lock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
+	c->locked_count = 0;
+	for (size_t i = 0; i < c->count; i++) {
+		struct table_core *core = c->writes[i].table->core;
+
+		c->places[i].partition = partition_of(core, c->places[i].hash);
+		add_locked(c, core, c->places[i].partition);
+	}
+	for (size_t i = 0; i < c->count; i++)
+		c->places[i].locked = find_locked(c, c->places[i].partition);
 }
 
 static void
 unlock_all(struct commit *c)
 {
 	for (size_t i = c->locked_count; i-- > 0;)
-		pthread_mutex_unlock(&c->locked[i].core->partitions[c->locked[i].partition].lock);
+		pthread_mutex_unlock(&c->locked[i].partition->lock);
 	if (c->token != NULL)
 		token_unlock(c->token);
 }
 
-static struct partition *
-partition_at(const struct locked *l)
+/* Has none of the partitions been split before it was locked? Now none will be. */
+static bool
+are_right(const struct commit *c)
 {
-	return &l->core->partitions[l->partition];
+	for (size_t i = 0; i < c->count; i++)
+		if (partition_of(c->writes[i].table->core, c->places[i].hash) != c->places[i].partition)
+			return false;
+	return true;
+}
+
+static void
+lock_all(struct commit *c)
+{
+	for (;;) {
+		find_partitions(c);
+		if (c->token != NULL)
+			token_lock(c->db, c->token);
+		for (size_t i = 0; i < c->locked_count; i++)
+			pthread_mutex_lock(&c->locked[i].partition->lock);
+		if (are_right(c))
+			return;
+		unlock_all(c);
+	}
 }
 
 /* ---- reading what is there ---- */
@@ -147,10 +169,12 @@ static enum status
 read_old(struct commit *c, const struct place *place, unsigned flags, struct av *ret, struct err *err)
 {
 	struct slice key = buf_part(&c->scratch->keys, place->key_at, place->key_len), cached;
-	const _Atomic uint64_t *slot = recent_slot(partition_at(place->locked), place->hash);
+	/* with a lock held it is the layout of `place`, else perhaps not: then the stamp must go with the slot */
+	const struct layout *layout = layout_of(place->locked->core);
+	const _Atomic uint64_t *slot = recent_slot(layout_find(layout, place->hash), place->hash);
 	/* that it is not BUSY and does not change is certain only under the lock; warm() comes without */
 	uint64_t slot_before = atomic_load_explicit(slot, memory_order_acquire);
-	uint64_t stamp = engine_reopened(c->db->engine);
+	uint64_t stamp = item_stamp(c->db, layout);
 	struct engine_value value = {0};
 	enum status s;
 
@@ -303,11 +327,11 @@ put_index_rows(struct commit *c, struct table_write *w, const struct place *plac
 		l->index_deltas[i].items++;
 		l->index_deltas[i].bytes += (int64_t)change->new_size;
 	}
-	if (change->index->core->recent != NULL) {
+	if (change->index->core->has_recent) {
 		if (change->had)
-			mark(c, recent_index_slot(change->index->core, place->partition, change->old_hash));
+			mark(c, recent_index_slot(change->index->core, place->partition->id, change->old_hash));
 		if (change->has)
-			mark(c, recent_index_slot(change->index->core, place->partition, change->new_hash));
+			mark(c, recent_index_slot(change->index->core, place->partition->id, change->new_hash));
 	}
 }
 
@@ -420,13 +444,15 @@ check_collection(struct commit *c, const struct table_write *w, const struct loc
 		 struct err *err)
 {
 	uint64_t most = c->db->collection_bytes_max;
-	int64_t held = atomic_load_explicit(&partition_at(l)->count.bytes, memory_order_relaxed);
+	int64_t held = atomic_load_explicit(&l->partition->count.bytes, memory_order_relaxed) +
+		       (int64_t)l->partition->inherited_bytes;
 
 	for (size_t i = 0; i < l->version->index_count; i++) {
 		const struct table_index *x = &l->version->indexes[i];
 
 		if (!x->spec->global)
-			held += atomic_load_explicit(&x->core->counts[l->partition].bytes, memory_order_relaxed);
+			held += atomic_load_explicit(&index_part_of(x->core, l->partition->id)->count.bytes,
+						     memory_order_relaxed);
 	}
 	if (held < 0 || (uint64_t)held + growth <= most)
 		return S_OK;
@@ -514,7 +540,10 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 		w->unit_count = 0; /* the service does not charge for it */
 	l->delta.items += (int64_t)av_exists(w->new_item) - (int64_t)av_exists(w->old_item);
 	l->delta.bytes += (int64_t)new_size - (int64_t)old_size;
-	mark(c, recent_slot(partition_at(l), place->hash));
+	if (l->changes.wants != 0 &&
+	    !(av_exists(w->old_item) && av_exists(w->new_item) && av_equal(w->old_item, w->new_item)))
+		change_put(l->version, l->partition, w, &l->changes, c->scratch, c->io->arena);
+	mark(c, recent_slot(l->partition, place->hash));
 	c->any_change = true;
 	return S_OK;
 }
@@ -531,6 +560,7 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 	l->delta = (struct delta){0, 0};
 	l->index_deltas = NULL;
 	l->due_ms = INT64_MAX;
+	change_begin(l->core, l->partition, &l->changes);
 	return counts_begin(l->version, l->partition, flags, &l->failures, err);
 }
 
@@ -594,6 +624,11 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	for (size_t i = 0; first == S_OK && i < c->locked_count; i++) {
 		struct locked *l = &c->locked[i];
 
+		/* a failed sync took writes away: what is known of partitions and shards goes with the next one */
+		if (c->any_change && l->failures != l->partition->failures) {
+			layout_put_row(l->core, c->scratch->batch);
+			stream_put_rows(l->core, c->scratch->batch);
+		}
 		if (counts_change(l))
 			counts_put_row(l->version, l->partition, l->delta, l->index_deltas, c->scratch->batch,
 				       &c->scratch->value);
@@ -678,7 +713,7 @@ static void
 slots_busy(struct commit *c)
 {
 	for (size_t i = 0; i < c->locked_count; i++)
-		mark(c, &partition_at(&c->locked[i])->last);
+		mark(c, &c->locked[i].partition->last);
 	for (size_t i = 0; i < c->marked_count; i++) {
 		struct marked *m = &c->marked[i];
 
@@ -711,7 +746,7 @@ wait_for_what_was_read(struct commit *c)
 			     c->durable_before);
 	for (size_t i = 0; i < c->count; i++) {
 		const struct place *place = &c->places[i];
-		_Atomic uint64_t *slot = recent_slot(partition_at(place->locked), place->hash);
+		_Atomic uint64_t *slot = recent_slot(place->partition, place->hash);
 
 		recent_raise(&c->io->wait_seq, atomic_load_explicit(slot, memory_order_relaxed), c->durable_before);
 	}
@@ -739,16 +774,27 @@ cache_hide(struct commit *c)
 static void
 cache_update(struct commit *c)
 {
-	uint64_t stamp = c->reopened;
-
 	for (size_t i = 0; i < c->count; i++) {
 		const struct table_write *w = &c->writes[i];
 		const struct place *place = &c->places[i];
 
 		if (touches_item(w))
 			lru_update(c->db->items, buf_part(&c->scratch->keys, place->key_at, place->key_len),
-				   place->cache_hash, stamp,
+				   place->cache_hash, c->reopened << 16 | layout_of(place->locked->core)->count,
 				   av_exists(w->new_item) ? av_slice(w->new_item) : SLICE_NONE);
+	}
+}
+
+/* Which hashes are written, for the day the partition is split. */
+static void
+sample(struct commit *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct partition *p = c->places[i].partition;
+		uint64_t writes = atomic_load_explicit(&p->writes, memory_order_relaxed);
+
+		p->samples[writes % WRITE_SAMPLES] = c->places[i].hash;
+		atomic_store_explicit(&p->writes, writes + 1, memory_order_relaxed);
 	}
 }
 
@@ -777,7 +823,9 @@ apply(struct commit *c, struct err *err)
 		counts_end(l->version, l->partition, l->failures, l->delta, l->index_deltas);
 		if (l->due_ms != INT64_MAX)
 			ttl_lower(l->version->ttl, l->due_ms);
+		change_end(l->core, l->partition, &l->changes, seq);
 	}
+	sample(c);
 	if (seq > c->io->wait_seq)
 		c->io->wait_seq = seq;
 	return S_OK;

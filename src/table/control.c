@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "table/change_int.h"
 #include "table/vector_int.h"
 
 #include <stdio.h>
@@ -112,6 +113,7 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 	struct table *existing = directory_find(db, spec->name);
 	struct engine_batch *batch;
 	struct table_policy *policy = NULL;
+	struct stream *stream = NULL;
 	struct record record;
 	uint32_t number;
 	enum status s;
@@ -129,8 +131,14 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 		policy = policy_of_spec(spec, record.created_ms);
 		if (policy != NULL)
 			policy_put_row(batch, number, policy);
+		if (spec->stream != STREAM_NONE)
+			stream = stream_begin(db, spec->name, &spec->schema, number, spec->stream, batch);
 		s = catalog_change(db, NULL, &record, batch, ret, err);
 	}
+	if (s == S_OK && stream != NULL)
+		stream_begun((*ret)->core, stream);
+	else
+		stream_free(stream);
 	if (s == S_OK && policy != NULL)
 		policy_publish((*ret)->core, policy);
 	else
@@ -214,16 +222,17 @@ table_delete(struct table_db *db, struct slice name, struct arena *a, struct tab
 /* ---- update: throughput and billing ---- */
 
 /* An update in the making. */
-struct change {
+struct alteration {
 	struct table_db *db;
 	const struct table *t;
 	const struct table_update *update;
 	struct arena *arena;
 	struct record record;
 	struct engine_batch *batch;
-	bool changed;        /* something to write */
-	bool updating;       /* the table goes through UPDATING */
-	uint32_t drop_index; /* number of the index to drop; 0: none */
+	bool changed;                           /* something to write */
+	bool updating;                          /* the table goes through UPDATING */
+	struct stream *new_stream, *old_stream; /* enabled or disabled by this */
+	uint32_t drop_index;                    /* number of the index to drop; 0: none */
 };
 
 static size_t
@@ -257,7 +266,7 @@ check_decrease(const struct table_throughput *now, int64_t now_ms, struct err *e
  * (`at_once`) has the new ones immediately. index: empty for the table's own.
  */
 static enum status
-change_units(struct change *c, struct slice index, const struct table_throughput *wanted, bool at_once,
+change_units(struct alteration *c, struct slice index, const struct table_throughput *wanted, bool at_once,
 	     struct table_throughput *now, bool *has_pending, struct table_throughput *pending, struct err *err)
 {
 	int64_t now_ms = clock_wall_ms();
@@ -303,7 +312,7 @@ change_units(struct change *c, struct slice index, const struct table_throughput
 
 /* On-demand maxima and warm throughput: at once. */
 static void
-change_limits(struct change *c, const struct table_throughput *wanted, struct table_throughput *now)
+change_limits(struct alteration *c, const struct table_throughput *wanted, struct table_throughput *now)
 {
 	const struct {
 		int64_t wanted;
@@ -330,7 +339,7 @@ gives_units(const struct table_throughput *t)
 
 /* The indexes that an UpdateTable to provisioned billing forgot. */
 static enum status
-check_all_provisioned(struct change *c, struct err *err)
+check_all_provisioned(struct alteration *c, struct err *err)
 {
 	struct slice missing = SLICE_NONE;
 
@@ -360,7 +369,7 @@ drop_units(struct table_throughput *t, int64_t now_ms)
 }
 
 static enum status
-change_billing(struct change *c, bool *ret_from_on_demand, struct err *err)
+change_billing(struct alteration *c, bool *ret_from_on_demand, struct err *err)
 {
 	struct table_spec *spec = &c->record.spec;
 	int64_t now_ms = clock_wall_ms();
@@ -394,7 +403,7 @@ change_billing(struct change *c, bool *ret_from_on_demand, struct err *err)
 }
 
 static enum status
-change_throughput(struct change *c, struct err *err)
+change_throughput(struct alteration *c, struct err *err)
 {
 	struct record *r = &c->record;
 	bool on_demand, from_on_demand;
@@ -462,7 +471,7 @@ find_definition(const struct table_spec *spec, struct slice name)
 
 /* AttributeDefinitions of an update add to those the table has. */
 static enum status
-merge_definitions(struct change *c, struct err *err)
+merge_definitions(struct alteration *c, struct err *err)
 {
 	struct table_spec *spec = &c->record.spec;
 	struct key_attr *merged =
@@ -500,7 +509,7 @@ type_attrs(const struct table_spec *spec, struct key_attr *attrs, unsigned count
 }
 
 static enum status
-undefined_attrs(struct change *c, const struct key_schema *schema, struct err *err)
+undefined_attrs(struct alteration *c, const struct key_schema *schema, struct err *err)
 {
 	const struct table_spec *spec = &c->record.spec;
 	struct slice keys = SLICE_NONE, definitions = SLICE_NONE;
@@ -521,7 +530,7 @@ undefined_attrs(struct change *c, const struct key_schema *schema, struct err *e
 }
 
 static enum status
-check_new_index(struct change *c, const struct table_index_spec *new, struct err *err)
+check_new_index(struct alteration *c, const struct table_index_spec *new, struct err *err)
 {
 	const struct table_spec *spec = &c->record.spec;
 	size_t global = 0;
@@ -552,7 +561,7 @@ check_new_index(struct change *c, const struct table_index_spec *new, struct err
 }
 
 static enum status
-create_index(struct change *c, struct err *err)
+create_index(struct alteration *c, struct err *err)
 {
 	struct table_spec *spec = &c->record.spec;
 	struct table_index_spec new = *c->update->create_index;
@@ -581,7 +590,7 @@ create_index(struct change *c, struct err *err)
 }
 
 static enum status
-delete_index(struct change *c, struct err *err)
+delete_index(struct alteration *c, struct err *err)
 {
 	size_t i = find_index(&c->record, c->update->delete_index);
 
@@ -597,7 +606,7 @@ delete_index(struct change *c, struct err *err)
 
 /* One index is created or deleted at a time; one that is being filled may be deleted. */
 static enum status
-change_indexes(struct change *c, struct err *err)
+change_indexes(struct alteration *c, struct err *err)
 {
 	bool deletes = c->update->delete_index.len > 0;
 	enum status s = S_OK;
@@ -623,7 +632,7 @@ change_indexes(struct change *c, struct err *err)
  * is in the way, and when a creation can be cancelled.
  */
 static enum status
-check_vector_change(struct change *c, struct err *err)
+check_vector_change(struct alteration *c, struct err *err)
 {
 	const struct table *t = c->t;
 	const struct table_index_spec *create = c->update->create_index;
@@ -656,7 +665,7 @@ check_vector_change(struct change *c, struct err *err)
 /* ---- update ---- */
 
 static void
-change_settings(struct change *c)
+change_settings(struct alteration *c)
 {
 	struct table_spec *spec = &c->record.spec;
 
@@ -672,7 +681,32 @@ change_settings(struct change *c)
 }
 
 static enum status
-update_locked(struct change *c, struct table **ret, struct err *err)
+change_stream(struct alteration *c, struct err *err)
+{
+	struct stream *s;
+
+	if (c->update->set_stream == STREAM_LEAVE)
+		return S_OK;
+	s = stream_enabled(c->t->core);
+	if (c->update->set_stream == STREAM_ENABLE && s != NULL)
+		return err_set(err, S_VALIDATION, "Table already has an enabled stream: TableName: %.*s",
+			       SLICE_ARG(c->t->core->name));
+	if (c->update->set_stream == STREAM_DISABLE && s == NULL)
+		return err_set(err, S_VALIDATION, "Table has no stream to disable: TableName: %.*s",
+			       SLICE_ARG(c->t->core->name));
+	if (s == NULL) {
+		c->new_stream = stream_begin(c->db, c->t->core->name, &c->record.spec.schema, c->record.number,
+					     c->update->stream, c->batch);
+	} else {
+		c->old_stream = s;
+		stream_put_disabling(s, c->batch);
+	}
+	c->changed = c->updating = true;
+	return S_OK;
+}
+
+static enum status
+update_locked(struct alteration *c, struct table **ret, struct err *err)
 {
 	const struct table *t = c->t;
 	enum status s = check_vector_change(c, err);
@@ -688,6 +722,8 @@ update_locked(struct change *c, struct table **ret, struct err *err)
 		s = change_throughput(c, err);
 	if (s == S_OK)
 		s = change_indexes(c, err);
+	if (s == S_OK)
+		s = change_stream(c, err);
 	if (s != S_OK)
 		return s;
 	change_settings(c);
@@ -698,8 +734,14 @@ update_locked(struct change *c, struct table **ret, struct err *err)
 	if (c->updating)
 		c->record.status = TABLE_UPDATING;
 	s = catalog_change(c->db, t, &c->record, c->batch, ret, err);
-	if (s != S_OK)
+	if (s != S_OK) {
+		stream_free(c->new_stream);
 		return s;
+	}
+	if (c->new_stream != NULL)
+		stream_begun(t->core, c->new_stream);
+	if (c->old_stream != NULL)
+		stream_disabling(c->old_stream);
 	if (c->updating)
 		jobs_add(c->db, JOB_SETTLE, t->core->name, t->core->number, 0, c->db->control_delay_ns);
 	if (c->drop_index != 0)
@@ -711,7 +753,7 @@ enum status
 table_update(struct table_db *db, struct slice name, const struct table_update *update, struct arena *a,
 	     struct table_description *ret, struct err *err)
 {
-	struct change c = {.db = db, .update = update, .arena = a};
+	struct alteration c = {.db = db, .update = update, .arena = a};
 	struct table *t, *updated = NULL;
 	enum status s;
 

@@ -42,21 +42,22 @@ put_count(struct buf *out, const struct count *count, struct delta delta)
 }
 
 void
-counts_put_row(const struct table *t, uint32_t partition, struct delta table, const struct delta *indexes,
-	       struct engine_batch *batch, struct buf *scratch)
+counts_put_row(const struct table *t, const struct partition *partition, struct delta table,
+	       const struct delta *indexes, struct engine_batch *batch, struct buf *scratch)
 {
 	size_t key, value;
 
 	scratch->len = 0;
-	catalog_key_counts(scratch, t->core->number, partition);
+	catalog_key_counts(scratch, t->core->number, partition->id);
 	key = scratch->len;
 	buf_put_byte(scratch, COUNTS_VERSION);
-	put_count(scratch, &t->core->partitions[partition].count, table);
+	put_count(scratch, &partition->count, table);
 	for (size_t i = 0; i < t->index_count; i++) {
 		if (!t->indexes[i].maintained)
 			continue;
 		buf_put_be32(scratch, t->indexes[i].core->number);
-		put_count(scratch, &t->indexes[i].core->counts[partition], indexes ? indexes[i] : (struct delta){0, 0});
+		put_count(scratch, &index_part_of(t->indexes[i].core, partition->id)->count,
+			  indexes ? indexes[i] : (struct delta){0, 0});
 	}
 	value = scratch->len - key;
 	engine_batch_put(batch, SPACE_CATALOG, buf_part(scratch, 0, key), buf_part(scratch, key, value));
@@ -71,14 +72,14 @@ set(struct count *count, int64_t items, int64_t bytes)
 
 /* Rows may name indexes that are gone; they are passed over. */
 static enum status
-read_row(const struct table *t, uint32_t partition, struct slice row, struct err *err)
+read_row(const struct table *t, struct partition *partition, struct slice row, struct err *err)
 {
 	const char *at = row.data + 1;
 	const char *end = row.data + row.len;
 
 	if (row.len < 17 || row.data[0] != COUNTS_VERSION || (row.len - 17) % 20 != 0)
 		return err_set(err, S_CORRUPT, "the counts of table %.*s are damaged", SLICE_ARG(t->core->name));
-	set(&t->core->partitions[partition].count, get_le64(at), get_le64(at + 8));
+	set(&partition->count, get_le64(at), get_le64(at + 8));
 	for (at += 16; at < end; at += 20) {
 		uint32_t number;
 
@@ -86,24 +87,25 @@ read_row(const struct table *t, uint32_t partition, struct slice row, struct err
 		number = __builtin_bswap32(number);
 		for (size_t i = 0; i < t->index_count; i++)
 			if (t->indexes[i].core->number == number)
-				set(&t->indexes[i].core->counts[partition], get_le64(at + 4), get_le64(at + 12));
+				set(&index_part_of(t->indexes[i].core, partition->id)->count, get_le64(at + 4),
+				    get_le64(at + 12));
 	}
 	return S_OK;
 }
 
 enum status
-counts_load(const struct table *t, uint32_t partition, unsigned flags, struct err *err)
+counts_load(const struct table *t, struct partition *partition, unsigned flags, struct err *err)
 {
 	struct engine_value value = {0};
 	struct buf key = {0};
 	enum status s;
 
-	catalog_key_counts(&key, t->core->number, partition);
+	catalog_key_counts(&key, t->core->number, partition->id);
 	s = engine_get(t->core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), flags, &value, err);
 	if (s == S_OK || s == S_NOT_FOUND) {
-		set(&t->core->partitions[partition].count, 0, 0);
+		set(&partition->count, 0, 0);
 		for (size_t i = 0; i < t->index_count; i++)
-			set(&t->indexes[i].core->counts[partition], 0, 0);
+			set(&index_part_of(t->indexes[i].core, partition->id)->count, 0, 0);
 		s = s == S_OK ? read_row(t, partition, value.data, err) : S_OK;
 	}
 	engine_value_done(&value);
@@ -112,20 +114,21 @@ counts_load(const struct table *t, uint32_t partition, unsigned flags, struct er
 }
 
 enum status
-counts_begin(const struct table *t, uint32_t partition, unsigned flags, uint64_t *ret_failures, struct err *err)
+counts_begin(const struct table *t, struct partition *partition, unsigned flags, uint64_t *ret_failures,
+	     struct err *err)
 {
 	*ret_failures = engine_failed_through(t->core->db->engine);
-	if (*ret_failures == t->core->partitions[partition].failures)
+	if (*ret_failures == partition->failures)
 		return S_OK;
 	return counts_load(t, partition, flags, err);
 }
 
 void
-counts_end(const struct table *t, uint32_t partition, uint64_t failures, struct delta table,
+counts_end(const struct table *t, struct partition *partition, uint64_t failures, struct delta table,
 	   const struct delta *indexes)
 {
-	add(&t->core->partitions[partition].count, table);
+	add(&partition->count, table);
 	for (size_t i = 0; indexes != NULL && i < t->index_count; i++)
-		add(&t->indexes[i].core->counts[partition], indexes[i]);
-	t->core->partitions[partition].failures = failures;
+		add(&index_part_of(t->indexes[i].core, partition->id)->count, indexes[i]);
+	partition->failures = failures;
 }

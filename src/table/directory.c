@@ -30,22 +30,24 @@ index_core_release(struct index_core *x)
 {
 	if (x == NULL || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	free(x->counts);
-	free((void *)x->recent);
+	index_parts_free(x);
 	free(x);
 }
 
-static void
+void
+core_hold(struct table_core *core)
+{
+	atomic_fetch_add_explicit(&core->refs, 1, memory_order_relaxed);
+}
+
+void
 core_release(struct table_core *core)
 {
 	if (core == NULL || atomic_fetch_sub_explicit(&core->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (uint32_t i = 0; i < core->partition_count; i++)
-		pthread_mutex_destroy(&core->partitions[i].lock);
+	layout_done(core);
 	pthread_mutex_destroy(&core->policy_lock);
 	policy_forget(core);
-	free(core->partitions);
-	free((void *)core->recent);
 	free((void *)core->name.data);
 	free(core);
 }
@@ -68,32 +70,16 @@ table_release(struct table *t)
 
 /* ---- making ---- */
 
-static struct table_core *
+struct table_core *
 core_new(struct table_db *db, struct slice name, const struct record *record)
 {
 	struct table_core *core = table_alloc(sizeof *core);
-	size_t bytes = record->partitions * sizeof *core->partitions;
-	pthread_mutexattr_t attributes;
 
 	core->db = db;
 	atomic_init(&core->refs, 1);
 	core->number = record->number;
-	core->partition_count = record->partitions;
 	core->name = (struct slice){memcpy(table_alloc(name.len + 1), name.data, name.len), name.len};
-	core->recent = table_alloc(record->partitions * (size_t)RECENT_SLOTS * sizeof *core->recent);
-	core->partitions = aligned_alloc(64, bytes);
-	if (core->partitions == NULL)
-		abort();
-	memset(core->partitions, 0, bytes);
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes,
-				  PTHREAD_MUTEX_ADAPTIVE_NP); /* held for microseconds: spin before sleeping */
-	for (uint32_t i = 0; i < core->partition_count; i++) {
-		pthread_mutex_init(&core->partitions[i].lock, &attributes);
-		core->partitions[i].recent = core->recent + (size_t)i * RECENT_SLOTS;
-		core->partitions[i].failures = engine_failed_through(db->engine);
-	}
-	pthread_mutexattr_destroy(&attributes);
+	layout_init(core, record->partitions);
 	pthread_mutex_init(&core->policy_lock, NULL);
 	throttle_init(&core->throttle);
 	return core;
@@ -113,9 +99,8 @@ index_core_for(const struct table *before, uint32_t number, bool global, uint32_
 	atomic_init(&x->refs, 1);
 	x->number = number;
 	throttle_init(&x->throttle);
-	x->counts = table_alloc(partitions * sizeof *x->counts);
-	if (global)
-		x->recent = table_alloc(partitions * (size_t)RECENT_INDEX_SLOTS * sizeof *x->recent);
+	x->has_recent = global;
+	index_parts_grow(x, partitions);
 	return x;
 }
 
@@ -160,7 +145,7 @@ index_setup(struct table *t, size_t i, const struct table *before)
 	x->record = &t->record.indexes[i];
 	/* a search waits for whole partitions (vector_search.c): no slots of its own */
 	x->core = index_core_for(before, x->record->number, x->spec->global && x->spec->vector == NULL,
-				 t->core->partition_count);
+				 layout_of(t->core)->count);
 	x->whole = x->spec->projection == PROJECT_ALL;
 	x->maintained = x->record->status != INDEX_DELETING;
 	names = a.alloc(a.context, 4 * KEY_ATTRS_MAX * sizeof *names);
@@ -333,15 +318,32 @@ directory_remove(struct table_core *core)
 void
 core_lock_all(struct table_core *core)
 {
-	for (uint32_t i = 0; i < core->partition_count; i++)
-		pthread_mutex_lock(&core->partitions[i].lock);
+	const struct layout *l = layout_of(core);
+
+	for (uint32_t i = 0; i < l->count; i++)
+		pthread_mutex_lock(&l->by_id[i]->lock);
 }
 
 void
 core_unlock_all(struct table_core *core)
 {
-	for (uint32_t i = core->partition_count; i-- > 0;)
-		pthread_mutex_unlock(&core->partitions[i].lock);
+	const struct layout *l = layout_of(core);
+
+	for (uint32_t i = l->count; i-- > 0;)
+		pthread_mutex_unlock(&l->by_id[i]->lock);
+}
+
+struct partition *
+partition_lock(struct table_core *core, uint64_t hash)
+{
+	for (;;) {
+		struct partition *p = partition_of(core, hash);
+
+		pthread_mutex_lock(&p->lock);
+		if (partition_of(core, hash) == p)
+			return p;
+		pthread_mutex_unlock(&p->lock); /* it was split just now */
+	}
 }
 
 /*
@@ -566,6 +568,7 @@ scratch_free(struct scratch *s)
 	buf_done(&s->value);
 	buf_done(&s->from);
 	buf_done(&s->to);
+	buf_done(&s->change);
 	free(s);
 }
 
@@ -576,6 +579,8 @@ table_scratch_give(struct table_db *db, struct scratch *s)
 		buf_done(&s->keys);
 	if (s->value.cap > SCRATCH_KEEP_BYTES)
 		buf_done(&s->value);
+	if (s->change.cap > SCRATCH_KEEP_BYTES)
+		buf_done(&s->change);
 	scratch_free(atomic_exchange_explicit(&db->spare[scratch_place()], s, memory_order_acq_rel));
 }
 

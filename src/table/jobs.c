@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "table/change_int.h"
 #include "table/vector_int.h"
 
 #include <stdlib.h>
@@ -125,7 +126,9 @@ settle(struct table_db *db, struct table *t, struct arena *a, struct err *err)
 	if (s != S_OK)
 		return s;
 	settle_record(&r);
-	s = catalog_change(db, t, &r, NULL, NULL, err);
+	s = stream_settle(t->core, err); /* first: a table that is ACTIVE has its stream as it was asked for */
+	if (s == S_OK)
+		s = catalog_change(db, t, &r, NULL, NULL, err);
 	for (size_t i = 0; s == S_OK && i < r.spec.index_count; i++)
 		if (r.indexes[i].building)
 			jobs_add(db, JOB_BACKFILL, t->core->name, t->core->number, r.indexes[i].number, 0);
@@ -156,7 +159,7 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 
 	catalog_key_table(&key, t->core->name);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
-	for (uint32_t i = 0; i < t->core->partition_count; i++) {
+	for (uint32_t i = 0; i < layout_of(t->core)->count; i++) {
 		key.len = 0;
 		catalog_key_counts(&key, t->core->number, i);
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
@@ -174,10 +177,15 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	key.len = 0;
 	catalog_key_policy(&key, t->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	key.len = 0;
+	catalog_key_layout(&key, t->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	stream_put_deleted(t->core, batch);
 	s = catalog_commit(db, batch, err);
 	engine_batch_free(batch);
 	buf_done(&key);
 	if (s == S_OK) {
+		stream_deleted(t->core);
 		directory_remove(t->core);
 		policy_publish(t->core, NULL);
 	}
@@ -351,6 +359,8 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 	if (t != NULL) {
 		engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), t->encoded);
 		policy_rewrite_row(batch, t->core);
+		layout_put_row(t->core, batch);
+		stream_put_rows(t->core, batch);
 	} else {
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	}
@@ -407,6 +417,8 @@ run(struct table_db *db, const struct job *job)
 		if (t != NULL)
 			s = backfill(db, job, t, &a, &err);
 		table_release(t);
+	} else if (job->kind == JOB_LOG) {
+		s = log_job(db, &err);
 	} else {
 		pthread_mutex_lock(&db->control);
 		s = run_locked(db, job, &a, &err);
@@ -503,6 +515,7 @@ jobs_start(struct table_db *db, struct err *err)
 	if (pthread_create(&db->thread, NULL, jobs_thread, db) != 0)
 		return err_set(err, S_INTERNAL, "cannot start the thread for background work on tables");
 	db->thread_started = true;
+	jobs_add(db, JOB_LOG, SLICE_NONE, 0, 0, RETRY_NS);
 	return S_OK;
 }
 

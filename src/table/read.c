@@ -17,8 +17,9 @@ get_cached(struct table_core *core, struct slice row_key, uint64_t hash, struct 
 	   struct err *err)
 {
 	struct table_db *db = core->db;
-	const _Atomic uint64_t *slot = recent_slot(&core->partitions[partition_of(core, hash)], hash);
-	uint64_t cache_hash = lru_hash(row_key), stamp = engine_reopened(db->engine);
+	const struct layout *layout = layout_of(core);
+	const _Atomic uint64_t *slot = recent_slot(layout_find(layout, hash), hash);
+	uint64_t cache_hash = lru_hash(row_key), stamp = item_stamp(db, layout);
 	struct engine_value value = {0};
 	struct slice item;
 	uint64_t slot_before;
@@ -410,10 +411,9 @@ raise_wait(const struct walk *w, uint64_t durable_before)
 	else if (w->read->range != NULL)
 		recent_read_collection(w->core, w->hash, durable_before, wait_seq);
 	else if (global)
-		recent_read_partitions(w->core, 0, w->core->partition_count - 1, durable_before, wait_seq);
+		recent_read_range(w->core, 0, UINT64_MAX, durable_before, wait_seq);
 	else
-		recent_read_partitions(w->core, partition_of(w->core, w->first), partition_of(w->core, w->last),
-				       durable_before, wait_seq);
+		recent_read_range(w->core, w->first, w->last, durable_before, wait_seq);
 }
 
 static enum status

@@ -24,7 +24,7 @@ recent_wait_for(_Atomic uint64_t *slot, struct partition *p)
 void
 recent_read_collection(struct table_core *core, uint64_t hash, uint64_t durable_before, uint64_t *wait_seq)
 {
-	struct partition *p = &core->partitions[partition_of(core, hash)];
+	struct partition *p = partition_of(core, hash);
 
 	recent_raise(wait_seq, recent_load(recent_slot(p, hash), p), durable_before);
 }
@@ -33,15 +33,21 @@ void
 recent_read_index(struct table_core *core, struct index_core *x, uint64_t hash, uint64_t durable_before,
 		  uint64_t *wait_seq)
 {
-	for (uint32_t i = 0; i < core->partition_count; i++)
-		recent_raise(wait_seq, recent_load(recent_index_slot(x, i, hash), &core->partitions[i]),
-			     durable_before);
+	const struct layout *l = layout_of(core);
+
+	for (uint32_t i = 0; i < l->count; i++)
+		recent_raise(wait_seq, recent_load(recent_index_slot(x, i, hash), l->by_id[i]), durable_before);
 }
 
 void
-recent_read_partitions(struct table_core *core, uint32_t first, uint32_t last, uint64_t durable_before,
-		       uint64_t *wait_seq)
+recent_read_range(struct table_core *core, uint64_t first, uint64_t last, uint64_t durable_before, uint64_t *wait_seq)
 {
-	for (uint32_t i = first; i <= last; i++)
-		recent_raise(wait_seq, recent_load(&core->partitions[i].last, &core->partitions[i]), durable_before);
+	const struct layout *l = layout_of(core);
+
+	for (uint32_t i = 0; i < l->count && l->ranges[i].first <= last; i++) {
+		struct partition *p = l->ranges[i].partition;
+
+		if (i + 1 == l->count || l->ranges[i + 1].first > first)
+			recent_raise(wait_seq, recent_load(&p->last, p), durable_before);
+	}
 }

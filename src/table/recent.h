@@ -25,6 +25,9 @@
  * After a failed sync the engine comes back without what was lost, and slots may still name lost places. A reader takes
  * engine_durable() BEFORE it reads: a place up to that value is durable or was lost and is already gone from what
  * is read (engine_durable() passes a lost place only when reads no longer show it), so nothing needs to be waited for.
+ *
+ * When a partition is split, with all locks held, its slots are copied to the new one. A reader takes the layout after
+ * it has read the data: it finds the slot of whoever wrote what it saw, or the copy made since.
  */
 #ifndef STATOR_TABLE_RECENT_H
 #define STATOR_TABLE_RECENT_H
@@ -51,7 +54,7 @@ recent_slot(struct partition *p, uint64_t hash)
 static inline _Atomic uint64_t *
 recent_index_slot(struct index_core *x, uint32_t partition, uint64_t hash)
 {
-	return &x->recent[(size_t)partition * RECENT_INDEX_SLOTS + hash % RECENT_INDEX_SLOTS];
+	return &index_part_of(x, partition)->recent[hash % RECENT_INDEX_SLOTS];
 }
 
 static inline void
@@ -61,12 +64,11 @@ recent_raise(uint64_t *wait_seq, uint64_t seq, uint64_t durable_before)
 		*wait_seq = seq;
 }
 
-/* For a reader of one item collection of the table or a local index; of a global index; of the partitions first ...
- * last. */
+/* For a reader of one item collection of the table or a local index; of a global index; of hashes first ... last. */
 void recent_read_collection(struct table_core *core, uint64_t hash, uint64_t durable_before, uint64_t *wait_seq);
 void recent_read_index(struct table_core *core, struct index_core *x, uint64_t hash, uint64_t durable_before,
 		       uint64_t *wait_seq);
-void recent_read_partitions(struct table_core *core, uint32_t first, uint32_t last, uint64_t durable_before,
-			    uint64_t *wait_seq);
+void recent_read_range(struct table_core *core, uint64_t first, uint64_t last, uint64_t durable_before,
+		       uint64_t *wait_seq);
 
 #endif

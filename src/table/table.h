@@ -46,6 +46,14 @@ enum index_status { INDEX_CREATING, INDEX_UPDATING, INDEX_DELETING, INDEX_ACTIVE
 enum projection_type { PROJECT_KEYS_ONLY, PROJECT_INCLUDE, PROJECT_ALL };
 enum billing_mode { BILLING_PROVISIONED, BILLING_ON_DEMAND };
 enum table_class { CLASS_STANDARD, CLASS_INFREQUENT_ACCESS };
+/* What a stream shows of the items (stream.h). On the disk: append only. */
+enum stream_view {
+	STREAM_NONE,
+	STREAM_NEW_IMAGE,
+	STREAM_OLD_IMAGE,
+	STREAM_NEW_AND_OLD_IMAGES,
+	STREAM_KEYS_ONLY,
+};
 
 /* In a table_spec and a table_update 0 means: not given (an update leaves it as it is). */
 struct table_throughput {
@@ -103,6 +111,7 @@ struct table_spec {
 	size_t tag_count;
 	struct slice policy; /* create only: see table_policy_set(); data NULL: none */
 	unsigned policy_flags;
+	enum stream_view stream; /* create only */
 };
 
 /* What DescribeTable tells; a copy in the caller's arena, so it needs no lock. */
@@ -123,6 +132,9 @@ struct table_description {
 	uint64_t item_count, size_bytes; /* exact, by DynamoDB's size rule */
 	char id[37];                     /* UUID text */
 	uint32_t number;                 /* first part of row keys; unique for ever */
+	struct slice stream_arn;         /* of the latest stream, as long as it is there; empty: none */
+	struct slice stream_label;
+	enum stream_view stream; /* STREAM_NONE: none is enabled */
 };
 
 struct table_update {
@@ -142,6 +154,8 @@ struct table_update {
 		struct table_throughput throughput;
 	} * index_throughput;
 	size_t index_throughput_count;
+	enum { STREAM_LEAVE, STREAM_ENABLE, STREAM_DISABLE } set_stream;
+	enum stream_view stream; /* to enable */
 };
 
 struct table_db_options {
@@ -266,6 +280,7 @@ struct table_write {
 	const struct expr *update;    /* UPDATE */
 	enum change_cause cause;
 	int64_t expires_ms; /* not 0: a DELETE by TTL (ttl.h); does nothing unless that is when the item is due. Free */
+	struct slice origin; /* of a replicated write: the region where it was made; at most 255 bytes */
 	/* out, also when the condition failed */
 	enum status status;                 /* of this write: S_OK, S_COND_FAILED, S_VALIDATION ... */
 	struct slice message;               /* of a status that is not S_OK */

@@ -28,6 +28,7 @@
 #define RECENT_SLOTS       1024 /* of one partition, for its items and local index rows */
 #define RECENT_INDEX_SLOTS 512  /* of one global index in one base partition */
 #define RECENT_BUSY        UINT64_MAX
+#define WRITE_SAMPLES      64 /* hashes of the last writes of a partition: where to split it */
 
 /* ---- catalog records (record.c) ---- */
 
@@ -52,7 +53,7 @@ struct record {
 	struct table_spec spec;       /* with tags */
 	struct index_record *indexes; /* beside spec.indexes */
 	uint32_t number;
-	uint32_t partitions;
+	uint32_t partitions; /* at creation, all equally wide; split.c has what became of them */
 	enum table_status status;
 	int64_t created_ms;
 	int64_t billing_changed_ms;
@@ -94,8 +95,45 @@ struct partition {
 	_Alignas(64) pthread_mutex_t lock;
 	_Atomic uint64_t last;    /* recent.h: as `recent`, for all writes of the partition */
 	uint64_t failures;        /* engine_failed_through() that the counts belong to */
-	struct count count;       /* of the table; of the indexes: index_core.counts */
+	struct count count;       /* of the table; of the indexes: index_part */
 	_Atomic uint64_t *recent; /* RECENT_SLOTS */
+	uint32_t id;
+	/* set when it is made, then constant */
+	uint32_t parent;          /* whose upper part it was; its own number when it was there from the beginning */
+	uint64_t split_seq;       /* the parent's log up to there comes before this partition's */
+	uint64_t inherited_bytes; /* it may hold so much that its parent counted */
+	/* change.c; written under the lock */
+	_Atomic uint64_t log_last;    /* the last sequence number given out */
+	_Atomic uint64_t log_records; /* written since the start */
+	_Atomic uint64_t log_bytes;
+	/* change_trim.c; written by the background thread */
+	_Atomic uint64_t log_oldest;  /* at or before the first record that is there; 0: not known */
+	_Atomic uint64_t log_trimmed; /* records up to here are gone */
+	_Atomic uint64_t log_stale;   /* those up to here are older than a stream shows */
+	/* split.c; written under the lock */
+	_Atomic uint64_t writes;
+	uint64_t samples[WRITE_SAMPLES];
+	/* the background thread's */
+	int64_t looked_ns;
+	uint64_t looked_writes;
+	unsigned busy_looks;
+};
+
+/*
+ * Which partition a hash belongs to. A layout is never changed: a split makes another one and publishes it while all
+ * locks of the table are held. So whoever holds a partition's lock holds the layout still. Readers, who hold none, load
+ * it after they have read the data: then it knows every partition that has written what they saw. Old ones stay until
+ * the table goes.
+ */
+struct range {
+	uint64_t first;
+	struct partition *partition;
+};
+struct layout {
+	struct layout *older;
+	uint32_t count;           /* of partitions: numbers 0 ... count - 1 */
+	struct partition **by_id; /* behind the ranges */
+	struct range ranges[];    /* count of them, ascending */
 };
 
 /* throttle.c: when the bucket would have been empty, clock_passed_ns() */
@@ -110,21 +148,31 @@ struct index_core {
 	atomic_uint refs;
 	uint32_t number;
 	atomic_bool dropped;
-	struct count *counts;     /* one a partition of the table */
-	_Atomic uint64_t *recent; /* [partition][RECENT_INDEX_SLOTS]; NULL for local indexes: they use the table's */
+	bool has_recent;          /* not for local indexes: they use the table's */
 	struct throttle throttle; /* global ones */
+	_Atomic(struct index_parts *) parts;
+};
+/* The part of an index that one partition of the table writes. */
+struct index_part {
+	struct count count;
+	_Atomic uint64_t *recent; /* RECENT_INDEX_SLOTS, or NULL */
+};
+/* By partition; grows like a layout does, before the partition is there. */
+struct index_parts {
+	struct index_parts *older;
+	uint32_t count;
+	struct index_part *at[];
 };
 
 struct table_core {
 	struct table_db *db;
 	atomic_uint refs; /* each version holds one */
 	uint32_t number;
-	uint32_t partition_count;
+	_Atomic(struct layout *) layout;
+	atomic_uint log_wants;   /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
 	atomic_bool dropped;     /* DELETING: set under all partition locks; nothing is written any more */
 	struct table *current;   /* counted; see above */
 	struct table_core *next; /* in its bucket */
-	struct partition *partitions;
-	_Atomic uint64_t *recent; /* of all partitions */
 	struct throttle throttle;
 	struct slice name;
 	int64_t policy_revision; /* the highest so far; guarded by db->control */
@@ -181,6 +229,7 @@ struct scratch {
 	struct buf keys;
 	struct buf value;
 	struct buf from, to;
+	struct buf change;
 };
 
 struct bucket {
@@ -223,6 +272,7 @@ struct table_db {
 	bool thread_started;
 
 	struct tokens *tokens;
+	struct streams *streams; /* stream.c */
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
 	atomic_int policy_count; /* tables with a resource policy */
 	_Atomic uint64_t ttl_generation;
@@ -241,6 +291,13 @@ void directory_remove(struct table_core *core);
 enum status version_new(struct table_db *db, const struct table *before, struct slice name, struct slice encoded,
 			struct table **ret, struct err *err);
 struct table *table_hold(struct table *t);
+void core_hold(struct table_core *core);
+void core_release(struct table_core *core);
+/* One that belongs to no directory (of a table that is gone, whose log is still read). Counted once. */
+struct table_core *core_new(struct table_db *db, struct slice name, const struct record *record);
+/* Lock the partition that a hash belongs to. */
+struct partition *partition_lock(struct table_core *core, uint64_t hash);
+/* The caller holds db->control, so that no partition is added meanwhile. */
 void core_lock_all(struct table_core *core);
 void core_unlock_all(struct table_core *core);
 size_t directory_count(struct table_db *db);
@@ -257,6 +314,16 @@ void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partiti
 void catalog_key_progress(struct buf *out, uint32_t index_number);
 void catalog_key_policy(struct buf *out, uint32_t table_number);
 void catalog_key_next_number(struct buf *out);
+void catalog_key_layout(struct buf *out, uint32_t table_number);
+void catalog_key_stream(struct buf *out, uint32_t table_number, uint32_t stream);
+void catalog_key_shard(struct buf *out, uint32_t table_number, uint32_t stream, struct slice id);
+void catalog_key_trim(struct buf *out, uint32_t table_number, uint32_t partition);
+void catalog_key_secret(struct buf *out);
+/* Each row of a kind; keys without their letter. Ends with the first failure. */
+typedef enum status catalog_row(void *context, struct slice key, struct slice value, struct err *err);
+enum status catalog_each_stream(struct table_db *db, catalog_row *each, void *context, struct err *err);
+enum status catalog_each_shard(struct table_db *db, catalog_row *each, void *context, struct err *err);
+enum status catalog_each_trim(struct table_db *db, catalog_row *each, void *context, struct err *err);
 void space_range(uint32_t number, struct buf *from, struct buf *to);
 /* Apply and wait until it is durable. */
 enum status catalog_commit(struct table_db *db, struct engine_batch *batch, struct err *err);
@@ -305,6 +372,22 @@ bool ttl_holds(const struct table *t, struct av item, int64_t due_ms);
 enum status ttl_filled(struct table_db *db, struct table *t, uint32_t number, struct arena *a, struct err *err);
 enum status ttl_drop(struct table_db *db, struct table *t, uint32_t number, struct arena *a, struct err *err);
 void ttl_write_metrics(struct table_db *db, struct buf *out);
+/* ---- split.c ---- */
+
+/* The layout as it is made with the table. */
+void layout_init(struct table_core *core, uint32_t partitions);
+/* What the catalog knows of splits. The caller is alone. */
+enum status layout_load(struct table_core *core, struct err *err);
+void layout_done(struct table_core *core);
+/* At least so many partitions: for the core of a table that is gone. The caller is alone. */
+void layout_need(struct table_core *core, uint32_t partitions);
+/* The row as it stands, when the table has one. */
+void layout_put_row(struct table_core *core, struct engine_batch *batch);
+/* What is due: partitions that are too large, or that have been written too much since the last look. */
+enum status split_where_needed(struct table_db *db, struct err *err);
+/* As many parts as that; those that are there stay. */
+void index_parts_grow(struct index_core *x, uint32_t partitions);
+void index_parts_free(struct index_core *x);
 
 /* ---- jobs.c: what happens later ---- */
 
@@ -317,6 +400,7 @@ enum job_kind {
 	JOB_FORGET_TOKENS,
 	JOB_TTL_FILL, /* the two of TTL: index_number is the number of its rows */
 	JOB_TTL_DROP,
+	JOB_LOG,
 };
 void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
 	      uint32_t index_number, int64_t delay_ns);
@@ -383,15 +467,15 @@ struct delta {
  * end. A failed sync took writes away that are counted in memory; the row tells what is left. It is read again by every
  * write until one has gone through, because only then is it certain that the engine was back when it was read.
  */
-enum status counts_begin(const struct table *t, uint32_t partition, unsigned flags, uint64_t *ret_failures,
+enum status counts_begin(const struct table *t, struct partition *partition, unsigned flags, uint64_t *ret_failures,
 			 struct err *err);
 /* The row after `table` and `indexes` (one a t->indexes; NULL: none) are added. */
-void counts_put_row(const struct table *t, uint32_t partition, struct delta table, const struct delta *indexes,
-		    struct engine_batch *batch, struct buf *scratch);
-void counts_end(const struct table *t, uint32_t partition, uint64_t failures, struct delta table,
+void counts_put_row(const struct table *t, const struct partition *partition, struct delta table,
+		    const struct delta *indexes, struct engine_batch *batch, struct buf *scratch);
+void counts_end(const struct table *t, struct partition *partition, uint64_t failures, struct delta table,
 		const struct delta *indexes);
 /* Set the counts in memory from the stored row. The caller holds the partition's lock (or is alone). */
-enum status counts_load(const struct table *t, uint32_t partition, unsigned flags, struct err *err);
+enum status counts_load(const struct table *t, struct partition *partition, unsigned flags, struct err *err);
 
 /* ---- index.c ---- */
 
@@ -434,10 +518,46 @@ buf_part(const struct buf *b, size_t at, size_t len)
 	return (struct slice){b->data + at, len};
 }
 
-static inline uint32_t
-partition_of(const struct table_core *core, uint64_t hash)
+static inline const struct layout *
+layout_of(struct table_core *core)
 {
-	return (uint32_t)(((unsigned __int128)hash * core->partition_count) >> 64);
+	return atomic_load_explicit(&core->layout, memory_order_acquire);
+}
+
+static inline struct partition *
+layout_find(const struct layout *l, uint64_t hash)
+{
+	uint32_t low = 0, high = l->count;
+
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (l->ranges[middle].first <= hash)
+			low = middle;
+		else
+			high = middle;
+	}
+	return l->ranges[low].partition;
+}
+
+static inline struct partition *
+partition_of(struct table_core *core, uint64_t hash)
+{
+	return layout_find(layout_of(core), hash);
+}
+
+/* What the item cache's entries of a table are stamped with: they end with a reopening of the engine, and with a
+ * layout, because the slot that guarded a value may not be the one that its next writer marks. */
+static inline uint64_t
+item_stamp(const struct table_db *db, const struct layout *l)
+{
+	return engine_reopened(db->engine) << 16 | l->count;
+}
+
+static inline struct index_part *
+index_part_of(struct index_core *x, uint32_t partition)
+{
+	return atomic_load_explicit(&x->parts, memory_order_acquire)->at[partition];
 }
 
 static inline struct slice

@@ -198,10 +198,11 @@ compare_all(struct search *s, struct engine_iter *it, struct err *err)
 static bool
 is_large(const struct search *s)
 {
+	const struct layout *l = layout_of(s->core);
 	int64_t bytes = 0;
 
-	for (uint32_t i = 0; i < s->core->partition_count; i++)
-		bytes += atomic_load_explicit(&s->index->core->counts[i].bytes, memory_order_relaxed);
+	for (uint32_t i = 0; i < l->count; i++)
+		bytes += atomic_load_explicit(&index_part_of(s->index->core, i)->count.bytes, memory_order_relaxed);
 	return bytes > CACHED_BYTES_MAX;
 }
 
@@ -423,7 +424,7 @@ table_search(const struct table_search *in, struct table_io *io, struct table_fo
 	}
 	if (status != S_OK)
 		return status;
-	recent_read_partitions(s.core, 0, s.core->partition_count - 1, durable_before, &io->wait_seq);
+	recent_read_range(s.core, 0, UINT64_MAX, durable_before, &io->wait_seq);
 	ret->bytes = request_bytes(&s);
 	return S_OK;
 }

@@ -9,8 +9,6 @@
 	"'AttributeType':'S'}],'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}],"
 #define OLD_TABLE "'TableName':'hash',"
 
-REFUSED("CreateTable", "StreamSpecification", "unless StreamEnabled is false", "ValidationException",
-	"{" NEW_TABLE "'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}}")
 REFUSED("CreateTable", "SSESpecification.Enabled", "when true: data is not encrypted at rest", "ValidationException",
 	"{" NEW_TABLE "'SSESpecification':{'Enabled':true}}")
 REFUSED("CreateTable", "SSESpecification.SSEType", "always", "ValidationException",
@@ -21,8 +19,6 @@ REFUSED("CreateTable", "GlobalTableSourceArn", "always", "ValidationException",
 	"{" NEW_TABLE "'GlobalTableSourceArn':'arn:aws:dynamodb:us-east-1:000000000000:table/hash'}")
 REFUSED("CreateTable", "GlobalTableSettingsReplicationMode", "always", "ValidationException",
 	"{" NEW_TABLE "'GlobalTableSettingsReplicationMode':'ENABLED'}")
-REFUSED("UpdateTable", "StreamSpecification", "always", "ValidationException",
-	"{" OLD_TABLE "'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}}")
 REFUSED("UpdateTable", "SSESpecification.Enabled", "when true: data is not encrypted at rest", "ValidationException",
 	"{" OLD_TABLE "'SSESpecification':{'Enabled':true}}")
 REFUSED("UpdateTable", "SSESpecification.SSEType", "always", "ValidationException",

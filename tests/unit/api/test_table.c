@@ -151,7 +151,6 @@ parameters_without_effect_are_refused(void **state)
 	static const struct {
 		const char *member, *value;
 	} refused[] = {
-	    {"StreamSpecification", "{'StreamEnabled':true,'StreamViewType':'KEYS_ONLY'}"},
 	    {"SSESpecification", "{'Enabled':true}"},
 	    {"GlobalTableSourceArn", "'arn:x'"},
 	};

@@ -146,9 +146,9 @@ a_failed_apply_leaves_the_slots_as_they_were(void **state)
 		engine_faulty_arm(fx.engine, 0, S_OK);
 	}
 	assert_true(wait_of_get(t, "S:a") >= seq);
-	for (uint32_t i = 0; i < t->core->partition_count; i++)
+	for (uint32_t i = 0; i < layout_of(t->core)->count; i++)
 		for (int s = 0; s < RECENT_SLOTS; s++)
-			assert_true(atomic_load(&t->core->partitions[i].recent[s]) != RECENT_BUSY);
+			assert_true(atomic_load(&layout_of(t->core)->by_id[i]->recent[s]) != RECENT_BUSY);
 	engine_memory_hold_sync(fx.memory, false);
 	table_release(t);
 }

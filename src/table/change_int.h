@@ -1,0 +1,178 @@
+/* The change log within the table room: what a write adds to it, and the streams that read it. */
+#ifndef STATOR_TABLE_CHANGE_INT_H
+#define STATOR_TABLE_CHANGE_INT_H
+
+#include "table/change.h"
+#include "table/stream.h"
+#include "table/table_int.h"
+
+#define SEQUENCE_STEP                                                                                                  \
+	100000u      /* between the numbers on the wire of two that follow each other; more than partitions            \
+		      */
+#define LOG_ON 0x80u /* in table_core.log_wants, beside CHANGE_NEW_IMAGE and CHANGE_OLD_IMAGE */
+
+/* ---- change.c ---- */
+
+/* What a commit adds to one partition's log; becomes the partition's when the batch is applied. */
+struct change_draft {
+	unsigned wants; /* log_wants, under the lock */
+	uint32_t count;
+	uint64_t last; /* sequence number */
+	uint64_t bytes;
+};
+
+static inline void
+change_begin(struct table_core *core, const struct partition *p, struct change_draft *ret)
+{
+	ret->wants = atomic_load_explicit(&core->log_wants, memory_order_relaxed);
+	ret->count = 0;
+	if (ret->wants != 0) {
+		ret->last = atomic_load_explicit(&p->log_last, memory_order_relaxed);
+		ret->bytes = 0;
+	}
+}
+
+/* The record of a decided write that changed something. The caller holds the partition's lock. */
+void change_put(const struct table *t, const struct partition *p, const struct table_write *w,
+		struct change_draft *draft, struct scratch *scratch, struct arena *a);
+/* The batch is applied, at the place `seq` of the engine. */
+void change_end(struct table_core *core, struct partition *p, const struct change_draft *draft, uint64_t seq);
+
+void log_put_key(struct buf *out, uint32_t table_number, uint32_t partition, uint64_t seq);
+static inline uint64_t
+log_key_seq(struct slice key)
+{
+	uint64_t seq;
+
+	memcpy(&seq, key.data + 8, sizeof seq);
+	return __builtin_bswap64(seq);
+}
+/* The first and the last record's number in [from, to] of a partition; 0: there is none. */
+enum status log_find_first(struct table_core *core, uint32_t partition, uint64_t from, uint64_t to, uint64_t *ret,
+			   struct err *err);
+enum status log_find_last(struct table_core *core, uint32_t partition, uint64_t from, uint64_t to, uint64_t *ret,
+			  struct err *err);
+/* The next sequence number that the partition would give out. The caller holds its lock. */
+uint64_t log_next(const struct partition *p);
+
+/* ---- stream.c ---- */
+
+struct shard;
+struct stream {
+	struct table_core *core; /* counted */
+	uint32_t number;         /* rises within the table */
+	int64_t created_ms;
+	enum stream_view view;
+	char label[32];
+	struct slice arn;
+	struct slice table_name; /* within arn */
+	struct key_schema schema;
+	struct slice schema_bytes; /* as in the row; the schema's names lie in it */
+	/* guarded by streams.lock; changes also hold db->control */
+	enum stream_status status;
+	int64_t disabled_ms;
+	uint64_t changed_at;   /* the engine's place of its last change: what is told of it must be durable */
+	struct shard **shards; /* by id */
+	size_t shard_count, shard_cap;
+};
+struct shard {
+	char id[SHARD_ID_BYTES + 1];
+	char parent[SHARD_ID_BYTES + 1]; /* "": none */
+	uint32_t partition;
+	int64_t created_ms;
+	uint64_t first;
+	uint64_t last; /* 0: open */
+};
+
+struct streams {
+	pthread_mutex_t lock;   /* nothing else is locked under it */
+	struct stream **by_arn; /* ascending */
+	size_t count, cap;
+	uint8_t secret[STREAM_SECRET_BYTES];
+	/* figures */
+	_Atomic uint64_t trimmed_records, trimmed_bytes;
+};
+
+enum status streams_open(struct table_db *db, struct err *err); /* after the tables are loaded */
+void streams_close(struct table_db *db);
+/* Rows of what CreateTable or UpdateTable begins; the stream itself is there after stream_begun(). The caller holds
+ * db->control. */
+struct stream *stream_begin(struct table_db *db, struct slice table_name, const struct key_schema *schema,
+			    uint32_t table_number, enum stream_view view, struct engine_batch *batch);
+void stream_begun(struct table_core *core, struct stream *s);
+void stream_free(struct stream *s); /* one that did not begin; NULL is fine */
+/* The stream that is not DISABLED, or NULL. The caller holds db->control. */
+struct stream *stream_enabled(struct table_core *core);
+/* DISABLING; its end is stream_settle(). */
+void stream_put_disabling(struct stream *s, struct engine_batch *batch);
+void stream_disabling(struct stream *s);
+/* ENABLING -> ENABLED, DISABLING -> DISABLED. The caller holds db->control. */
+enum status stream_settle(struct table_core *core, struct err *err);
+/* The table goes: rows of its streams, all closed; then the same in memory. */
+void stream_put_deleted(struct table_core *core, struct engine_batch *batch);
+void stream_deleted(struct table_core *core);
+/* All rows of the table's streams, as they are in memory. */
+void stream_put_rows(struct table_core *core, struct engine_batch *batch);
+/* What DescribeTable tells. */
+void stream_describe_table(struct table_core *core, struct arena *a, struct table_description *ret);
+/* The images that the table's streams and readers want. The caller holds all locks. */
+void log_set_wants(struct table_core *core);
+
+void stream_put_row(const struct stream *s, uint32_t table_number, enum stream_status status, int64_t disabled_ms,
+		    struct engine_batch *batch);
+void shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, struct engine_batch *batch);
+/* These four need streams.lock. */
+size_t shard_place(const struct stream *s, struct slice id); /* where it is, or where it belongs */
+void shard_add(struct stream *s, struct shard *shard);
+void shard_remove(struct stream *s, size_t at);
+void stream_remove(struct streams *all, struct stream *s); /* from the directory */
+/* A shard to be read: its table's core, counted (also when found is false), and a copy of it. */
+struct pinned {
+	struct table_core *core;
+	bool found;
+	enum stream_view view;
+	int64_t created_ms;
+	uint64_t changed_at;
+	struct shard shard;
+};
+enum status stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct pinned *ret,
+		       struct err *err);
+
+/* ---- stream_shards.c ---- */
+
+/*
+ * A change of one stream's shards, made while all locks of the table are held: the rows go into the batch, and once
+ * that is applied shard_change_done() makes it true in memory. A failed one is just freed.
+ */
+struct shard_change {
+	struct stream *stream;
+	struct engine_batch *batch;
+	struct {
+		struct shard *shard;
+		uint64_t last;
+	} closed[PARTITIONS_MAX];
+	uint32_t closed_count;
+	struct shard *opened[PARTITIONS_MAX + 1];
+	uint32_t opened_count;
+	uint64_t log_last[PARTITIONS_MAX]; /* what it makes of the partitions' last numbers; 0: as they are */
+};
+struct shard_change *shard_change_new(struct stream *s, struct engine_batch *batch);
+/* The number of the last record of a closed shard is *ret_last (at least its first number, so it has one). */
+void shard_change_close(struct shard_change *c, struct shard *shard, uint64_t *ret_last);
+/* parent NULL: none. */
+void shard_change_open(struct shard_change *c, uint32_t partition, const struct shard *parent);
+struct shard *shard_open_of(const struct stream *s, uint32_t partition); /* NULL: none */
+void shard_change_done(struct shard_change *c, struct layout *layout, uint64_t seq);
+void shard_change_free(struct shard_change *c);
+/* Roll what is old, forget what is trimmed. Takes db->control. */
+enum status shards_maintain(struct table_db *db, struct err *err);
+
+/* ---- change_trim.c ---- */
+
+/* Drop what nobody needs any more; with slack so that it is done in few large steps. */
+enum status logs_trim(struct table_db *db, bool slack, struct err *err);
+/* Of a table that is gone, when no stream of it is left. The caller holds db->control. */
+enum status log_drop_if_unused(struct table_core *core, struct err *err);
+enum status log_job(struct table_db *db, struct err *err); /* JOB_LOG */
+
+#endif

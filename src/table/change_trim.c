@@ -1,0 +1,203 @@
+/*
+ * What goes from the log, and when. Records are kept as long as somebody may read them: a stream shows the last
+ * STREAM_RETENTION_MS. As sequence numbers are times, the horizon is a number: the records before it go as one
+ * range. How far a partition's log was trimmed is a row of the catalog, written before: so sequence numbers never start
+ * again below it, and a crash in between only leaves records that nobody asks for and that are dropped the next time.
+ *
+ * A clock that stepped back leaves records whose numbers are ahead of it. They are kept until it has caught up: longer
+ * than asked for, never shorter.
+ */
+#include "table/change_int.h"
+
+#include "base/clock.h"
+
+#define SLACK_MS    (15 * 60 * 1000LL) /* records may stay that much longer, so that they go in few ranges */
+#define LOG_LOOK_NS 5000000000LL
+
+/* The first sequence number that is younger than that. */
+static uint64_t
+horizon(int64_t age_ms)
+{
+	int64_t us = clock_wall_us() - age_ms * 1000;
+
+	return us > 0 ? (uint64_t)us : 0;
+}
+
+/* What is about to go, for the figures. */
+static uint64_t
+range_bytes(struct table_core *core, struct slice from, struct slice to)
+{
+	return engine_approximate_bytes(core->db->engine, SPACE_LOG, from, to);
+}
+
+/* Drop the records up to `through`. */
+static enum status
+trim(struct table_core *core, struct partition *p, uint64_t through, struct err *err)
+{
+	struct table_db *db = core->db;
+	struct engine_batch *batch = engine_batch_new(db->engine);
+	struct buf from = {0}, to = {0}, key = {0}, value = {0};
+	uint64_t seq, bytes;
+	enum status s;
+
+	catalog_key_trim(&key, core->number, p->id);
+	buf_put_be64(&value, through);
+	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
+	s = engine_apply(db->engine, batch, &seq, err);
+	log_put_key(&from, core->number, p->id, 0);
+	log_put_key(&to, core->number, p->id, through + 1);
+	if (s == S_OK) {
+		bytes = range_bytes(core, buf_slice(&from), buf_slice(&to));
+		atomic_store(&p->log_trimmed, through);
+		s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
+		atomic_fetch_add(&db->streams->trimmed_bytes, bytes);
+	}
+	if (s == S_OK)
+		atomic_store(&p->log_oldest, 0);
+	engine_batch_free(batch);
+	buf_done(&from);
+	buf_done(&to);
+	buf_done(&key);
+	buf_done(&value);
+	return s;
+}
+
+/* Where the log begins, found once and kept until something is trimmed. */
+static enum status
+find_oldest(struct table_core *core, struct partition *p, uint64_t *ret, struct err *err)
+{
+	enum status s = S_OK;
+
+	*ret = atomic_load(&p->log_oldest);
+	if (*ret != 0)
+		return S_OK;
+	s = log_find_first(core, p->id, atomic_load(&p->log_trimmed) + 1, UINT64_MAX, ret, err);
+	if (s == S_OK)
+		atomic_store(&p->log_oldest, *ret);
+	return s;
+}
+
+static enum status
+trim_partition(struct table_core *core, struct partition *p, uint64_t keep_from, bool slack, struct err *err)
+{
+	uint64_t shown_from = horizon(STREAM_RETENTION_MS), oldest, last = 0;
+	uint64_t drop_before = slack && keep_from > SLACK_MS * 1000 ? keep_from - SLACK_MS * 1000 : keep_from;
+	enum status s = find_oldest(core, p, &oldest, err);
+
+	if (s != S_OK || oldest == 0)
+		return s;
+	if (oldest < shown_from) {
+		s = log_find_last(core, p->id, oldest, shown_from - 1, &last, err);
+		if (s == S_OK && last > atomic_load(&p->log_stale))
+			atomic_store(&p->log_stale, last);
+	}
+	if (s != S_OK || oldest >= drop_before)
+		return s;
+	s = log_find_last(core, p->id, oldest, keep_from - 1, &last, err);
+	return s == S_OK && last != 0 ? trim(core, p, last, err) : s;
+}
+
+/* Every core with a log, counted; in the arena. */
+static size_t
+logged_cores(struct table_db *db, struct arena *a, struct table_core ***ret)
+{
+	struct streams *all = db->streams;
+	size_t count = 0;
+
+	pthread_mutex_lock(&all->lock);
+	*ret = ARENA_ARRAY(a, struct table_core *, all->count);
+	for (size_t i = 0; i < all->count; i++) {
+		struct table_core *core = all->by_arn[i]->core;
+		size_t n = 0;
+
+		while (n < count && (*ret)[n] != core)
+			n++;
+		if (n < count)
+			continue;
+		core_hold(core);
+		(*ret)[count++] = core;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return count;
+}
+
+enum status
+logs_trim(struct table_db *db, bool slack, struct err *err)
+{
+	struct arena a = {0};
+	struct table_core **cores;
+	size_t count = logged_cores(db, &a, &cores);
+	enum status s = S_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct layout *l = layout_of(cores[i]);
+
+		for (uint32_t n = 0; s == S_OK && n < l->count; n++)
+			s = trim_partition(cores[i], l->by_id[n], horizon(STREAM_RETENTION_MS), slack, err);
+		core_release(cores[i]);
+	}
+	arena_done(&a);
+	return s;
+}
+
+static bool
+is_used(struct table_core *core)
+{
+	const struct streams *all = core->db->streams;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (all->by_arn[i]->core == core)
+			return true;
+	return false;
+}
+
+/* Of a table that is gone: everything. The caller holds db->control. */
+enum status
+log_drop_if_unused(struct table_core *core, struct err *err)
+{
+	struct table_db *db = core->db;
+	struct engine_batch *batch;
+	struct buf from = {0}, to = {0}, key = {0};
+	uint64_t seq;
+	enum status s;
+
+	if (is_used(core))
+		return S_OK;
+	space_range(core->number, &from, &to);
+	s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
+	batch = engine_batch_new(db->engine);
+	for (uint32_t i = 0; i < layout_of(core)->count; i++) {
+		key.len = 0;
+		catalog_key_trim(&key, core->number, i);
+		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	}
+	if (s == S_OK)
+		s = engine_apply(db->engine, batch, &seq, err);
+	engine_batch_free(batch);
+	buf_done(&from);
+	buf_done(&to);
+	buf_done(&key);
+	return s;
+}
+
+enum status
+change_maintain(struct table_db *db, struct err *err)
+{
+	enum status s = logs_trim(db, false, err);
+
+	return s == S_OK ? shards_maintain(db, err) : s;
+}
+
+enum status
+log_job(struct table_db *db, struct err *err)
+{
+	enum status s = logs_trim(db, true, err);
+
+	if (s == S_OK)
+		s = shards_maintain(db, err);
+	if (s == S_OK)
+		s = split_where_needed(db, err);
+	if (s == S_OK)
+		jobs_add(db, JOB_LOG, SLICE_NONE, 0, 0, LOG_LOOK_NS);
+	return s;
+}
