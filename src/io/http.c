@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/http_int.h"
+#include "io/listen.h"
 
-#define BACKLOG         4096
 #define ACCEPT_BATCH    64
 #define ACCEPT_PAUSE_MS 50
 
@@ -90,91 +90,6 @@ http_loop_date(struct http_loop *home)
 	return slice_of(home->date, home->date_len);
 }
 
-/* --- addresses --- */
-
-static void
-format_address(const struct sockaddr_storage *a, char *ret, size_t size)
-{
-	char text[INET6_ADDRSTRLEN] = "";
-
-	if (a->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-		snprintf(ret, size, "[%s]:%d", text, ntohs(in6->sin6_port));
-	} else {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-
-		inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-		snprintf(ret, size, "%s:%d", text, ntohs(in->sin_port));
-	}
-}
-
-/* "host:port", "[v6]:port", ":port" for every address of this machine. */
-static enum status
-parse_address(const char *listen_on, struct sockaddr_storage *ret, socklen_t *ret_len, struct err *err)
-{
-	const char *colon = strrchr(listen_on, ':');
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found;
-	char host[256];
-	size_t len;
-	int e;
-
-	if (colon == NULL || colon[1] == '\0' || (size_t)(colon - listen_on) >= sizeof host)
-		return err_set(err, S_VALIDATION, "\"%s\" is no address to listen on; write it like 127.0.0.1:8000",
-			       listen_on);
-	len = (size_t)(colon - listen_on);
-	memcpy(host, listen_on, len);
-	host[len] = '\0';
-	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-		host[len - 1] = '\0';
-		memmove(host, host + 1, len - 1);
-	} else if (memchr(host, ':', len) != NULL) {
-		return err_set(err, S_VALIDATION, "\"%s\": an IPv6 address needs brackets, like [::1]:8000", listen_on);
-	}
-	if (len == 0)
-		hints.ai_family = AF_INET; /* every IPv4 address; [::] is both kinds */
-	e = getaddrinfo(len > 0 ? host : NULL, colon + 1, &hints, &found);
-	if (e != 0)
-		return err_set(err, S_VALIDATION, "\"%s\" is no address to listen on: %s", listen_on, gai_strerror(e));
-	memcpy(ret, found->ai_addr, found->ai_addrlen);
-	*ret_len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return S_OK;
-}
-
-/*
- * A listening socket. The first of a server takes its port for itself alone, so that a port in use is noticed: with
- * SO_REUSEPORT from the start the kernel would silently share it with another server of the same user. Only then it is
- * opened for the sockets of the other loops.
- */
-static int
-listen_socket(struct sockaddr_storage *address, socklen_t len, bool first)
-{
-	static const int on = 1;
-	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!first)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-	/* inherited by the connections accepted */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)address, len) != 0)
-		goto fail;
-	if (first)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-	if (listen(fd, BACKLOG) != 0)
-		goto fail;
-	(void)getsockname(fd, (struct sockaddr *)address, &len);
-	return fd;
-fail:
-	close(fd);
-	return -1;
-}
-
 /* --- accepting --- */
 
 static void
@@ -229,7 +144,7 @@ accepted(struct http_loop *home, int fd, const struct sockaddr_storage *address)
 		close(fd);
 		return;
 	}
-	format_address(address, peer, sizeof peer);
+	listen_format(address, peer, sizeof peer);
 	c = conn_new(home, fd, peer);
 	if (c == NULL) {
 		close(fd);
@@ -350,7 +265,7 @@ http_server_new(const struct http_server_options *options, struct loop **loops, 
 	s->options.tls_key = copy_text(options->tls_key);
 	s->limits = options->limits;
 	pthread_mutex_init(&s->tls_lock, NULL);
-	status = parse_address(options->listen, &address, &len, err);
+	status = listen_parse(options->listen, &address, &len, err);
 	if (status == S_OK && options->tls_cert != NULL)
 		status = http_server_reload_tls(s, err);
 	for (int i = 0; i < loop_count && status == S_OK; i++) {
@@ -361,7 +276,7 @@ http_server_new(const struct http_server_options *options, struct loop **loops, 
 		http_server_free(s);
 		return status;
 	}
-	format_address(&address, s->address, sizeof s->address);
+	listen_format(&address, s->address, sizeof s->address);
 	*ret = s;
 	return S_OK;
 }

@@ -751,6 +751,74 @@ sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struc
 	return S_OK;
 }
 
+/* --- a string to sign without its request --- */
+
+static bool
+next_line(struct slice *rest, struct slice *ret)
+{
+	const char *end = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
+
+	*ret = *rest;
+	if (end == NULL) {
+		*rest = SLICE_NONE;
+		return false;
+	}
+	ret->len = (size_t)(end - rest->data);
+	rest->data = end + 1;
+	rest->len -= ret->len + 1;
+	return true;
+}
+
+enum status
+sigv4_parse_string(struct slice string_to_sign, struct slice signature, struct sigv4_auth *ret, struct err *err)
+{
+	struct slice rest = string_to_sign, algorithm, scope, hash, part;
+	int64_t when;
+	bool four;
+
+	memset(ret, 0, sizeof *ret);
+	four = next_line(&rest, &algorithm) && next_line(&rest, &ret->amz_date) && next_line(&rest, &scope) &&
+	       !next_line(&rest, &hash);
+	if (!four || !slice_eq(algorithm, SLICE(ALGORITHM)) || hash.len != HEX_BYTES ||
+	    !amz_date_read(ret->amz_date, &when) || signature.len != HEX_BYTES)
+		return err_set(err, S_INCOMPLETE_SIGNATURE, "The string to sign is not in its form");
+	if (!next_piece(&scope, '/', &ret->date) || !next_piece(&scope, '/', &ret->region) ||
+	    !next_piece(&scope, '/', &ret->service) || !next_piece(&scope, '/', &ret->terminator) ||
+	    next_piece(&scope, '/', &part))
+		return err_set(err, S_INCOMPLETE_SIGNATURE, "The string to sign has no credential scope");
+	ret->signature = signature;
+	return S_OK;
+}
+
+enum status
+sigv4_verify_string(const struct sigv4_auth *auth, struct slice string_to_sign, struct slice secret, int64_t now_s,
+		    struct err *err)
+{
+	struct signing s = {.date = auth->date, .region = auth->region, .service = auth->service};
+	uint8_t outer[PAD_BYTES + SHA256_BYTES], signature[SHA256_BYTES];
+	struct buf inner = {0};
+	const struct pads *pads;
+	struct pads space;
+	char expected[HEX_BYTES];
+	enum status status = check_time(auth, now_s, err);
+
+	if (status == S_OK)
+		status = check_scope(auth, err);
+	if (status != S_OK)
+		return status;
+	pads = signing_pads(secret, &s, &space);
+	buf_put(&inner, pads->inner, PAD_BYTES);
+	buf_put_slice(&inner, string_to_sign);
+	memcpy(outer, pads->outer, PAD_BYTES);
+	crypto_sha256(buf_slice(&inner), outer + PAD_BYTES);
+	buf_done(&inner);
+	crypto_sha256(slice_of(outer, sizeof outer), signature);
+	crypto_hex(signature, sizeof signature, expected);
+	if (auth->signature.len != HEX_BYTES || !crypto_equal(auth->signature.data, expected, HEX_BYTES))
+		return err_set(err, S_INVALID_SIGNATURE, "%s", mismatch);
+	return S_OK;
+}
+
 /* --- signing --- */
 
 static int

@@ -25,6 +25,15 @@ enum status sigv4_parse(const struct http_exchange *x, struct sigv4_auth *ret, s
 enum status sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struct slice secret,
 			 int64_t now_s, struct err *err);
 
+/*
+ * For protocols that send the string to sign itself (DAX): its four lines, and the signature beside it. What the last
+ * line is the hash of is not known and not looked at. The checks are those above, but for the headers'.
+ */
+enum status sigv4_parse_string(struct slice string_to_sign, struct slice signature, struct sigv4_auth *ret,
+			       struct err *err);
+enum status sigv4_verify_string(const struct sigv4_auth *auth, struct slice string_to_sign, struct slice secret,
+				int64_t now_s, struct err *err);
+
 struct sigv4_credentials {
 	struct slice access_key, secret, session_token, region, service;
 };

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include "io/http_int.h"
+#include "io/listen.h"
 
 /* "h2" and "http/1.1", each behind its length. */
 static const unsigned char protocols[] = "\x02h2\x08http/1.1";
@@ -32,10 +33,9 @@ tls_failed(struct err *err, const char *what, const char *file)
 }
 
 enum status
-http_server_reload_tls(struct http_server *s, struct err *err)
+tls_context_new(const char *cert, const char *key, SSL_CTX **ret, struct err *err)
 {
-	const char *cert = s->options.tls_cert, *key = s->options.tls_key;
-	SSL_CTX *fresh, *old;
+	SSL_CTX *fresh;
 	enum status status = S_OK;
 
 	if (cert == NULL || key == NULL)
@@ -49,7 +49,6 @@ http_server_reload_tls(struct http_server *s, struct err *err)
 	SSL_CTX_set_mode(fresh, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(fresh, 1);
-	SSL_CTX_set_alpn_select_cb(fresh, choose_protocol, NULL);
 	if (SSL_CTX_use_certificate_chain_file(fresh, cert) != 1)
 		status = tls_failed(err, "certificate", cert);
 	else if (SSL_CTX_use_PrivateKey_file(fresh, key, SSL_FILETYPE_PEM) != 1 ||
@@ -59,6 +58,19 @@ http_server_reload_tls(struct http_server *s, struct err *err)
 		SSL_CTX_free(fresh);
 		return status;
 	}
+	*ret = fresh;
+	return S_OK;
+}
+
+enum status
+http_server_reload_tls(struct http_server *s, struct err *err)
+{
+	SSL_CTX *fresh, *old;
+	enum status status = tls_context_new(s->options.tls_cert, s->options.tls_key, &fresh, err);
+
+	if (status != S_OK)
+		return status;
+	SSL_CTX_set_alpn_select_cb(fresh, choose_protocol, NULL);
 	pthread_mutex_lock(&s->tls_lock);
 	old = s->tls;
 	s->tls = fresh;

@@ -1,0 +1,421 @@
+#include "dax/lists.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/lru.h"
+#include "codec/cbor.h"
+#include "codec/gzip.h"
+
+#define BUCKETS    16384
+#define ID_BITS    52
+#define RECORD_MAX (8 * 1024 * 1024)
+
+/* The file: this, then records of u32 length, u32 CRC-32 (both little endian) and the CBOR array of the names. */
+static const char magic[8] = "STDAXL\0\1";
+
+struct dax_lists {
+	_Atomic(struct dax_list *) by_id[BUCKETS];
+	_Atomic(struct dax_list *) by_names[BUCKETS];
+	_Atomic uint64_t count;
+	/* guarded by lock; who reads the chains takes none */
+	pthread_mutex_t lock;
+	size_t bytes;
+	int fd; /* -1: nothing is kept */
+	off_t end;
+	bool broken; /* the file could not be written back to what it was: no more is added to it */
+	pthread_mutex_t sync_lock;
+	uint64_t synced; /* count at the last sync; guarded by sync_lock */
+};
+
+/* --- what a list is --- */
+
+static void
+put_wire(struct buf *out, const struct slice *names, size_t count)
+{
+	cbor_put_array(out, count);
+	for (size_t i = 0; i < count; i++)
+		cbor_put_text(out, names[i]);
+}
+
+/* The heads of CBOR are lengths, so the wire form is what the id is made of. */
+static uint64_t
+id_of(struct slice wire)
+{
+	uint8_t hash[SHA256_BYTES];
+	uint64_t id = 0;
+
+	crypto_sha256(wire, hash);
+	for (int i = 0; i < 8; i++)
+		id = id << 8 | hash[i];
+	id >>= 64 - ID_BITS;
+	return id > DAX_LIST_EMPTY_ID ? id : id + 2;
+}
+
+static bool
+same_names(const struct dax_list *list, const struct slice *names, size_t count)
+{
+	if (list->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!slice_eq(list->names[i], names[i]))
+			return false;
+	return true;
+}
+
+static uint64_t
+hash_names(const struct slice *names, size_t count)
+{
+	uint64_t hash = count;
+
+	for (size_t i = 0; i < count; i++)
+		hash = (hash ^ lru_hash(names[i])) * UINT64_C(0x9E3779B97F4A7C15) + (hash >> 29);
+	return hash;
+}
+
+/* One allocation: the list, its names and their bytes. */
+static struct dax_list *
+list_new(struct slice wire)
+{
+	struct cbor_reader r;
+	struct cbor_items items;
+	struct dax_list *list;
+	char *copy;
+
+	cbor_init(&r, wire);
+	items = cbor_array(&r);
+	list = malloc(sizeof *list + items.left * sizeof *list->names + wire.len);
+	if (list == NULL)
+		abort();
+	memset(list, 0, sizeof *list);
+	list->names = (struct slice *)(list + 1);
+	copy = (char *)(list->names + items.left);
+	memcpy(copy, wire.data, wire.len);
+	list->wire = slice_of(copy, wire.len);
+	cbor_init(&r, list->wire);
+	items = cbor_array(&r);
+	while (cbor_next(&r, &items))
+		list->names[list->count++] = cbor_text(&r);
+	list->id = id_of(list->wire);
+	list->names_hash = hash_names(list->names, list->count);
+	return list;
+}
+
+static size_t
+list_bytes(const struct dax_list *list)
+{
+	return sizeof *list + list->count * sizeof *list->names + list->wire.len;
+}
+
+/* --- finding --- */
+
+static struct dax_list *
+find_id(const struct dax_lists *lists, uint64_t id)
+{
+	struct dax_list *list = atomic_load_explicit(&lists->by_id[id % BUCKETS], memory_order_acquire);
+
+	while (list != NULL && list->id != id)
+		list = list->by_id_next;
+	return list;
+}
+
+static const struct dax_list empty_list = {.id = DAX_LIST_EMPTY_ID, .wire = {"\x80", 1}};
+
+const struct dax_list *
+dax_lists_find(struct dax_lists *lists, uint64_t id)
+{
+	return id == DAX_LIST_EMPTY_ID ? &empty_list : find_id(lists, id);
+}
+
+static struct dax_list *
+find_names(const struct dax_lists *lists, uint64_t hash, const struct slice *names, size_t count)
+{
+	struct dax_list *list = atomic_load_explicit(&lists->by_names[hash % BUCKETS], memory_order_acquire);
+
+	while (list != NULL && (list->names_hash != hash || !same_names(list, names, count)))
+		list = list->by_names_next;
+	return list;
+}
+
+/* Under the lock. */
+static void
+link_list(struct dax_lists *lists, struct dax_list *list)
+{
+	_Atomic(struct dax_list *) *id = &lists->by_id[list->id % BUCKETS];
+	_Atomic(struct dax_list *) *names = &lists->by_names[list->names_hash % BUCKETS];
+
+	list->by_id_next = atomic_load_explicit(id, memory_order_relaxed);
+	list->by_names_next = atomic_load_explicit(names, memory_order_relaxed);
+	atomic_store_explicit(id, list, memory_order_release);
+	atomic_store_explicit(names, list, memory_order_release);
+	lists->bytes += list_bytes(list);
+	atomic_fetch_add_explicit(&lists->count, 1, memory_order_relaxed);
+}
+
+/* --- the file --- */
+
+static bool
+write_whole(int fd, const void *data, size_t len, off_t at)
+{
+	const char *from = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, from, len, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		from += n;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static void
+put_le32(struct buf *out, uint32_t value)
+{
+	buf_put(out, &value, sizeof value); /* as all of Stator's, on little-endian machines */
+}
+
+/* Under the lock. */
+static enum status
+append(struct dax_lists *lists, struct slice wire, struct err *err)
+{
+	struct buf record = {0};
+	bool written;
+
+	if (lists->fd < 0)
+		return S_OK;
+	if (lists->broken)
+		return err_set(err, S_IO, "the file of attribute lists cannot be written");
+	put_le32(&record, (uint32_t)wire.len);
+	put_le32(&record, crc32_of(wire));
+	buf_put_slice(&record, wire);
+	written = write_whole(lists->fd, record.data, record.len, lists->end);
+	if (written)
+		lists->end += (off_t)record.len;
+	else
+		lists->broken = ftruncate(lists->fd, lists->end) != 0;
+	buf_done(&record);
+	return written ? S_OK
+		       : err_set(err, S_IO, "the file of attribute lists cannot be written: %s", strerror(errno));
+}
+
+/* A record's payload is one array of texts, and not more. */
+static bool
+is_list(struct slice wire)
+{
+	struct cbor_reader r;
+	struct cbor_items items;
+
+	cbor_init(&r, wire);
+	items = cbor_array(&r);
+	if (items.indefinite || items.left > DAX_LIST_NAMES_MAX)
+		return false;
+	while (cbor_next(&r, &items))
+		(void)cbor_text(&r);
+	return !cbor_failed(&r) && cbor_at_end(&r);
+}
+
+/* Up to the first record that is not whole: what a crash tore off was told to nobody. */
+static enum status
+load(struct dax_lists *lists, const char *path, struct err *err)
+{
+	struct stat info;
+	struct slice rest;
+	char *data;
+	off_t got = 0;
+
+	if (fstat(lists->fd, &info) != 0)
+		return err_set(err, S_IO, "cannot read %s: %s", path, strerror(errno));
+	data = malloc((size_t)info.st_size + 1);
+	if (data == NULL)
+		abort();
+	while (got < info.st_size) {
+		ssize_t n = pread(lists->fd, data + got, (size_t)(info.st_size - got), got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		got += n;
+	}
+	rest = slice_of(data, (size_t)got);
+	if (rest.len >= sizeof magic && memcmp(rest.data, magic, sizeof magic) != 0) {
+		free(data);
+		return err_set(err, S_CORRUPT, "%s is no file of attribute lists", path);
+	}
+	lists->end = rest.len >= sizeof magic ? (off_t)sizeof magic : 0;
+	while (rest.len - (size_t)lists->end >= 8 && lists->end > 0) {
+		const char *at = rest.data + lists->end;
+		uint32_t len, crc;
+		struct dax_list *list;
+
+		memcpy(&len, at, 4);
+		memcpy(&crc, at + 4, 4);
+		if (len > RECORD_MAX || len > rest.len - (size_t)lists->end - 8 ||
+		    crc32_of(slice_of(at + 8, len)) != crc || !is_list(slice_of(at + 8, len)))
+			break;
+		list = list_new(slice_of(at + 8, len));
+		if (find_id(lists, list->id) == NULL)
+			link_list(lists, list);
+		else
+			free(list);
+		lists->end += 8 + (off_t)len;
+	}
+	free(data);
+	if (lists->end < info.st_size) {
+		log_warn("dax", "%s: %lld bytes behind the last whole record are cut off", path,
+			 (long long)(info.st_size - lists->end));
+		if (ftruncate(lists->fd, lists->end) != 0)
+			return err_set(err, S_IO, "cannot cut %s: %s", path, strerror(errno));
+	}
+	if (lists->end == 0) {
+		if (!write_whole(lists->fd, magic, sizeof magic, 0) || fsync(lists->fd) != 0)
+			return err_set(err, S_IO, "cannot write %s: %s", path, strerror(errno));
+		lists->end = sizeof magic;
+	}
+	return S_OK;
+}
+
+enum status
+dax_lists_open(const char *path, struct dax_lists **ret, struct err *err)
+{
+	struct dax_lists *lists = calloc(1, sizeof *lists);
+	enum status s = S_OK;
+
+	*ret = NULL;
+	if (lists == NULL)
+		abort();
+	pthread_mutex_init(&lists->lock, NULL);
+	pthread_mutex_init(&lists->sync_lock, NULL);
+	lists->fd = -1;
+	if (path != NULL) {
+		lists->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		s = lists->fd >= 0 ? load(lists, path, err)
+				   : err_set(err, S_IO, "cannot open %s: %s", path, strerror(errno));
+	}
+	if (s != S_OK) {
+		dax_lists_close(lists);
+		return s;
+	}
+	lists->synced = dax_lists_count(lists);
+	*ret = lists;
+	return S_OK;
+}
+
+void
+dax_lists_close(struct dax_lists *lists)
+{
+	if (lists == NULL)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct dax_list *list = atomic_load(&lists->by_id[i]), *next;
+
+		for (; list != NULL; list = next) {
+			next = list->by_id_next;
+			free(list);
+		}
+	}
+	if (lists->fd >= 0) {
+		(void)fdatasync(lists->fd);
+		close(lists->fd);
+	}
+	pthread_mutex_destroy(&lists->lock);
+	pthread_mutex_destroy(&lists->sync_lock);
+	free(lists);
+}
+
+enum status
+dax_lists_sync(struct dax_lists *lists, struct err *err)
+{
+	uint64_t count = dax_lists_count(lists);
+	enum status s = S_OK;
+
+	if (lists->fd < 0)
+		return S_OK;
+	pthread_mutex_lock(&lists->sync_lock);
+	if (lists->synced < count) {
+		if (fdatasync(lists->fd) == 0)
+			lists->synced = count;
+		else
+			s = err_set(err, S_IO, "the file of attribute lists cannot be synced: %s", strerror(errno));
+	}
+	pthread_mutex_unlock(&lists->sync_lock);
+	return s;
+}
+
+uint64_t
+dax_lists_count(const struct dax_lists *lists)
+{
+	return atomic_load_explicit(&lists->count, memory_order_relaxed);
+}
+
+/* --- adding --- */
+
+/* Under the lock. */
+static enum status
+add_new(struct dax_lists *lists, struct slice wire, const struct dax_list **ret, struct err *err)
+{
+	struct dax_list *list;
+	enum status s;
+
+	if (dax_lists_count(lists) >= DAX_LISTS_MAX || lists->bytes + wire.len > DAX_LISTS_BYTES)
+		return err_set(err, S_LIMIT_EXCEEDED,
+			       "There are too many different lists of attribute names: DAX is not made for data in "
+			       "the names of attributes");
+	list = list_new(wire);
+	if (find_id(lists, list->id) != NULL) {
+		free(list);
+		return err_set(err, S_VALIDATION, "These attribute names cannot be told from another list of names");
+	}
+	s = append(lists, wire, err);
+	if (s != S_OK) {
+		free(list);
+		return s;
+	}
+	link_list(lists, list);
+	*ret = list;
+	return S_OK;
+}
+
+enum status
+dax_lists_add(struct dax_lists *lists, const struct slice *names, size_t count, const struct dax_list **ret,
+	      struct err *err)
+{
+	uint64_t hash;
+	struct buf wire = {0};
+	enum status s = S_OK;
+
+	*ret = &empty_list;
+	if (count == 0)
+		return S_OK;
+	if (count > DAX_LIST_NAMES_MAX)
+		return err_set(err, S_VALIDATION, "An item of more than %d attributes cannot pass through DAX",
+			       DAX_LIST_NAMES_MAX);
+	hash = hash_names(names, count);
+	*ret = find_names(lists, hash, names, count);
+	if (*ret != NULL)
+		return S_OK;
+	put_wire(&wire, names, count);
+	if (wire.len > RECORD_MAX) {
+		buf_done(&wire);
+		return err_set(err, S_VALIDATION, "Too many bytes of attribute names");
+	}
+	pthread_mutex_lock(&lists->lock);
+	*ret = find_names(lists, hash, names, count);
+	if (*ret == NULL)
+		s = add_new(lists, buf_slice(&wire), ret, err);
+	pthread_mutex_unlock(&lists->lock);
+	buf_done(&wire);
+	return s;
+}

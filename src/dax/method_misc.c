@@ -1,0 +1,126 @@
+/* Endpoints, key schemas, attribute lists. */
+#include "dax/dax_int.h"
+
+#define NODE_KEYS 7
+
+static void
+put_endpoint(struct buf *out, const struct dax_endpoint *e, const struct dax_session *s, int64_t leader_session)
+{
+	bool own = e->address_len == 0;
+
+	cbor_put_map(out, NODE_KEYS);
+	cbor_put_int(out, 0);
+	cbor_put_int(out, e->node_id);
+	cbor_put_int(out, 1);
+	cbor_put_text(out, slice_str(e->host));
+	cbor_put_int(out, 2);
+	cbor_put_bytes(out, own ? slice_of(s->address, s->address_len) : slice_of(e->address, e->address_len));
+	cbor_put_int(out, 3);
+	cbor_put_int(out, e->port == 0 ? s->port : e->port);
+	cbor_put_int(out, 4);
+	cbor_put_int(out, e->leader ? 1 : 2);
+	cbor_put_int(out, 5);
+	cbor_put_text(out, slice_str(e->zone));
+	cbor_put_int(out, 6);
+	cbor_put_int(out, leader_session);
+}
+
+void
+run_endpoints(struct dax_request *r)
+{
+	static const struct dax_cluster alone = {
+	    .count = 1,
+	    .leader_session = 1,
+	    .nodes = {{.node_id = 1, .host = "localhost", .leader = true, .zone = "local-1a"}},
+	};
+	const struct cluster *cluster = atomic_load_explicit(&r->home->node->cluster, memory_order_acquire);
+	const struct dax_cluster *told = cluster != NULL ? &cluster->told : &alone;
+	struct buf *out = request_reply(r);
+
+	cbor_put_array(out, (uint64_t)told->count);
+	for (int i = 0; i < told->count; i++)
+		put_endpoint(out, &told->nodes[i], r->session, told->leader_session);
+	request_answer(r);
+}
+
+void
+run_define_key_schema(struct dax_request *r)
+{
+	const struct dax_table *t;
+	struct cbor_reader reader;
+	struct slice name;
+	struct buf *out;
+
+	cbor_init(&reader, r->arguments);
+	name = cbor_string(&reader);
+	if (cbor_failed(&reader)) {
+		request_fail_cbor(r, &reader);
+		return;
+	}
+	t = request_table(r, name);
+	if (t == NULL)
+		return;
+	out = request_reply(r);
+	cbor_put_map(out, (uint64_t)t->key_count);
+	for (int i = 0; i < t->key_count; i++) {
+		cbor_put_text(out, t->keys[i].name);
+		cbor_put_text(out, slice_str(av_type_name(t->keys[i].type)));
+	}
+	request_answer(r);
+}
+
+void
+run_define_list_id(struct dax_request *r)
+{
+	const struct dax_list *list;
+	struct cbor_reader reader;
+	struct cbor_items items;
+	struct slice *names;
+	size_t count = 0;
+	enum status s;
+
+	cbor_init(&reader, r->arguments);
+	items = cbor_array(&reader);
+	if (items.indefinite || items.left > DAX_LIST_NAMES_MAX) {
+		request_fail(
+		    r, err_set(&r->err, S_VALIDATION, "An attribute list has at most %d names", DAX_LIST_NAMES_MAX));
+		return;
+	}
+	names = ARENA_ARRAY(&r->arena, struct slice, items.left);
+	while (cbor_next(&reader, &items))
+		names[count++] = cbor_string(&reader);
+	if (cbor_failed(&reader)) {
+		request_fail_cbor(r, &reader);
+		return;
+	}
+	s = dax_lists_add(r->home->node->options.lists, names, count, &list, &r->err);
+	if (s != S_OK) {
+		request_fail(r, s);
+		return;
+	}
+	cbor_put_head(request_reply(r), CBOR_M_UINT, list->id);
+	request_answer(r);
+}
+
+void
+run_define_list(struct dax_request *r)
+{
+	const struct dax_list *list;
+	struct cbor_reader reader;
+	uint64_t id;
+
+	cbor_init(&reader, r->arguments);
+	id = cbor_peek(&reader) == CBOR_NEGATIVE ? 0 : cbor_magnitude(&reader);
+	if (cbor_failed(&reader)) {
+		request_fail_cbor(r, &reader);
+		return;
+	}
+	list = dax_lists_find(r->home->node->options.lists, id);
+	if (list == NULL) {
+		request_fail(r,
+			     err_set(&r->err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id));
+		return;
+	}
+	buf_put_slice(request_reply(r), list->wire);
+	request_answer(r);
+}
