@@ -7,12 +7,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOOK_NS      50000000LL  /* between two looks while there are tables with TTL */
-#define IDLE_LOOK_NS 250000000LL /* while there are none */
-#define FIND_MAX     2048        /* rows found at a time; other tables have their turn between */
-#define COMMIT_MAX   16          /* deletes in one commit: what one lock is held for */
-#define RATE         16000       /* items a second when nothing is late */
-#define RATE_MAX     64000
+#define LOOK_NS      50000000LL   /* between two looks while there are tables with TTL */
+#define IDLE_LOOK_NS 250000000LL  /* while there are none */
+#define FIND_MAX     12000        /* rows found at a time; other tables have their turn between */
+#define COMMIT_MAX   16           /* deletes in one commit: what one lock is held for */
+#define TARGET_MS    600          /* after their time items shall be gone */
+#define RATE_MIN     4000         /* items a second */
+#define RATE_MAX     25000        /* also of what is late: about half a core */
+#define BEHIND_NS    20000000LL   /* so much lost time is made up for */
 #define RETRY_NS     1000000000LL /* after the disk failed */
 #define SECOND_NS    1000000000LL
 
@@ -58,16 +60,20 @@ rest(struct ttl_service *s, int64_t until_ns)
 	return go_on;
 }
 
-/* Rests so that this many more items keep the pace, which rises with the delay of what is deleted now. */
+/*
+ * Rests before the next `count` of `left` items, the first of which has been due for delay_ms. Times are whole seconds
+ * as a rule: what is due in a second becomes so at once, and is spread over the time there is.
+ */
 static bool
-keep_pace(struct ttl_service *s, size_t count, int64_t delay_ms)
+keep_pace(struct ttl_service *s, size_t count, size_t left, int64_t delay_ms)
 {
-	int64_t rate = delay_ms < 1000 ? RATE : RATE * delay_ms / 1000, now_ns = clock_mono_ns();
+	int64_t rate = RATE_MAX, now_ns = clock_mono_ns();
 
-	if (rate > RATE_MAX)
-		rate = RATE_MAX;
-	if (s->next_ns < now_ns)
-		s->next_ns = now_ns; /* time that was lost is not made up for in a burst */
+	if (delay_ms < TARGET_MS)
+		rate = (int64_t)left * 1000 / (TARGET_MS - (delay_ms > 0 ? delay_ms : 0));
+	rate = rate < RATE_MIN ? RATE_MIN : rate > RATE_MAX ? RATE_MAX : rate;
+	if (s->next_ns < now_ns - BEHIND_NS)
+		s->next_ns = now_ns - BEHIND_NS;
 	s->next_ns += (int64_t)count * SECOND_NS / rate;
 	return rest(s, s->next_ns);
 }
@@ -103,7 +109,8 @@ sweep_found(struct ttl_service *service, struct table *t, struct table_ttl_due *
 	for (size_t at = 0, n; s == S_OK && at < due->count; at += n) {
 		n = due->count - at < COMMIT_MAX ? due->count - at : COMMIT_MAX;
 		table_ttl_set_backlog(t, due->count - at, due->rows[at].due_ms);
-		if (service != NULL && !keep_pace(service, n, clock_wall_ms() - due->rows[at].due_ms)) {
+		if (service != NULL &&
+		    !keep_pace(service, n, due->count - at, clock_wall_ms() - due->rows[at].due_ms)) {
 			table_ttl_put_back(t, due->rows[at].due_ms);
 			break;
 		}
