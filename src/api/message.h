@@ -294,6 +294,9 @@
 /* ---- tags ---- */
 #define MSG_NO_ARN        "Invalid TableArn"
 #define MSG_NEXT_TOKEN    "Invalid NextToken"
+#define MSG_INSIGHTS_RULES                                                                                             \
+	"Amazon CloudWatch Contributor Insights rule limit reached. Please disable Contributor Insights for other "    \
+	"tables/indexes OR disable other CloudWatch Contributor Insights rules before retrying."
 #define MSG_NO_TAGS       "Atleast one Tag needs to be provided as Input."
 #define MSG_NO_TAG_KEYS   "Atleast one Tag Key needs to be provided as Input."
 #define MSG_TOO_MANY_TAGS "Too many tags: a table can have 50"

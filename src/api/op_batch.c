@@ -261,6 +261,7 @@ get_part(struct op_call *call, struct batch_table *table, struct get_part *part,
 		if (!io->may_block && *bytes > INLINE_BYTES_MAX)
 			return S_WOULD_BLOCK;
 		cost.half_units = capacity_half_reads(size, consistent);
+		cost.key = keys[part->done].value;
 		s = table_charge_reads(&cost, 1, NULL, err);
 		if (is_throttled(s)) {
 			part->throttled = s;
@@ -375,7 +376,7 @@ op_batch_get(struct op_call *call, const void *input, struct err *err)
 		s = find_get_tables(call, in, tables, err);
 	if (s == S_OK)
 		s = check_get_keys(in, tables, err);
-	if (s == S_OK && table_db_throttles(call->db) && !call->may_block)
+	if (s == S_OK && table_db_charges(call->db) && !call->may_block)
 		s = S_WOULD_BLOCK; /* what has been charged for must not be read again */
 	buf_put_lit(call->out, "{\"Responses\":{");
 	for (uint32_t t = 0; t < in->items.count && s == S_OK; t++) {

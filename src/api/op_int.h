@@ -195,6 +195,11 @@ enum status op_delete_policy(struct op_call *call, const void *in, struct err *e
 /* A table's policy, checked and in the form in which it is kept (table_spec.policy). */
 enum status request_policy(struct slice text, struct arena *arena, struct slice *ret_document, unsigned *ret_flags,
 			   struct err *err);
+/* ---- op_insights.c ---- */
+extern const struct shape shape_update_insights, shape_describe_insights, shape_list_insights;
+enum status op_update_insights(struct op_call *call, const void *in, struct err *err);
+enum status op_describe_insights(struct op_call *call, const void *in, struct err *err);
+enum status op_list_insights(struct op_call *call, const void *in, struct err *err);
 /* ---- op_ttl.c ---- */
 extern const struct shape shape_update_ttl, shape_describe_ttl;
 enum status op_update_ttl(struct op_call *call, const void *in, struct err *err);
@@ -203,7 +208,6 @@ enum status op_describe_ttl(struct op_call *call, const void *in, struct err *er
 enum status op_refuse(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_continuous_backups(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_kinesis(struct op_call *call, const void *in, struct err *err);
-enum status op_describe_contributor_insights(struct op_call *call, const void *in, struct err *err);
 enum status op_list_none(struct op_call *call, const void *in, struct err *err);
 
 #endif

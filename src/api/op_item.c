@@ -372,7 +372,10 @@ static enum status
 charge(const struct get_in *in, struct table *table, struct av item, struct err *err)
 {
 	struct table_charge of = {
-	    table, NULL, capacity_half_reads(av_exists(item) ? item_size(item) : 0, in->consistent == IN_TRUE)};
+	    .table = table,
+	    .half_units = capacity_half_reads(av_exists(item) ? item_size(item) : 0, in->consistent == IN_TRUE),
+	    .key = in->key.value,
+	};
 
 	return table_charge_reads(&of, 1, NULL, err);
 }
@@ -396,7 +399,7 @@ op_get_item(struct op_call *call, const void *input, struct err *err)
 		s = request_check_scalars(table, projection, err);
 	if (s == S_OK)
 		s = table_get(table, in->key.value, &io, &item, err);
-	if (s == S_OK && table_db_throttles(call->db))
+	if (s == S_OK && table_db_charges(call->db))
 		s = charge(in, table, item, err);
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)

@@ -255,7 +255,7 @@ run_select(struct op_call *call, struct statement *st, struct err *err)
 	struct selected page;
 	enum status s;
 
-	if (table_db_throttles(call->db) && !call->may_block)
+	if (table_db_charges(call->db) && !call->may_block)
 		return S_WOULD_BLOCK; /* what has been charged for must not be read again */
 	s = statement_select(call, st, &io, &page, err);
 	call->wait_seq = io.wait_seq;

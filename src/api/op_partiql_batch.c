@@ -142,7 +142,7 @@ check(struct op_call *call, struct batch *b, struct err *err)
 static enum status
 run_read(struct op_call *call, struct member_of_batch *m, struct table_io *io, struct err *err)
 {
-	struct table_charge cost = {.table = m->st.table};
+	struct table_charge cost = {.table = m->st.table, .key = m->write.key};
 	struct av item;
 	enum status s = table_get(m->st.table, m->write.key, io, &item, err);
 
@@ -190,7 +190,7 @@ run(struct op_call *call, struct batch *b, struct err *err)
 
 	for (uint32_t i = 0; i < b->count; i++)
 		writes += b->members[i].status == S_OK && !is_read(&b->members[i]);
-	if ((writes > 1 || table_db_throttles(call->db)) && !call->may_block)
+	if ((writes > 1 || table_db_charges(call->db)) && !call->may_block)
 		return S_WOULD_BLOCK;
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct member_of_batch *m = &b->members[i];

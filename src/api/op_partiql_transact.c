@@ -342,9 +342,12 @@ charge(struct op_call *call, struct execution *x, const struct table_get_item *g
 	for (size_t i = 0; i < x->count; i++) {
 		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
 
-		costs[i] = (struct table_charge){.table = x->writes[i].table,
-						 .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
-						 .transaction = true};
+		costs[i] = (struct table_charge){
+		    .table = x->writes[i].table,
+		    .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
+		    .transaction = true,
+		    .key = gets[i].key,
+		};
 	}
 	s = table_charge_reads(costs, x->count, &which, err);
 	if (transact_limit_code(s) == NULL)
@@ -366,7 +369,7 @@ run_reads(struct op_call *call, struct execution *x, struct err *err)
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)
 		s = check_bytes(gets, x->count, err);
-	if (s == S_OK && table_db_throttles(call->db))
+	if (s == S_OK && table_db_charges(call->db))
 		s = charge(call, x, gets, err);
 	if (s != S_OK)
 		return s;

@@ -553,8 +553,11 @@ check_against_table(struct reading *r, struct err *err)
 static enum status
 charge(const struct reading *r, const struct table_page *page, struct err *err)
 {
-	const struct table_charge of[] = {{r->table, page->units.index, page->units.half_read},
-					  {r->table, NULL, page->table_units.half_read}};
+	const struct key_range *range = r->scan ? NULL : &r->range;
+	const struct table_charge of[] = {
+	    {.table = r->table, .index = page->units.index, .half_units = page->units.half_read, .range = range},
+	    {.table = r->table, .half_units = page->table_units.half_read, .range = range},
+	};
 
 	return table_charge_reads(of, 2, NULL, err);
 }

@@ -832,9 +832,12 @@ charge_gets(struct op_call *call, const struct table_get_item *gets, size_t coun
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
 
-		costs[i] = (struct table_charge){.table = gets[i].table,
-						 .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
-						 .transaction = true};
+		costs[i] = (struct table_charge){
+		    .table = gets[i].table,
+		    .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
+		    .transaction = true,
+		    .key = gets[i].key,
+		};
 	}
 	s = table_charge_reads(costs, count, &which, err);
 	if (s == S_OK)
@@ -868,7 +871,7 @@ op_transact_get(struct op_call *call, const void *input, struct err *err)
 		s = table_transact_get(t->gets, t->count, &io, err);
 	if (s == S_OK)
 		s = check_bytes(t, err);
-	if (s == S_OK && table_db_throttles(call->db))
+	if (s == S_OK && table_db_charges(call->db))
 		s = charge_gets(call, t->gets, t->count, err);
 	call->wait_seq = io.wait_seq;
 	if (s == S_OK)

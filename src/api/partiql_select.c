@@ -199,7 +199,7 @@ static enum status
 read_item(struct select *x, const struct partiql_read *read, struct selected *ret, uint32_t *ret_scanned,
 	  struct err *err)
 {
-	struct table_charge cost = {.table = x->st->table};
+	struct table_charge cost = {.table = x->st->table, .key = read->key};
 	struct av item;
 	enum status s = key_check(x->schema, read->key, err);
 
@@ -243,8 +243,10 @@ read_range(struct select *x, const struct partiql_read *range, struct av start_k
 	};
 	struct table_page page = {0};
 	enum status s = table_read_page(&read, x->io, &page, err);
-	const struct table_charge cost[] = {{x->st->table, x->index, page.units.half_read},
-					    {x->st->table, NULL, page.table_units.half_read}};
+	const struct table_charge cost[] = {
+	    {.table = x->st->table, .index = x->index, .half_units = page.units.half_read, .range = read.range},
+	    {.table = x->st->table, .half_units = page.table_units.half_read, .range = read.range},
+	};
 
 	if (s == S_OK)
 		s = table_charge_reads(cost, 2, NULL, err);

@@ -16,11 +16,10 @@ op_refuse(struct op_call *call, const void *in, struct err *err)
 }
 
 struct name_in {
-	struct slice table_name, index_name;
+	struct slice table_name;
 };
 static const struct field name_fields[] = {
     FIELD(struct name_in, table_name, "TableName", SHAPE_TABLE, FIELD_PARAMETER),
-    FIELD(struct name_in, index_name, "IndexName", SHAPE_STRING, FIELD_NAME, LIMITS(3, 255)),
     FIELD_END,
 };
 const struct shape shape_table_only = {"Input", sizeof(struct name_in), name_fields};
@@ -70,25 +69,6 @@ op_describe_kinesis(struct op_call *call, const void *in, struct err *err)
 	return S_OK;
 }
 
-enum status
-op_describe_contributor_insights(struct op_call *call, const void *input, struct err *err)
-{
-	const struct name_in *in = input;
-	struct slice name;
-	enum status s = existing(call, in, S_RESOURCE_NOT_FOUND, &name, err);
-
-	if (s != S_OK)
-		return s;
-	buf_put_lit(call->out, "{\"TableName\":");
-	json_put_string(call->out, name);
-	if (in->index_name.data != NULL) {
-		buf_put_lit(call->out, ",\"IndexName\":");
-		json_put_string(call->out, in->index_name);
-	}
-	buf_put_lit(call->out, ",\"ContributorInsightsStatus\":\"DISABLED\"}");
-	return S_OK;
-}
-
 /* Lists of what there is none of; whatever the filters and tokens say, the answer is the same. */
 enum status
 op_list_none(struct op_call *call, const void *in, struct err *err)
@@ -96,8 +76,9 @@ op_list_none(struct op_call *call, const void *in, struct err *err)
 	static const struct {
 		const char *operation, *member;
 	} lists[] = {
-	    {"ListBackups", "BackupSummaries"},   {"ListContributorInsights", "ContributorInsightsSummaries"},
-	    {"ListExports", "ExportSummaries"},   {"ListGlobalTables", "GlobalTables"},
+	    {"ListBackups", "BackupSummaries"},
+	    {"ListExports", "ExportSummaries"},
+	    {"ListGlobalTables", "GlobalTables"},
 	    {"ListImports", "ImportSummaryList"},
 	};
 

@@ -15,6 +15,7 @@
 enum { /* first bytes of the keys */
        KEY_COUNTS = 'c',
        KEY_LAYOUT = 'd',
+       KEY_INSIGHTS = 'i',
        KEY_NEXT_NUMBER = 'n',
        KEY_PROGRESS = 'p',
        KEY_POLICY = 'r',
@@ -128,6 +129,13 @@ void
 catalog_key_policy(struct buf *out, uint32_t table_number)
 {
 	buf_put_byte(out, KEY_POLICY);
+	buf_put_be32(out, table_number);
+}
+
+void
+catalog_key_insights(struct buf *out, uint32_t table_number)
+{
+	buf_put_byte(out, KEY_INSIGHTS);
 	buf_put_be32(out, table_number);
 }
 
@@ -378,6 +386,7 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 	arena_done(&a);
 	ttl_write_metrics(db, out);
 	write_cache_metrics(db, out);
+	table_insights_write_metrics(db, out);
 }
 
 /* ---- opening ---- */
@@ -392,6 +401,7 @@ resume(struct table_db *db, const struct table *t)
 		jobs_add(db, JOB_DROP_TABLE, name, t->core->number, 0, 0);
 		return;
 	}
+	insights_resume(db, t);
 	if (t->record.status != TABLE_ACTIVE)
 		jobs_add(db, JOB_SETTLE, name, t->core->number, 0, db->control_delay_ns);
 	if (t->record.ttl.status == TTL_ENABLING)
@@ -423,6 +433,8 @@ load_table(struct table_db *db, struct slice name, struct slice bytes, struct er
 		s = counts_load(t, layout_of(t->core)->by_id[i], ENGINE_MAY_BLOCK, err);
 	if (s == S_OK)
 		s = policy_load(t->core, err);
+	if (s == S_OK)
+		s = insights_load(t, err);
 	if (s != S_OK) {
 		table_release(t);
 		return s;
@@ -512,6 +524,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	db->collection_bytes_max = options->collection_bytes_max > 0 ? options->collection_bytes_max : COLLECTION_MAX;
 	pthread_mutex_init(&db->control, NULL);
 	pthread_mutex_init(&db->list_lock, NULL);
+	pthread_mutex_init(&db->insights_lock, NULL);
 	pthread_mutex_init(&db->jobs_lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -552,6 +565,7 @@ table_db_close(struct table_db *db)
 	pthread_cond_destroy(&db->jobs_ran);
 	pthread_mutex_destroy(&db->jobs_lock);
 	pthread_mutex_destroy(&db->list_lock);
+	pthread_mutex_destroy(&db->insights_lock);
 	pthread_mutex_destroy(&db->control);
 	lru_free(db->items);
 	free(db);

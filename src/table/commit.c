@@ -23,6 +23,7 @@ struct place {
 	uint64_t cache_hash;
 	struct partition *partition;
 	struct locked *locked;
+	bool index_refused; /* throttled, and not by the table */
 };
 
 /* One partition of the call, locked once however many writes are in it. */
@@ -644,8 +645,10 @@ look(const struct commit *c, size_t i, int64_t now_ns, struct err *err)
 	const struct table_write *w = &c->writes[i];
 	enum status s = S_OK;
 
-	for (size_t n = 0; n < w->unit_count && s == S_OK; n++)
+	for (size_t n = 0; n < w->unit_count && s == S_OK; n++) {
 		s = throttle_look(c->places[i].locked->version, w->units[n].index, true, now_ns, err);
+		c->places[i].index_refused = w->units[n].index != NULL && w->units[n].index->spec->global;
+	}
 	if (s == S_OK && w->unit_count > 0)
 		s = throttle_look_conflict(c->places[i].locked->version, err);
 	return s;
@@ -845,6 +848,52 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 	return s;
 }
 
+/* ---- counting the keys ---- */
+
+static bool
+is_throttled(enum status s)
+{
+	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
+}
+
+static void
+count_accesses(const struct commit *c, const struct table_write *w, const struct table *t, struct av key)
+{
+	for (size_t n = 0; n < w->unit_count; n++) {
+		const struct table_units *u = &w->units[n];
+		bool own = u->index != NULL && u->index->spec->global;
+		uint64_t half_units = (uint64_t)u->half_write << (c->transaction && u->index == NULL);
+
+		if (half_units == 0)
+			continue;
+		if (!own)
+			insights_count_write(t, NULL, key, half_units);
+		else if (!insights_count_write(t, u->index, w->new_item, half_units))
+			insights_count_write(t, u->index, w->old_item, half_units); /* it left the index */
+	}
+}
+
+/*
+ * For insights.h: writes that were paid for, a failed condition too; or, when any was throttled and so nothing was
+ * done, those that were. No lock is held; the versions live as long as the caller's tables, which lead to them.
+ */
+static void
+count_keys(const struct commit *c, enum status s)
+{
+	if (c->token != NULL && c->token->repeated)
+		return;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct table_write *w = &c->writes[i];
+		const struct table *t = c->places[i].locked->version;
+		struct av key = w->kind == WRITE_PUT ? w->item : w->key;
+
+		if (s == S_OK || s == S_COND_FAILED)
+			count_accesses(c, w, t, key);
+		else if (is_throttled(s) && is_throttled(w->status) && !c->places[i].index_refused)
+			insights_count_write(t, NULL, key, 0);
+	}
+}
+
 enum status
 commit_writes(struct table_write *writes, size_t count, bool transaction, struct table_token *token,
 	      struct table_io *io, struct err *err)
@@ -872,6 +921,8 @@ commit_writes(struct table_write *writes, size_t count, bool transaction, struct
 			break;
 		arena_rewind(io->arena, start);
 	}
+	if (insights_counting(c.db))
+		count_keys(&c, s);
 	table_scratch_give(c.db, c.scratch);
 	return s;
 }

@@ -30,6 +30,7 @@ index_core_release(struct index_core *x)
 {
 	if (x == NULL || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	insights_done(&x->insights);
 	index_parts_free(x);
 	free(x);
 }
@@ -48,6 +49,7 @@ core_release(struct table_core *core)
 	layout_done(core);
 	pthread_mutex_destroy(&core->policy_lock);
 	policy_forget(core);
+	insights_done(&core->insights);
 	free((void *)core->name.data);
 	free(core);
 }

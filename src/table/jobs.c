@@ -178,6 +178,9 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	catalog_key_policy(&key, t->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	key.len = 0;
+	catalog_key_insights(&key, t->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	key.len = 0;
 	catalog_key_layout(&key, t->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	stream_put_deleted(t->core, batch);
@@ -188,6 +191,9 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 		stream_deleted(t->core);
 		directory_remove(t->core);
 		policy_publish(t->core, NULL);
+		insights_forget(db, &t->core->insights);
+		for (size_t i = 0; i < t->index_count; i++)
+			insights_forget(db, &t->indexes[i].core->insights);
 	}
 	return s;
 }
@@ -266,6 +272,8 @@ drop_index(struct table_db *db, struct table *t, const struct table_index *x, st
 	catalog_key_progress(&key, x->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	s = catalog_change(db, t, &r, batch, NULL, err);
+	if (s == S_OK)
+		insights_forget(db, &x->core->insights);
 	engine_batch_free(batch);
 	buf_done(&key);
 	return s;
@@ -359,6 +367,7 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 	if (t != NULL) {
 		engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), t->encoded);
 		policy_rewrite_row(batch, t->core);
+		insights_rewrite_row(batch, t);
 		layout_put_row(t->core, batch);
 		stream_put_rows(t->core, batch);
 	} else {
@@ -393,6 +402,8 @@ run_locked(struct table_db *db, const struct job *job, struct arena *a, struct e
 		return S_OK;
 	if (job->kind == JOB_SETTLE)
 		s = settle(db, t, a, err);
+	else if (job->kind == JOB_INSIGHTS)
+		s = insights_settle(db, t, job->index_number, err);
 	else if (job->kind == JOB_DROP_TABLE)
 		s = drop_table(db, t, err);
 	else if (job->kind == JOB_DROP_INDEX)

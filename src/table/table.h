@@ -337,14 +337,19 @@ uint32_t capacity_half_writes(uint64_t bytes);                 /* 1 KB steps; at
  * Throttling, when it is switched on (table_db_options). Writes are charged by table_commit(), which fails with
  * S_THROUGHPUT_EXCEEDED or S_THROTTLING (the same per write) and then has applied nothing. What reads cost their caller
  * knows: it charges after it has read and drops the answer when it fails. A call that charges and may then have to be
- * run again where blocking is allowed should be there from the start: table_db_throttles().
+ * run again where blocking is allowed should be there from the start: table_db_charges().
  */
 bool table_db_throttles(const struct table_db *db);
+/* Is there a point in charging for reads: does it throttle, or count keys? */
+bool table_db_charges(const struct table_db *db);
 struct table_charge {
 	struct table *table;
 	const struct table_index *index; /* NULL: the table itself */
 	uint64_t half_units;
 	bool transaction; /* of TransactGetItems: may meet a conflict that was asked for */
+	/* What was read, to be counted (insights.h): a map with the item's key, or a range; both may be missing */
+	struct av key;
+	const struct key_range *range;
 };
 /* All or none; all of one database. *ret_which (may be NULL): the first that was refused. */
 enum status table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err);

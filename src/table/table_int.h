@@ -16,6 +16,7 @@
 #define STATOR_TABLE_INT_H
 
 #include "base/lru.h"
+#include "table/insights_int.h"
 #include "table/table.h"
 #include "table/ttl.h"
 
@@ -150,6 +151,7 @@ struct index_core {
 	atomic_bool dropped;
 	bool has_recent;          /* not for local indexes: they use the table's */
 	struct throttle throttle; /* global ones */
+	struct insights insights; /* global ones */
 	_Atomic(struct index_parts *) parts;
 };
 /* The part of an index that one partition of the table writes. */
@@ -174,6 +176,7 @@ struct table_core {
 	struct table *current;   /* counted; see above */
 	struct table_core *next; /* in its bucket */
 	struct throttle throttle;
+	struct insights insights;
 	struct slice name;
 	int64_t policy_revision; /* the highest so far; guarded by db->control */
 	/* guarded by policy_lock; changes only while db->control is held too */
@@ -271,6 +274,9 @@ struct table_db {
 	pthread_t thread;
 	bool thread_started;
 
+	pthread_mutex_t insights_lock;
+	unsigned insights_rules;      /* guarded by control; see INSIGHTS_RULES_MAX */
+	atomic_int insights_counting; /* tables and indexes that count keys */
 	struct tokens *tokens;
 	struct streams *streams; /* stream.c */
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
@@ -313,6 +319,7 @@ void catalog_key_table(struct buf *out, struct slice name);
 void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition);
 void catalog_key_progress(struct buf *out, uint32_t index_number);
 void catalog_key_policy(struct buf *out, uint32_t table_number);
+void catalog_key_insights(struct buf *out, uint32_t table_number);
 void catalog_key_next_number(struct buf *out);
 void catalog_key_layout(struct buf *out, uint32_t table_number);
 void catalog_key_stream(struct buf *out, uint32_t table_number, uint32_t stream);
@@ -401,6 +408,7 @@ enum job_kind {
 	JOB_TTL_FILL, /* the two of TTL: index_number is the number of its rows */
 	JOB_TTL_DROP,
 	JOB_LOG,
+	JOB_INSIGHTS,
 };
 void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, uint32_t table_number,
 	      uint32_t index_number, int64_t delay_ns);
@@ -511,6 +519,13 @@ void index_put_key(const struct table *t, const struct table_index *x, struct av
 		   size_t *ret_len, uint64_t *ret_hash);
 /* The item as the index holds it. */
 struct av index_project(const struct table_index *x, struct av item, struct arena *a);
+
+/* Is anything counted anywhere? */
+static inline bool
+insights_counting(const struct table_db *db)
+{
+	return atomic_load_explicit(&db->insights_counting, memory_order_relaxed) > 0;
+}
 
 static inline struct slice
 buf_part(const struct buf *b, size_t at, size_t len)

@@ -160,14 +160,17 @@ table_db_throttles(const struct table_db *db)
 	return atomic_load_explicit(&db->throttles, memory_order_relaxed);
 }
 
-enum status
-table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err)
+bool
+table_db_charges(const struct table_db *db)
 {
-	int64_t now_ns;
+	return table_db_throttles(db) || insights_counting(db);
+}
 
-	if (count == 0 || !table_db_throttles(charges[0].table->core->db))
-		return S_OK;
-	now_ns = clock_passed_ns();
+static enum status
+pay_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err)
+{
+	int64_t now_ns = clock_passed_ns();
+
 	for (size_t i = 0; i < count; i++) {
 		const struct table_charge *c = &charges[i];
 		enum status s = c->half_units == 0 ? S_OK : throttle_look(c->table, c->index, false, now_ns, err);
@@ -176,13 +179,34 @@ table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret
 			s = throttle_look_conflict(c->table, err);
 		if (s == S_OK)
 			continue;
-		if (ret_which != NULL)
-			*ret_which = i;
+		*ret_which = i;
 		return s;
 	}
 	for (size_t i = 0; i < count; i++)
 		throttle_charge(charges[i].table, charges[i].index, false, (int64_t)charges[i].half_units, now_ns);
 	return S_OK;
+}
+
+enum status
+table_charge_reads(const struct table_charge *charges, size_t count, size_t *ret_which, struct err *err)
+{
+	struct table_db *db = count > 0 ? charges[0].table->core->db : NULL;
+	size_t which = 0;
+	enum status s = S_OK;
+
+	if (db == NULL)
+		return S_OK;
+	if (table_db_throttles(db))
+		s = pay_reads(charges, count, &which, err);
+	if (s != S_OK && ret_which != NULL)
+		*ret_which = which;
+	if (!insights_counting(db))
+		return s;
+	if (s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING)
+		insights_count_read(&charges[which], true);
+	for (size_t i = 0; s == S_OK && i < count; i++)
+		insights_count_read(&charges[i], false);
+	return s;
 }
 
 bool
