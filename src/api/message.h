@@ -160,7 +160,7 @@
 		    "AttributeDefinitions"
 #define MSG_UNUSED_DEFINITIONS                                                                                         \
 	MSG_INVALID "Some AttributeDefinitions are not used. AttributeDefinitions: [%s], keys used: [%s]"
-#define MSG_DUPLICATE_DEFINITION MSG_INVALID "Duplicate AttributeName in AttributeDefinitions: %.*s"
+#define MSG_DUPLICATE_DEFINITION "Attribute Name is duplicated: %.*s"
 #define MSG_LSI_EMPTY            MSG_INVALID "List of LocalSecondaryIndexes is empty"
 #define MSG_GSI_EMPTY            MSG_INVALID "List of GlobalSecondaryIndexes is empty"
 #define MSG_LSI_NO_RANGE                                                                                               \
@@ -176,29 +176,50 @@
 #define MSG_PROJECTION_NULL      MSG_INVALID "Unknown ProjectionType: null"
 #define MSG_PROJECTION_EXTRA     MSG_INVALID "ProjectionType is %s, but NonKeyAttributes is specified"
 #define MSG_PROJECTION_NONE      MSG_INVALID "ProjectionType is INCLUDE, but NonKeyAttributes is not specified"
-#define MSG_PROJECTION_DUPLICATE MSG_INVALID "Duplicate value in NonKeyAttributes: %.*s"
+#define MSG_PROJECTION_DUPLICATE MSG_INVALID "Duplicate element in NonKeyAttributes: %.*s"
 #define MSG_PROJECTION_TOTAL                                                                                           \
 	MSG_INVALID "Number of NonKeyAttributes over all indexes exceeds the per-table limit of 100"
 #define MSG_DUPLICATE_INDEX MSG_INVALID "Duplicate index name: %.*s"
 #define MSG_INDEX_THROUGHPUT                                                                                           \
 	MSG_INVALID "ProvisionedThroughput should not be specified for index: %.*s when BillingMode is "               \
 		    "PAY_PER_REQUEST"
-#define MSG_INDEX_NO_THROUGHPUT MSG_INVALID "ProvisionedThroughput must be specified for index: %.*s"
-#define MSG_KEY_SCHEMA_LENGTH   "Invalid KeySchema: index %.*s has more than four %s key attributes"
-#define MSG_KEY_SCHEMA_ORDER                                                                                           \
-	"Invalid KeySchema: HASH key attributes must come before RANGE key attributes in index: %.*s"
-#define MSG_ON_DEMAND_MAXIMUM MSG_INVALID "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST"
-#define MSG_ON_DEMAND_VALUE   MSG_INVALID "%s must be -1 or greater than or equal to 1"
+#define MSG_INDEX_NO_THROUGHPUT MSG_INVALID "ProvisionedThroughput is not specified for index: %.*s"
+#define MSG_KEY_SCHEMA_LENGTH   MSG_INVALID "The KeySchema exceeds the maximum allowed number of %s key attributes"
+#define MSG_KEY_SCHEMA_ORDER    MSG_INVALID "All HASH key attributes must precede RANGE key attributes in the KeySchema"
+#define MSG_ON_DEMAND_PROVISIONED                                                                                      \
+	MSG_INVALID "%s for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
+/* "table", or "index : " and its name */
+#define MSG_ON_DEMAND_VALUE MSG_INVALID "Requested %s for OnDemandThroughput for %s%.*s is outside of valid range"
+/* "table", or "index " and its name */
+#define MSG_WARM_INITIAL                                                                                               \
+	MSG_INVALID "Requested %s for WarmThroughput for %s%.*s is lower than initial throughput for OnDemand. See: "  \
+		    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/"                                \
+		    "on-demand-capacity-mode.html#on-demand-capacity-mode-initial"
+#define MSG_WARM_PROVISIONED                                                                                           \
+	MSG_INVALID "Requested %s for WarmThroughput for %s%.*s is lower than %s of ProvisionedThroughput"
+#define MSG_WARM_EMPTY                                                                                                 \
+	MSG_INVALID "WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond specified "    \
+		    "for index: %.*s"
 #define MSG_UPDATE_NOTHING                                                                                             \
-	"At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "     \
-	"SSESpecification or ReplicaUpdates is required"
-#define MSG_UPDATE_BILLING MSG_INVALID "ProvisionedThroughput must be specified when BillingMode is PROVISIONED"
+	"At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "       \
+	"SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "  \
+	"DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"
+#define MSG_UPDATE_ALONE MSG_INVALID "%s must be the only operation in the request"
+#define MSG_UPDATE_ON_DEMAND                                                                                           \
+	MSG_INVALID "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"
+#define MSG_UPDATE_WARM_INDEX                                                                                          \
+	MSG_INVALID "Create global secondary index cannot be specified when updating WarmThroughput"
+#define MSG_UPDATE_STREAM       MSG_INVALID "You cannot modify stream status while updating table IOPS"
+#define MSG_UPDATE_INDEX        MSG_INVALID "You cannot create or delete index while %s"
+#define MSG_UPDATE_ENCRYPTED    MSG_INVALID "Table is already encrypted by default"
+#define MSG_INDEX_UPDATES_EMPTY MSG_INVALID "List of GlobalSecondaryIndexUpdates is empty"
+#define MSG_INDEX_DEFINITIONS   MSG_INVALID "AttributeDefinitions is not specified for index: %.*s"
+#define MSG_UPDATE_BILLING      MSG_INVALID "ProvisionedThroughput must be specified when BillingMode is PROVISIONED"
 #define MSG_INDEX_UPDATE_NULL                                                                                          \
 	MSG_INVALID "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "                    \
 		    "GlobalSecondaryIndexUpdate.Delete must not be null"
 #define MSG_INDEX_UPDATE_SEVERAL                                                                                       \
-	MSG_INVALID "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, "               \
-		    "GlobalSecondaryIndexUpdate.Delete must be specified"
+	MSG_INVALID "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object"
 #define MSG_INDEX_UPDATE_TWICE                                                                                         \
 	MSG_INVALID "Only one global secondary index update per index is allowed simultaneously. Index: %.*s"
 #define MSG_ONE_INDEX_CHANGE                                                                                           \
@@ -207,10 +228,8 @@
 #define MSG_STREAM_CREATE_VIEW MSG_INVALID "Table is being created with a stream enabled, UpdateViewType is required"
 #define MSG_STREAM_CREATE_NO_VIEW                                                                                      \
 	MSG_INVALID "Table is being created with a stream disabled, UpdateViewType should not be specified"
-#define MSG_STREAM_VIEW           MSG_INVALID "If stream is being enabled then UpdateViewType is required"
-#define MSG_STREAM_NO_VIEW        MSG_INVALID "If stream is being disabled, then UpdateViewType must not be specified"
-#define MSG_STREAM_AND_THROUGHPUT MSG_INVALID "You cannot modify stream status while updating table IOPS"
-#define MSG_STREAM_AND_INDEX      MSG_INVALID "You cannot create or delete index while changing stream status"
+#define MSG_STREAM_VIEW    MSG_INVALID "If stream is being enabled then UpdateViewType is required"
+#define MSG_STREAM_NO_VIEW MSG_INVALID "If stream is being disabled, then UpdateViewType must not be specified"
 
 /* ---- streams ---- */
 #define MSG_STREAM_ARN       "Invalid StreamArn"
@@ -299,9 +318,11 @@
 	"tables/indexes OR disable other CloudWatch Contributor Insights rules before retrying."
 #define MSG_NO_TAGS       "Atleast one Tag needs to be provided as Input."
 #define MSG_NO_TAG_KEYS   "Atleast one Tag Key needs to be provided as Input."
-#define MSG_TOO_MANY_TAGS "Too many tags: a table can have 50"
-#define MSG_DUPLICATE_TAG "Invalid Request: Duplicate tag keys found in request"
-#define MSG_AWS_TAG       "Invalid Request: Tag keys that start with aws: are reserved"
+#define MSG_TOO_MANY_TAGS "Number of Tags exceed the current limit for the provided ResourceArn"
+#define MSG_DUPLICATE_TAG "Duplicate Tag Keys provided as input: Duplicate Tag Key found %.*s"
+#define MSG_AWS_TAG       "Tag Key cannot be prefixed with aws:, Key: %.*s"
+#define MSG_TAG_KEY       "The Tag Key provided is invalid, Key: %.*s"
+#define MSG_TAG_VALUE     "The Tag Value provided is invalid, Value: %.*s"
 
 /* ---- PartiQL ---- */
 #define MSG_TOKEN_MISMATCH "NextToken does not match request"

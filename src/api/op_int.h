@@ -15,7 +15,8 @@
 #define OP_BLOCKS   1u /* always runs on the I/O pool: it syncs or walks the catalog */
 #define OP_READS    2u /* changes nothing, so it may run again when what it saw was lost */
 #define OP_UNLISTED 4u /* not in the table of operations, and not in its figures */
-#define OP_MOVED(parts) ((parts) << 8) /* enum wording_part: what this operation tells in the newer wording, if wanted */
+#define OP_MOVED(parts)                                                                                                \
+	((parts) << 8) /* enum wording_part: what this operation tells in the newer wording, if wanted */
 
 /* One row of the operation table. */
 struct op {
@@ -92,8 +93,8 @@ enum status request_check_mix(const struct member *expressions, size_t expressio
 			      size_t legacy_count, const struct in_params *params, struct err *err);
 /* After the mixture: the placeholders and values themselves. */
 enum status request_check_params(const struct in_params *params, bool any_expression, struct err *err);
-/* What the request alone shows, in PutItem, UpdateItem and DeleteItem: "1 validation error detected: " before it, in the
- * newer wording. Passes s on; to be asked before anything of the table is. */
+/* What the request alone shows, in PutItem, UpdateItem and DeleteItem: "1 validation error detected: " before it, in
+ * the newer wording. Passes s on; to be asked before anything of the table is. */
 enum status request_envelope(enum status s, struct err *err);
 /* A broken value in Key, Item or ExclusiveStartKey. prefix may be "". */
 enum status request_check_item(const struct in_item *item, struct err *err);
@@ -101,6 +102,7 @@ enum status request_check_item(const struct in_item *item, struct err *err);
 /* Paths of an expression (NULL: none) that go into what is a key attribute of the table or of an index. */
 enum status request_check_scalars(struct table *table, const struct expr *e, struct err *err);
 
+struct slice request_arn_part(struct slice arn, int n); /* from 0 */
 /* A table's name from a name or an ARN of this database. */
 enum status request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err);
 /* And the table itself, counted. */

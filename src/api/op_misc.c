@@ -10,7 +10,7 @@ struct tag_request_in {
 	struct in_list tags, keys;
 };
 
-static const struct field tag_key_element = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 128));
+static const struct field tag_key_element = ELEMENT("member", SHAPE_STRING, FIELD_REQUIRED);
 #define TAGS(member, name, type, flags, ...) FIELD(struct tag_request_in, member, name, type, flags, __VA_ARGS__)
 static const struct field tag_fields[] = {
     TAGS(arn, "ResourceArn", SHAPE_STRING, 0),
@@ -39,7 +39,11 @@ tagged_table(struct op_call *call, struct slice arn, const struct in_list *list,
 	if (list != NULL && !list->set)
 		return err_set(err, S_VALIDATION, MSG_DETECTED_NULL, name);
 	if (!slice_starts(arn, SLICE("arn:")))
-		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(arn));
+		return err_set(err, S_VALIDATION, MSG_POLICY_NO_ARN, SLICE_ARG(arn));
+	if (!slice_eq(request_arn_part(arn, 2), SLICE("dynamodb")))
+		return err_set(err, S_VALIDATION, MSG_POLICY_OTHER_ARN, SLICE_ARG(arn));
+	if (memmem(arn.data, arn.len, "/index/", 7) != NULL)
+		return err_set(err, S_VALIDATION, MSG_POLICY_INDEX_ARN, SLICE_ARG(arn));
 	return request_table_name(call, arn, ret, err);
 }
 
@@ -68,6 +72,12 @@ op_untag(struct op_call *call, const void *input, struct err *err)
 
 	if (s == S_OK && in->keys.count == 0)
 		s = err_set(err, S_VALIDATION, MSG_NO_TAG_KEYS);
+	for (uint32_t i = 0; i < in->keys.count && s == S_OK; i++) {
+		struct slice key = ((const struct slice *)in->keys.items)[i];
+
+		if (key.len == 0 || shape_characters(key) > TAG_KEY_MAX)
+			s = err_set(err, S_VALIDATION, MSG_TAG_KEY, SLICE_ARG(key));
+	}
 	if (s == S_OK)
 		s = table_untag(call->db, name, in->keys.items, in->keys.count, err);
 	return s == S_RESOURCE_NOT_FOUND ? err_set(err, s, MSG_NOT_FOUND) : s; /* here without the ARN */

@@ -13,8 +13,8 @@ const char *const values_class[] = {"STANDARD", "STANDARD_INFREQUENT_ACCESS", NU
 const char *const stream_view_names[] = {"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY", NULL};
 
 static const struct field definition_fields[] = {
-    FIELD(struct definition_in, name, "AttributeName", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 255)),
     FIELD(struct definition_in, type, "AttributeType", SHAPE_ENUM, FIELD_REQUIRED, .values = values_attribute_type),
+    FIELD(struct definition_in, name, "AttributeName", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 255)),
     FIELD_END,
 };
 static const struct shape shape_definition = {"AttributeDefinition", sizeof(struct definition_in), definition_fields};
@@ -33,8 +33,8 @@ static const struct field on_demand_fields[] = {
 };
 const struct shape shape_on_demand = {"OnDemandThroughput", sizeof(struct throughput_in), on_demand_fields};
 static const struct field warm_fields[] = {
-    FIELD(struct throughput_in, read, "ReadUnitsPerSecond", SHAPE_LONG, 0, LIMITS(1, INT64_MAX)),
-    FIELD(struct throughput_in, write, "WriteUnitsPerSecond", SHAPE_LONG, 0, LIMITS(1, INT64_MAX)),
+    FIELD(struct throughput_in, read, "ReadUnitsPerSecond", SHAPE_LONG, 0),
+    FIELD(struct throughput_in, write, "WriteUnitsPerSecond", SHAPE_LONG, 0),
     FIELD_END,
 };
 const struct shape shape_warm = {"WarmThroughput", sizeof(struct throughput_in), warm_fields};
@@ -99,8 +99,8 @@ static const struct field encryption_fields[] = {
 const struct shape shape_encryption = {"SSESpecification", sizeof(struct encryption_in), encryption_fields};
 
 static const struct field tag_fields[] = {
-    FIELD(struct tag_in, key, "Key", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 128)),
-    FIELD(struct tag_in, value, "Value", SHAPE_STRING, FIELD_REQUIRED, LIMITS(0, 256)),
+    FIELD(struct tag_in, key, "Key", SHAPE_STRING, 0),
+    FIELD(struct tag_in, value, "Value", SHAPE_STRING, 0),
     FIELD_END,
 };
 static const struct shape shape_one_tag = {"Tag", sizeof(struct tag_in), tag_fields};
@@ -226,7 +226,7 @@ create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a
 	if (s == S_OK)
 		s = table_read_definitions(&in->definitions, spec, a, err);
 	if (s == S_OK)
-		s = table_read_keys(&in->keys, spec, KEYS_OF_TABLE, SLICE_NONE, &spec->schema, a, err);
+		s = table_read_keys(&in->keys, spec, KEYS_OF_TABLE, &spec->schema, a, err);
 	if (s == S_OK && !in->locals.set && !in->globals.set && !in->vectors.set &&
 	    in->keys.count != spec->definition_count)
 		s = err_set(err, S_VALIDATION, MSG_KEY_COUNT);
@@ -235,8 +235,8 @@ create_spec(const struct create_in *in, struct table_spec *spec, struct arena *a
 	if (s == S_OK)
 		s = table_check_definitions_used(spec, a, err);
 	if (s == S_OK)
-		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec->billing, &spec->throughput,
-					  err);
+		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec->billing, SLICE_NONE, false,
+					  &spec->throughput, err);
 	if (s == S_OK)
 		s = table_read_tags(&in->tags, a, &spec->tags, &spec->tag_count, err);
 	if (s == S_OK)

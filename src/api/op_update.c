@@ -77,6 +77,10 @@ check_changes(const struct update_in *in, struct err *err)
 			if (slice_eq(index_of(change_at(in, j))->name, index_of(change)->name))
 				return err_set(err, S_VALIDATION, MSG_INDEX_UPDATE_TWICE,
 					       SLICE_ARG(index_of(change)->name));
+		if (change->update != NULL && change->update->warm != NULL && !table_gives_units(change->update->warm))
+			return err_set(err, S_VALIDATION, MSG_WARM_EMPTY, SLICE_ARG(change->update->name));
+		if (change->create != NULL && !in->definitions.set)
+			return err_set(err, S_VALIDATION, MSG_INDEX_DEFINITIONS, SLICE_ARG(change->create->name));
 		remakes += change->update == NULL;
 	}
 	return remakes > 1 ? err_set(err, S_LIMIT_EXCEEDED, MSG_ONE_INDEX_CHANGE) : S_OK;
@@ -96,32 +100,72 @@ refuse_members(const struct update_in *in, struct err *err)
 	return table_refuse_members(members, sizeof members / sizeof *members, err);
 }
 
-static enum status
-check_stream(const struct update_in *in, struct err *err)
+static unsigned
+count_index_changes(const struct update_in *in)
 {
-	unsigned remakes = in->vectors.count;
+	unsigned count = 0;
 
-	if (in->stream == NULL)
-		return S_OK;
-	if (in->stream->enabled == IN_TRUE && in->stream->view.value == 0)
-		return err_set(err, S_VALIDATION, MSG_STREAM_VIEW);
-	if (in->stream->enabled != IN_TRUE && in->stream->view.value != 0)
-		return err_set(err, S_VALIDATION, MSG_STREAM_NO_VIEW);
-	if (in->throughput != NULL || in->billing.value != 0)
-		return err_set(err, S_VALIDATION, MSG_STREAM_AND_THROUGHPUT);
 	for (uint32_t i = 0; i < in->changes.count; i++)
-		remakes += change_at(in, i)->update == NULL;
-	return remakes > 0 ? err_set(err, S_VALIDATION, MSG_STREAM_AND_INDEX) : S_OK;
+		count += change_at(in, i)->update == NULL;
+	return count;
+}
+
+/*
+ * A request changes one thing, but for what goes with a switch of the billing mode. Which message wins when several
+ * rules are broken is measured, as the rules are.
+ */
+static enum status
+check_alone(const struct update_in *in, struct err *err)
+{
+	bool warm = table_gives_units(in->warm), on_demand = table_gives_units(in->on_demand);
+	unsigned remakes = count_index_changes(in);
+	const struct member alone[] = {
+	    {"Server-Side Encryption modification", in->encryption != NULL},
+	    {"TableClass modification", in->class.value != 0},
+	    {"DeletionProtection modification", in->deletion_protection != IN_UNSET},
+	};
+	int others = (in->throughput != NULL) + (in->billing.value != 0) + (in->changes.count > 0) +
+		     (in->vectors.count > 0) + (in->stream != NULL) + on_demand + warm;
+	int all = others;
+
+	for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
+		all += alone[i].set;
+	for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
+		if (alone[i].set && all > 1)
+			return err_set(err, S_VALIDATION, MSG_UPDATE_ALONE, alone[i].name);
+	if (on_demand && (in->stream != NULL || warm))
+		return err_set(err, S_VALIDATION, MSG_UPDATE_ON_DEMAND);
+	if (warm && others > 1)
+		return remakes > 0 ? err_set(err, S_VALIDATION, MSG_UPDATE_WARM_INDEX)
+				   : err_set(err, S_VALIDATION, MSG_UPDATE_ALONE, "WarmThroughput");
+	if (in->stream != NULL && (in->throughput != NULL || in->billing.value == BILLING_IN_PROVISIONED))
+		return err_set(err, S_VALIDATION, MSG_UPDATE_STREAM);
+	if (remakes > 0 && (in->throughput != NULL || in->stream != NULL))
+		return err_set(err, S_VALIDATION, MSG_UPDATE_INDEX,
+			       in->throughput != NULL ? "updating table IOPS" : "changing stream status");
+	return S_OK;
+}
+
+static enum status
+check_stream(const struct stream_in *stream, struct err *err)
+{
+	if (stream != NULL && stream->enabled == IN_TRUE && stream->view.value == 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_VIEW);
+	if (stream != NULL && stream->enabled != IN_TRUE && stream->view.value != 0)
+		return err_set(err, S_VALIDATION, MSG_STREAM_NO_VIEW);
+	return S_OK;
 }
 
 static enum status
 check_request(const struct update_in *in, struct err *err)
 {
 	bool something = in->throughput || in->billing.value || in->changes.count > 0 || in->vectors.count > 0 ||
-			 in->encryption || in->class.value || in->deletion_protection != IN_UNSET || in->on_demand ||
-			 in->warm || in->stream;
+			 in->encryption || in->class.value || in->deletion_protection != IN_UNSET ||
+			 table_gives_units(in->on_demand) || table_gives_units(in->warm) || in->stream;
 	enum status s = refuse_members(in, err);
 
+	if (s == S_OK && in->changes.set && in->changes.count == 0)
+		s = err_set(err, S_VALIDATION, MSG_INDEX_UPDATES_EMPTY);
 	if (s == S_OK && !something)
 		s = err_set(err, S_VALIDATION, MSG_UPDATE_NOTHING);
 	if (s == S_OK && in->billing.value == BILLING_IN_PROVISIONED && in->throughput == NULL)
@@ -132,7 +176,9 @@ check_request(const struct update_in *in, struct err *err)
 		s = table_check_vector_changes(&in->vectors, err);
 	if (s == S_OK)
 		s = check_changes(in, err);
-	return s == S_OK ? check_stream(in, err) : s;
+	if (s == S_OK)
+		s = check_stream(in->stream, err);
+	return s == S_OK ? check_alone(in, err) : s;
 }
 
 static enum status
@@ -158,7 +204,7 @@ read_throughput(const struct index_in *in, enum billing_mode billing, struct tab
 	update->index_throughput[at].name = in->name;
 	if (s != S_OK)
 		return s;
-	return table_read_throughput(in->throughput, in->on_demand, in->warm, billing,
+	return table_read_throughput(in->throughput, in->on_demand, in->warm, billing, in->name, true,
 				     &update->index_throughput[at].throughput, err);
 }
 
@@ -199,8 +245,8 @@ read_update(const struct update_in *in, enum billing_mode billing, struct arena 
 	if (s == S_OK)
 		s = table_read_vector_change(&in->vectors, &spec, a, update, err);
 	if (s == S_OK)
-		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec.billing, &update->throughput,
-					  err);
+		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec.billing, SLICE_NONE, true,
+					  &update->throughput, err);
 	update->set_billing = in->billing.value != 0;
 	update->billing = spec.billing;
 	update->set_throughput = in->throughput != NULL || in->on_demand != NULL || in->warm != NULL;
@@ -231,6 +277,8 @@ op_update_table(struct op_call *call, const void *input, struct err *err)
 		s = request_table_name(call, in->table_name, &name, err);
 	if (s == S_OK)
 		s = table_describe(call->db, name, call->arena, &now, err);
+	if (s == S_OK && in->encryption != NULL) /* anything but the default was refused */
+		s = err_set(err, S_VALIDATION, MSG_UPDATE_ENCRYPTED);
 	if (s == S_OK)
 		s = read_update(in, now.spec.billing, call->arena, &update, err);
 	if (s == S_OK)

@@ -129,9 +129,8 @@ request_check_scalars(struct table *table, const struct expr *e, struct err *err
 	return s;
 }
 
-/* The n-th part of an ARN, from 0. */
-static struct slice
-arn_part(struct slice arn, int n)
+struct slice
+request_arn_part(struct slice arn, int n)
 {
 	struct slice part = arn;
 
@@ -156,8 +155,8 @@ request_table_name(struct op_call *call, struct slice name_or_arn, struct slice 
 	if (!slice_starts(name_or_arn, SLICE("arn:")))
 		return op_meet_trouble(call, name_or_arn, err);
 	ours = table_arn(call->db, SLICE("x"), SLICE_NONE, call->arena);
-	resource = arn_part(name_or_arn, 5);
-	if (!slice_eq(arn_part(name_or_arn, 2), SLICE("dynamodb")) || !slice_starts(resource, SLICE("table/")))
+	resource = request_arn_part(name_or_arn, 5);
+	if (!slice_eq(request_arn_part(name_or_arn, 2), SLICE("dynamodb")) || !slice_starts(resource, SLICE("table/")))
 		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(name_or_arn));
 	*ret = slice_of(resource.data + 6, resource.len - 6);
 	if (resource.data + resource.len != name_or_arn.data + name_or_arn.len || ret->len < 3 || ret->len > 255 ||
@@ -166,7 +165,7 @@ request_table_name(struct op_call *call, struct slice name_or_arn, struct slice 
 	if (slice_starts(name_or_arn, slice_of(ours.data, ours.len - 1)))
 		return op_meet_trouble(call, *ret, err);
 	/* another account's or region's: nothing there lets this caller in */
-	user = arn_part(ours, 4);
+	user = request_arn_part(ours, 4);
 	return err_set(err, S_ACCESS_DENIED, MSG_FOREIGN_ARN, SLICE_ARG(user), call->op->name, SLICE_ARG(name_or_arn));
 }
 

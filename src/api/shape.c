@@ -894,8 +894,8 @@ shape_is_name(struct slice text)
 }
 
 /* Characters, as the service counts lengths (UTF-16 units there; the same for all names that pass the patterns). */
-static int64_t
-characters(struct slice text)
+int64_t
+shape_characters(struct slice text)
 {
 	int64_t count = 0;
 
@@ -988,7 +988,7 @@ check_table(struct checker *c, const struct field *f, const struct slice *name, 
 		fail(c, f, name, place, MSG_NAME_PATTERN);
 	if (name->len < 3)
 		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 3LL);
-	if (characters(*name) > 255)
+	if (shape_characters(*name) > 255)
 		fail(c, f, name, place, MSG_AT_MOST_LENGTH, 255LL);
 }
 
@@ -1007,7 +1007,7 @@ check_field(struct checker *c, const struct field *f, const void *at, const stru
 		if ((f->flags & FIELD_NAME) && !shape_is_name(text))
 			fail(c, f, at, place, MSG_NAME_PATTERN);
 		if (f->limits.on)
-			check_length(c, f, at, place, characters(text));
+			check_length(c, f, at, place, shape_characters(text));
 		break;
 	}
 	case SHAPE_ENUM:

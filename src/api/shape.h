@@ -128,5 +128,6 @@ enum status shape_read(struct slice body, const struct shape *shape, void *in, s
 enum status shape_check(const struct shape *shape, const void *in, struct err *err);
 /* Is it [a-zA-Z0-9_.-]+ ? */
 bool shape_is_name(struct slice text);
+int64_t shape_characters(struct slice text); /* of UTF-8 */
 
 #endif

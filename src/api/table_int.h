@@ -72,9 +72,9 @@ enum keys_of { KEYS_OF_TABLE, KEYS_OF_LOCAL, KEYS_OF_GLOBAL, KEYS_OF_NEW_GLOBAL 
 enum status table_check_units(const struct throughput_in *in, struct err *err);
 enum status table_read_definitions(const struct in_list *list, struct table_spec *spec, struct arena *a,
 				   struct err *err);
-/* Types come from spec->definitions. index: its name, for messages; empty for the table. */
+/* Types come from spec->definitions. */
 enum status table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of,
-			    struct slice index, struct key_schema *ret, struct arena *a, struct err *err);
+			    struct key_schema *ret, struct arena *a, struct err *err);
 /* Against spec's schema, definitions and billing mode. */
 enum status table_read_index(const struct index_in *in, enum keys_of of, const struct table_spec *spec, struct arena *a,
 			     struct table_index_spec *ret, struct err *err);
@@ -82,10 +82,12 @@ enum status table_read_projection(const struct projection_in *in, struct table_i
 enum status table_check_new_name(const struct table_spec *spec, struct slice name, struct err *err);
 enum status table_check_projections(const struct table_index_spec *indexes, size_t count, struct err *err);
 enum status table_check_definitions_used(const struct table_spec *spec, struct arena *a, struct err *err);
-/* Any of the three may be NULL. */
+/* Any of the three may be NULL; whose: of an index its name, for messages, of the table empty. update: a maximum may be
+ * taken away (-1), and warm throughput is compared with the table's by table_update(). */
 enum status table_read_throughput(const struct throughput_in *provisioned, const struct throughput_in *on_demand,
-				  const struct throughput_in *warm, enum billing_mode billing,
-				  struct table_throughput *ret, struct err *err);
+				  const struct throughput_in *warm, enum billing_mode billing, struct slice whose,
+				  bool update, struct table_throughput *ret, struct err *err);
+bool table_gives_units(const struct throughput_in *in); /* false for NULL and for an empty structure */
 enum status table_read_tags(const struct in_list *list, struct arena *a, struct table_tag **ret, size_t *ret_count,
 			    struct err *err);
 bool table_wants_encryption(const struct encryption_in *in);

@@ -86,8 +86,8 @@ check_key_names(const struct in_list *list, const struct table_spec *spec, enum 
 }
 
 enum status
-table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of, struct slice index,
-		struct key_schema *ret, struct arena *a, struct err *err)
+table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of, struct key_schema *ret,
+		struct arena *a, struct err *err)
 {
 	bool global = of == KEYS_OF_GLOBAL || of == KEYS_OF_NEW_GLOBAL;
 	uint8_t most = global ? KEY_ATTRS_MAX : 1;
@@ -104,12 +104,11 @@ table_read_keys(const struct in_list *list, const struct table_spec *spec, enum 
 		bool hash = key_at(list, i)->type.value == 1;
 
 		if (hash && ret->sort_count > 0)
-			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_ORDER, SLICE_ARG(index));
+			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_ORDER);
 		if ((hash ? ret->partition_count : ret->sort_count) >= most) {
 			if (!global)
 				return err_set(err, S_VALIDATION, MSG_SECOND_RANGE);
-			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_LENGTH, SLICE_ARG(index),
-				       hash ? "HASH" : "RANGE");
+			return err_set(err, S_VALIDATION, MSG_KEY_SCHEMA_LENGTH, hash ? "HASH" : "RANGE");
 		}
 		if (hash)
 			ret->partition[ret->partition_count++] = attr;
@@ -174,7 +173,7 @@ table_read_index(const struct index_in *in, enum keys_of of, const struct table_
 	enum status s;
 
 	*ret = (struct table_index_spec){.name = in->name, .global = global};
-	s = table_read_keys(&in->keys, spec, of, in->name, &ret->schema, a, err);
+	s = table_read_keys(&in->keys, spec, of, &ret->schema, a, err);
 	if (s == S_OK && !global)
 		s = check_local(in, spec, ret, err);
 	if (s == S_OK)
@@ -182,8 +181,8 @@ table_read_index(const struct index_in *in, enum keys_of of, const struct table_
 	if (s == S_OK && of == KEYS_OF_GLOBAL)
 		s = check_global(in, spec, err);
 	if (s == S_OK && global)
-		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec->billing, &ret->throughput,
-					  err);
+		s = table_read_throughput(in->throughput, in->on_demand, in->warm, spec->billing, in->name, false,
+					  &ret->throughput, err);
 	return s;
 }
 
@@ -250,19 +249,76 @@ table_check_definitions_used(const struct table_spec *spec, struct arena *a, str
 	return S_OK;
 }
 
-/* -1 takes a maximum away; else it must be at least one unit. */
-static enum status
-check_maximum(const struct in_long *value, const char *name, struct err *err)
+bool
+table_gives_units(const struct throughput_in *in)
 {
-	if (value->set && value->value != -1 && value->value < 1)
-		return err_set(err, S_VALIDATION, MSG_ON_DEMAND_VALUE, name);
-	return S_OK;
+	return in != NULL && (in->read.set || in->write.set);
+}
+
+static enum status
+check_maximum(const struct in_long *value, const char *name, struct slice whose, bool update, struct err *err)
+{
+	if (!value->set || value->value >= 1 || (update && value->value == -1))
+		return S_OK;
+	return err_set(err, S_VALIDATION, MSG_ON_DEMAND_VALUE, name, whose.len > 0 ? "index : " : "table",
+		       SLICE_ARG(whose));
+}
+
+static enum status
+read_maxima(const struct throughput_in *in, enum billing_mode billing, struct slice whose, bool update,
+	    struct table_throughput *ret, struct err *err)
+{
+	enum status s;
+
+	if (billing != BILLING_ON_DEMAND && table_gives_units(in))
+		return err_set(err, S_VALIDATION, MSG_ON_DEMAND_PROVISIONED,
+			       in->read.set ? "MaxReadRequestUnits" : "MaxWriteRequestUnits");
+	s = check_maximum(&in->read, "MaxReadRequestUnits", whose, update, err);
+	if (s == S_OK)
+		s = check_maximum(&in->write, "MaxWriteRequestUnits", whose, update, err);
+	ret->max_read_units = in->read.value;
+	ret->max_write_units = in->write.value;
+	return s;
+}
+
+/* A new table's: not below what it would have anyway. */
+static enum status
+check_warm(const struct in_long *value, const char *name, int64_t provisioned, const char *provisioned_name,
+	   int64_t initial, struct slice whose, struct err *err)
+{
+	const char *of = whose.len > 0 ? "index " : "table";
+
+	if (!value->set || value->value >= (provisioned > 0 ? provisioned : initial))
+		return S_OK;
+	if (provisioned > 0)
+		return err_set(err, S_VALIDATION, MSG_WARM_PROVISIONED, name, of, SLICE_ARG(whose), provisioned_name);
+	return err_set(err, S_VALIDATION, MSG_WARM_INITIAL, name, of, SLICE_ARG(whose));
+}
+
+static enum status
+read_warm(const struct throughput_in *in, const struct throughput_in *provisioned, struct slice whose, bool update,
+	  struct table_throughput *ret, struct err *err)
+{
+	int64_t reads = provisioned != NULL ? provisioned->read.value : 0;
+	int64_t writes = provisioned != NULL ? provisioned->write.value : 0;
+	enum status s = S_OK;
+
+	if (!update)
+		s = check_warm(&in->read, "ReadUnitsPerSecond", reads, "ReadCapacityUnits", WARM_READS_INITIAL, whose,
+			       err);
+	if (s == S_OK && !update)
+		s = check_warm(&in->write, "WriteUnitsPerSecond", writes, "WriteCapacityUnits", WARM_WRITES_INITIAL,
+			       whose, err);
+	/* 0 would mean "not given"; whatever is below 1 is too little alike */
+	ret->warm_read_units = in->read.set && in->read.value == 0 ? -1 : in->read.value;
+	ret->warm_write_units = in->write.set && in->write.value == 0 ? -1 : in->write.value;
+	return s;
 }
 
 enum status
 table_read_throughput(const struct throughput_in *provisioned, const struct throughput_in *on_demand,
-		      const struct throughput_in *warm, enum billing_mode billing, struct table_throughput *ret,
-		      struct err *err)
+		      const struct throughput_in *warm, enum billing_mode billing, struct slice whose, bool update,
+		      struct table_throughput *ret, struct err *err)
 {
 	enum status s = S_OK;
 
@@ -270,20 +326,27 @@ table_read_throughput(const struct throughput_in *provisioned, const struct thro
 		ret->read_units = provisioned->read.value;
 		ret->write_units = provisioned->write.value;
 	}
-	if (on_demand != NULL) {
-		if (billing != BILLING_ON_DEMAND)
-			return err_set(err, S_VALIDATION, MSG_ON_DEMAND_MAXIMUM);
-		s = check_maximum(&on_demand->read, "MaxReadRequestUnits", err);
-		if (s == S_OK)
-			s = check_maximum(&on_demand->write, "MaxWriteRequestUnits", err);
-		ret->max_read_units = on_demand->read.value;
-		ret->max_write_units = on_demand->write.value;
-	}
-	if (warm != NULL) {
-		ret->warm_read_units = warm->read.value;
-		ret->warm_write_units = warm->write.value;
-	}
+	if (on_demand != NULL)
+		s = read_maxima(on_demand, billing, whose, update, ret, err);
+	if (s == S_OK && warm != NULL)
+		s = read_warm(warm, provisioned, whose, update, ret, err);
 	return s;
+}
+
+/* The service's own words, and no constraint of the model: a missing key or value is "null". */
+static enum status
+check_tag(const struct tag_in *in, struct err *err)
+{
+	struct slice key = in->key.data != NULL ? in->key : SLICE("null");
+	struct slice value = in->value.data != NULL ? in->value : SLICE("null");
+
+	if (in->key.data == NULL || in->key.len == 0 || shape_characters(in->key) > TAG_KEY_MAX)
+		return err_set(err, S_VALIDATION, MSG_TAG_KEY, SLICE_ARG(key));
+	if (in->value.data == NULL || shape_characters(in->value) > TAG_VALUE_MAX)
+		return err_set(err, S_VALIDATION, MSG_TAG_VALUE, SLICE_ARG(value));
+	if (slice_starts(in->key, SLICE("aws:")))
+		return err_set(err, S_VALIDATION, MSG_AWS_TAG, SLICE_ARG(key));
+	return S_OK;
 }
 
 enum status
@@ -297,11 +360,13 @@ table_read_tags(const struct in_list *list, struct arena *a, struct table_tag **
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct tag_in *in = ((struct tag_in *const *)list->items)[i];
 
-		if (slice_starts(in->key, SLICE("aws:")))
-			return err_set(err, S_VALIDATION, MSG_AWS_TAG);
+		enum status s = check_tag(in, err);
+
+		if (s != S_OK)
+			return s;
 		for (size_t j = 0; j < *ret_count; j++)
 			if (slice_eq((*ret)[j].key, in->key))
-				return err_set(err, S_VALIDATION, MSG_DUPLICATE_TAG);
+				return err_set(err, S_VALIDATION, MSG_DUPLICATE_TAG, SLICE_ARG(in->key));
 		(*ret)[(*ret_count)++] = (struct table_tag){in->key, in->value};
 	}
 	return S_OK;

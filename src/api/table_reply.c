@@ -1,10 +1,6 @@
 /* What CreateTable, DescribeTable, UpdateTable and DeleteTable tell about a table. */
 #include "api/table_int.h"
 
-/* What the service gives a table that was warmed by nobody. */
-#define WARM_READS_DEFAULT  12000
-#define WARM_WRITES_DEFAULT 4000
-
 static const char *const table_statuses[] = {[TABLE_CREATING] = "CREATING",
 					     [TABLE_UPDATING] = "UPDATING",
 					     [TABLE_DELETING] = "DELETING",
@@ -125,18 +121,12 @@ put_on_demand(struct writer *w, const struct table_throughput *t)
 	close_object(w);
 }
 
-static int64_t
-warm(int64_t asked, int64_t provisioned, int64_t by_default)
-{
-	return asked > 0 ? asked : provisioned > 0 ? provisioned : by_default;
-}
-
 static void
 put_warm(struct writer *w, const struct table_throughput *t, const char *status)
 {
 	open_member(w, "WarmThroughput");
-	put_int(w, "ReadUnitsPerSecond", warm(t->warm_read_units, t->read_units, WARM_READS_DEFAULT));
-	put_int(w, "WriteUnitsPerSecond", warm(t->warm_write_units, t->write_units, WARM_WRITES_DEFAULT));
+	put_int(w, "ReadUnitsPerSecond", table_warm_units(t->warm_read_units, t->read_units, WARM_READS_INITIAL));
+	put_int(w, "WriteUnitsPerSecond", table_warm_units(t->warm_write_units, t->write_units, WARM_WRITES_INITIAL));
 	put_text(w, "Status", slice_str(status));
 	close_object(w);
 }

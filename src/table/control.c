@@ -310,25 +310,45 @@ change_units(struct alteration *c, struct slice index, const struct table_throug
 	return S_OK;
 }
 
-/* On-demand maxima and warm throughput: at once. */
 static void
-change_limits(struct alteration *c, const struct table_throughput *wanted, struct table_throughput *now)
+set_limit(struct alteration *c, int64_t wanted, int64_t *now)
 {
-	const struct {
-		int64_t wanted;
-		int64_t *now;
-	} limits[] = {
-	    {wanted->max_read_units, &now->max_read_units},
-	    {wanted->max_write_units, &now->max_write_units},
-	    {wanted->warm_read_units, &now->warm_read_units},
-	    {wanted->warm_write_units, &now->warm_write_units},
-	};
+	if (wanted == 0 || wanted == *now)
+		return;
+	*now = wanted;
+	c->changed = c->updating = true;
+}
 
-	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-		if (limits[i].wanted != 0 && limits[i].wanted != *limits[i].now) {
-			*limits[i].now = limits[i].wanted;
-			c->changed = c->updating = true;
-		}
+/* What is warm never cools. */
+static enum status
+check_warm(int64_t wanted, int64_t now, const char *name, struct slice index, struct err *err)
+{
+	if (wanted == 0 || wanted >= now)
+		return S_OK;
+	return err_set(err, S_VALIDATION,
+		       "One or more parameter values were invalid: Requested %s for WarmThroughput for %s%.*s is lower "
+		       "than current WarmThroughput, decreasing WarmThroughput is not supported",
+		       name, index.len > 0 ? "index " : "table", SLICE_ARG(index));
+}
+
+/* On-demand maxima and warm throughput: at once. index: empty for the table's own. */
+static enum status
+change_limits(struct alteration *c, struct slice index, const struct table_throughput *wanted,
+	      struct table_throughput *now, struct err *err)
+{
+	int64_t reads = table_warm_units(now->warm_read_units, now->read_units, WARM_READS_INITIAL);
+	int64_t writes = table_warm_units(now->warm_write_units, now->write_units, WARM_WRITES_INITIAL);
+	enum status s = check_warm(wanted->warm_read_units, reads, "ReadUnitsPerSecond", index, err);
+
+	if (s == S_OK)
+		s = check_warm(wanted->warm_write_units, writes, "WriteUnitsPerSecond", index, err);
+	if (s != S_OK)
+		return s;
+	set_limit(c, wanted->max_read_units, &now->max_read_units);
+	set_limit(c, wanted->max_write_units, &now->max_write_units);
+	set_limit(c, wanted->warm_read_units, &now->warm_read_units);
+	set_limit(c, wanted->warm_write_units, &now->warm_write_units);
+	return S_OK;
 }
 
 static bool
@@ -402,6 +422,24 @@ change_billing(struct alteration *c, bool *ret_from_on_demand, struct err *err)
 	return S_OK;
 }
 
+/* An update of an index must update something that its table's billing mode has. */
+static enum status
+check_index_update(struct slice name, const struct table_throughput *wanted, bool on_demand, struct err *err)
+{
+	if (gives_units(wanted) || wanted->max_read_units || wanted->max_write_units || wanted->warm_read_units ||
+	    wanted->warm_write_units)
+		return S_OK;
+	if (on_demand)
+		return err_set(err, S_VALIDATION,
+			       "One or more parameter values were invalid: The only Updates for index: %.*s when "
+			       "TableThroughputMode is PAY_PER_REQUEST can be to OnDemandThroughput, WarmThroughput",
+			       SLICE_ARG(name));
+	return err_set(err, S_VALIDATION,
+		       "One or more parameter values were invalid: ProvisionedThroughput must be specified for index: "
+		       "%.*s",
+		       SLICE_ARG(name));
+}
+
 static enum status
 change_throughput(struct alteration *c, struct err *err)
 {
@@ -417,8 +455,8 @@ change_throughput(struct alteration *c, struct err *err)
 			       "specified when BillingMode is PAY_PER_REQUEST");
 	s = change_billing(c, &from_on_demand, err);
 	if (s == S_OK && c->update->set_throughput) {
-		change_limits(c, &c->update->throughput, &r->spec.throughput);
-		if (gives_units(&c->update->throughput))
+		s = change_limits(c, SLICE_NONE, &c->update->throughput, &r->spec.throughput, err);
+		if (s == S_OK && gives_units(&c->update->throughput))
 			s = change_units(c, SLICE_NONE, &c->update->throughput, from_on_demand, &r->spec.throughput,
 					 &r->has_pending, &r->pending, err);
 	}
@@ -429,12 +467,18 @@ change_throughput(struct alteration *c, struct err *err)
 		struct index_record *x = &r->indexes[i];
 
 		if (i == r->spec.index_count || !r->spec.indexes[i].global || r->spec.indexes[i].vector != NULL)
-			return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
+			return err_set(err, S_RESOURCE_NOT_FOUND,
+				       "Requested resource not found: Index %.*s for table %.*s", SLICE_ARG(name),
+				       SLICE_ARG(c->t->core->name));
 		if (x->status != INDEX_ACTIVE && x->status != INDEX_UPDATING)
 			return err_set(err, S_RESOURCE_IN_USE,
 				       "Attempt to change a resource which is still in use: Index is being %s: %.*s",
 				       x->status == INDEX_CREATING ? "created" : "deleted", SLICE_ARG(name));
-		change_limits(c, wanted, &r->spec.indexes[i].throughput);
+		s = check_index_update(name, wanted, on_demand, err);
+		if (s == S_OK)
+			s = change_limits(c, name, wanted, &r->spec.indexes[i].throughput, err);
+		if (s != S_OK)
+			return s;
 		if (gives_units(wanted) && on_demand)
 			return err_set(err, S_VALIDATION,
 				       "One or more parameter values were invalid: ProvisionedThroughput should not be "
@@ -716,7 +760,8 @@ update_locked(struct alteration *c, struct table **ret, struct err *err)
 	if (t->record.status != TABLE_ACTIVE)
 		return in_use(doing[t->record.status], t->core->name, err);
 	copy_record(t, c->arena, &c->record);
-	if (c->update->set_definitions)
+	if (c->update->set_definitions &&
+	    c->update->create_index != NULL) /* else they mean nothing, whatever they say */
 		s = merge_definitions(c, err);
 	if (s == S_OK)
 		s = change_throughput(c, err);
@@ -793,10 +838,8 @@ set_tags(struct table_db *db, const struct table *t, struct table_tag *tags, siz
 	if (t->record.status == TABLE_DELETING)
 		return in_use(doing[TABLE_DELETING], t->core->name, err);
 	if (count > TAGS_MAX)
-		return err_set(
-		    err, S_VALIDATION,
-		    "One or more parameter values were invalid: Too many tags: a resource can have at most %d",
-		    TAGS_MAX);
+		return err_set(err, S_VALIDATION,
+			       "Number of Tags exceed the current limit for the provided ResourceArn");
 	copy_record(t, a, &record);
 	record.spec.tags = tags;
 	record.spec.tag_count = count;

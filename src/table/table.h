@@ -25,6 +25,8 @@
 #define LSI_MAX          5
 #define VECTOR_MAX       5 /* vector indexes of a table */
 #define TAGS_MAX         50
+#define TAG_KEY_MAX      128 /* characters */
+#define TAG_VALUE_MAX    256
 #define COLLECTION_MAX   (10ULL * 1024 * 1024 * 1024)
 #define PAGE_BYTES_MAX   (1024 * 1024)
 #define INLINE_BYTES_MAX (128 * 1024) /* a page larger than this is read where blocking is allowed */
@@ -55,16 +57,29 @@ enum stream_view {
 	STREAM_KEYS_ONLY,
 };
 
+/* What the service warms a table on demand for when nobody asks for more: units a second. */
+#define WARM_READS_INITIAL  12000
+#define WARM_WRITES_INITIAL 4000
+
 /* In a table_spec and a table_update 0 means: not given (an update leaves it as it is). */
 struct table_throughput {
 	int64_t read_units; /* provisioned; 0 on demand */
 	int64_t write_units;
 	int64_t max_read_units; /* on-demand maxima; -1: none */
 	int64_t max_write_units;
-	int64_t warm_read_units; /* warm throughput as described; -1: the service's default */
+	int64_t
+	    warm_read_units; /* warm throughput as described; -1: the service's default (in an update: too little) */
 	int64_t warm_write_units;
 	int64_t last_increase_ms, last_decrease_ms, decreases_today; /* describe only; ms of the epoch, 0: never */
 };
+
+/* Warm throughput as it is told, of what was asked for (-1: nothing), of provisioned units (0: none) and of the
+ * service's default. */
+static inline int64_t
+table_warm_units(int64_t asked, int64_t provisioned, int64_t initial)
+{
+	return asked > 0 ? asked : provisioned > 0 ? provisioned : initial;
+}
 
 /* What makes a vector index one (vector.h). */
 enum vector_distance { VECTOR_COSINE, VECTOR_DOT_PRODUCT, VECTOR_EUCLIDEAN };

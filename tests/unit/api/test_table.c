@@ -54,8 +54,10 @@ billing_may_change(void **state)
 	    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST");
 	expect_invalid(
 	    "UpdateTable", "{'TableName':'bill'}",
-	    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
-	    "SSESpecification or ReplicaUpdates is required");
+	    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
+	    "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, "
+	    "MultiRegionConsistency, "
+	    "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required");
 }
 
 static void
@@ -198,7 +200,7 @@ tags_are_kept(void **state)
 		     "{\"Tags\":[{\"Key\":\"a\",\"Value\":\"2\"},{\"Key\":\"c\",\"Value\":\"3\"}]}");
 	expect_invalid("TagResource", "{" ARN ",'Tags':[]}", "Atleast one Tag needs to be provided as Input.");
 	expect_invalid("TagResource", "{'ResourceArn':'nonsense','Tags':[{'Key':'a','Value':'2'}]}",
-		       "Invalid TableArn: Invalid ResourceArn provided as input nonsense");
+		       "One or more parameter values were invalid: ARNs must start with 'arn:': nonsense");
 }
 
 int
