@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 
+#include "api/stream_iterator.h"
 #include "api/trouble.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "model/number.h"
+#include "table/change.h"
 #include "ttl/ttl.h"
 
 #define PARAMETERS_MAX 4
@@ -125,6 +127,40 @@ sweep(struct op_call *call, const struct given *given, struct err *err)
 	return s;
 }
 
+/* Trim, roll, expire and split what is due by the clock. */
+static enum status
+maintain(struct op_call *call, const struct given *given, struct err *err)
+{
+	(void)given;
+	return change_maintain(call->db, err);
+}
+
+static enum status
+roll(struct op_call *call, const struct given *given, struct err *err)
+{
+	return change_roll(call->db, given[0].text, err);
+}
+
+static enum status
+split(struct op_call *call, const struct given *given, struct err *err)
+{
+	uint32_t partition = given[1].set ? (uint32_t)given[1].number : UINT32_MAX;
+
+	return table_split(call->db, given[0].text, partition, err);
+}
+
+static enum status
+age_iterators(struct op_call *call, const struct given *given, struct err *err)
+{
+	int64_t by_ms = given[0].set ? given[0].number / 1000 : STREAM_ITERATOR_LIFE_MS + 1;
+
+	(void)call;
+	if (by_ms < 0)
+		return err_set(err, S_VALIDATION, "seconds: nothing grows younger");
+	stream_iterators_age(by_ms);
+	return S_OK;
+}
+
 /* ---- trouble ---- */
 
 static enum status
@@ -204,6 +240,22 @@ static const struct control controls[] = {
      "Delete every item whose time to live has passed; answered when it is done.",
      {{"table", P_TEXT, false, "one table only"}},
      sweep},
+    {"stream-maintain",
+     "Do what is done every few seconds: trim streams, close old shards, split large partitions.",
+     {{NULL}},
+     maintain},
+    {"shard-roll",
+     "Close the open shards of a table's stream that hold records, and open a child of each.",
+     {{"table", P_TEXT, true, "its name"}},
+     roll},
+    {"partition-split",
+     "Split a partition of a table in two, and with it its open shard.",
+     {{"table", P_TEXT, true, "its name"}, {"partition", P_COUNT, false, "the most written one without it"}},
+     split},
+    {"iterators-age",
+     "Let all shard iterators that are there grow older; they live for 15 minutes.",
+     {{"seconds", P_SECONDS, false, "a millisecond more than their life without it"}},
+     age_iterators},
     {"throttle",
      "Refuse the next item reads and writes for lack of capacity.",
      {{"table", P_TEXT, true, "its name"},

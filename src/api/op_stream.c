@@ -1,7 +1,6 @@
 /* DynamoDB Streams: ListStreams, DescribeStream, GetShardIterator, GetRecords. */
 #include "api/op_int.h"
 #include "api/stream_iterator.h"
-#include "base/clock.h"
 #include "model/av_json.h"
 #include "table/stream.h"
 
@@ -219,7 +218,7 @@ op_get_shard_iterator(struct op_call *call, const void *input, struct err *err)
 	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
 	enum stream_start start = starts[in->type.value - 1];
 	bool by_sequence = start == START_AT_SEQUENCE || start == START_AFTER_SEQUENCE;
-	struct stream_iterator it = {.arn = in->arn, .shard_id = in->shard_id, .made_ms = clock_wall_ms()};
+	struct stream_iterator it = {.arn = in->arn, .shard_id = in->shard_id, .made_ms = stream_iterator_now_ms()};
 	enum status s = S_OK;
 
 	if (by_sequence && in->sequence.data == NULL)
@@ -314,7 +313,7 @@ op_get_records(struct op_call *call, const void *input, struct err *err)
 	struct writer w = {.out = call->out, .region = table_db_region(call->db)};
 	struct stream_iterator it;
 	struct stream_page page;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = stream_iterator_now_ms();
 	enum status s = stream_iterator_parse(in->iterator, stream_secret(call->db), call->arena, &it, err);
 
 	if (s != S_OK)

@@ -1,7 +1,9 @@
 #include "api/stream_iterator.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "codec/base64.h"
 
@@ -15,6 +17,22 @@
 
 static const struct slice separator = {"|1|", 3};
 static const struct slice shard_prefix = {"shardId-", 8};
+
+/* ---- time ---- */
+
+static _Atomic int64_t aged_ms;
+
+int64_t
+stream_iterator_now_ms(void)
+{
+	return clock_wall_ms() + atomic_load_explicit(&aged_ms, memory_order_relaxed);
+}
+
+void
+stream_iterators_age(int64_t by_ms)
+{
+	atomic_fetch_add(&aged_ms, by_ms);
+}
 
 /* ---- numbers ---- */
 

@@ -19,9 +19,13 @@ struct stream_iterator {
 	struct slice arn;
 	struct slice shard_id; /* "shardId-..." as table/stream.h makes them */
 	uint64_t seq;          /* the next record's number is at least that */
-	int64_t made_ms;
-	bool more; /* the page before ended at a limit: the next one may be a large one, too */
+	int64_t made_ms;       /* stream_iterator_now_ms() */
+	bool more;             /* the page before ended at a limit: the next one may be a large one, too */
 };
+
+/* The time that iterators live by: the clock's, and what test controls have let them age. */
+int64_t stream_iterator_now_ms(void);
+void stream_iterators_age(int64_t by_ms);
 
 /* secret: 32 bytes. */
 void stream_iterator_put(struct buf *out, const struct stream_iterator *it, const uint8_t *secret);

@@ -6,7 +6,7 @@
 #define NAME_BYTES   256
 
 struct trouble {
-	const struct op *op; /* NULL: any */
+	char operation[NAME_BYTES]; /* empty: any */
 	char table[NAME_BYTES];
 	enum status status;
 	uint32_t left;
@@ -69,17 +69,16 @@ troubles_armed(const struct troubles *t)
 	return atomic_load_explicit(&t->armed, memory_order_relaxed);
 }
 
+/* Of any service: some have operations of the same name, which then are both meant. */
 static enum status
-find_operation(struct slice name, const struct op **ret, struct err *err)
+check_operation(struct slice name, struct err *err)
 {
-	*ret = NULL;
 	if (slice_eq(name, SLICE("*")))
 		return S_OK;
-	for (size_t i = 0; i < op_count; i++)
-		if (slice_eq(slice_str(ops[i].name), name)) {
-			*ret = &ops[i];
-			return S_OK;
-		}
+	for (size_t i = 0; i < service_count; i++)
+		for (size_t n = 0; n < *services[i].op_count; n++)
+			if (slice_eq(slice_str(services[i].ops[n].name), name))
+				return S_OK;
 	return err_set(err, S_VALIDATION, "operation: there is no \"%.*s\"", (int)(name.len < 80 ? name.len : 80),
 		       name.data);
 }
@@ -107,7 +106,7 @@ troubles_add(struct troubles *t, struct slice operation, struct slice table, str
 	     struct err *err)
 {
 	struct trouble new = {.left = count};
-	enum status s = find_operation(operation, &new.op, err);
+	enum status s = check_operation(operation, err);
 	size_t at = 0;
 
 	if (s == S_OK)
@@ -116,11 +115,13 @@ troubles_add(struct troubles *t, struct slice operation, struct slice table, str
 		return s;
 	if (table.len >= sizeof new.table)
 		return err_set(err, S_VALIDATION, "table: no name is that long");
+	if (!slice_eq(operation, SLICE("*")))
+		memcpy(new.operation, operation.data, operation.len);
 	if (table.len > 0)
 		memcpy(new.table, table.data, table.len);
 	pthread_mutex_lock(&t->lock);
-	while (at < t->count && (t->rows[at].op != new.op || t->rows[at].status != new.status ||
-				 strcmp(t->rows[at].table, new.table) != 0))
+	while (at < t->count && (strcmp(t->rows[at].operation, new.operation) != 0 ||
+				 t->rows[at].status != new.status || strcmp(t->rows[at].table, new.table) != 0))
 		at++;
 	if (count == 0) {
 		if (at < t->count)
@@ -162,7 +163,8 @@ troubles_meet(struct troubles *t, const struct op *op, struct slice table, struc
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; s == S_OK && i < t->count; i++) {
 		struct trouble *row = &t->rows[i];
-		bool met = (row->op == NULL || row->op == op) && (row->table[0] != '\0') == (table.data != NULL);
+		bool met = (row->operation[0] == '\0' || strcmp(row->operation, op->name) == 0) &&
+			   (row->table[0] != '\0') == (table.data != NULL);
 
 		if (!met || (table.data != NULL && !slice_eq(slice_str(row->table), table)))
 			continue;
