@@ -14,6 +14,7 @@
 #define NS_DDB   "com.amazonaws.dynamodb.v20120810#"
 #define NS_CORAL "com.amazon.coral.service#"
 #define NS_VALID "com.amazon.coral.validate#"
+#define NS_DAX   "com.amazonaws.dax.v20170419#"
 
 /*        id                          HTTP  name space  name on the wire */
 #define STATUS_LIST(X)                                                                                                 \
@@ -51,6 +52,28 @@
 	X(EXPIRED_ITERATOR, 400, NS_DDB, "ExpiredIteratorException")                                                   \
 	X(PITR_UNAVAILABLE, 400, NS_DDB, "PointInTimeRecoveryUnavailableException")                                    \
 	X(CONTINUOUS_BACKUPS_UNAVAILABLE, 400, NS_DDB, "ContinuousBackupsUnavailableException")                        \
+	X(DAX_CLUSTER_EXISTS, 400, NS_DAX, "ClusterAlreadyExistsFault")                                                \
+	X(DAX_CLUSTER_NOT_FOUND, 400, NS_DAX, "ClusterNotFoundFault")                                                  \
+	X(DAX_CLUSTER_QUOTA, 400, NS_DAX, "ClusterQuotaForCustomerExceededFault")                                      \
+	X(DAX_CAPACITY, 400, NS_DAX, "InsufficientClusterCapacityFault")                                               \
+	X(DAX_ARN, 400, NS_DAX, "InvalidARNFault")                                                                     \
+	X(DAX_CLUSTER_STATE, 400, NS_DAX, "InvalidClusterStateFault")                                                  \
+	X(DAX_COMBINATION, 400, NS_DAX, "InvalidParameterCombinationException")                                        \
+	X(DAX_GROUP_STATE, 400, NS_DAX, "InvalidParameterGroupStateFault")                                             \
+	X(DAX_VALUE, 400, NS_DAX, "InvalidParameterValueException")                                                    \
+	X(DAX_SUBNET, 400, NS_DAX, "InvalidSubnet")                                                                    \
+	X(DAX_NODE_NOT_FOUND, 400, NS_DAX, "NodeNotFoundFault")                                                        \
+	X(DAX_NODE_QUOTA, 400, NS_DAX, "NodeQuotaForClusterExceededFault")                                             \
+	X(DAX_GROUP_EXISTS, 400, NS_DAX, "ParameterGroupAlreadyExistsFault")                                           \
+	X(DAX_GROUP_NOT_FOUND, 400, NS_DAX, "ParameterGroupNotFoundFault")                                             \
+	X(DAX_GROUP_QUOTA, 400, NS_DAX, "ParameterGroupQuotaExceededFault")                                            \
+	X(DAX_SUBNETS_EXIST, 400, NS_DAX, "SubnetGroupAlreadyExistsFault")                                             \
+	X(DAX_SUBNETS_IN_USE, 400, NS_DAX, "SubnetGroupInUseFault")                                                    \
+	X(DAX_SUBNETS_NOT_FOUND, 400, NS_DAX, "SubnetGroupNotFoundFault")                                              \
+	X(DAX_SUBNETS_QUOTA, 400, NS_DAX, "SubnetGroupQuotaExceededFault")                                             \
+	X(DAX_SUBNET_QUOTA, 400, NS_DAX, "SubnetQuotaExceededFault")                                                   \
+	X(DAX_TAG_NOT_FOUND, 400, NS_DAX, "TagNotFoundFault")                                                          \
+	X(DAX_TAG_QUOTA, 400, NS_DAX, "TagQuotaPerResourceExceeded")                                                   \
 	X(INTERNAL, 500, NS_DDB, "InternalServerError")                                                                \
 	X(UNAVAILABLE, 503, NS_CORAL, "ServiceUnavailableException")                                                   \
 	/* the engine's own: never on the wire */                                                                      \

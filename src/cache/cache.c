@@ -109,6 +109,7 @@ cache_key_make(struct cache *c, struct cache_key *k, enum cache_kind kind, uint6
 	       struct slice bytes)
 {
 	k->bytes = bytes;
+	k->table_name = table_name;
 	k->space = table_id << 1 | kind;
 	k->hash = XXH3_64bits_withSeed(bytes.data, bytes.len, c->seed ^ (k->space * 0x9E3779B97F4A7C15ULL));
 	k->version = k->epoch = 0;
@@ -307,11 +308,58 @@ replace(struct cache *c, struct lru_shard *s, const struct cache_key *k, enum ca
 	insert(c, s, e);
 }
 
+/* ---- telling others ---- */
+
+void
+cache_watch(struct cache *c, cache_watcher *watcher, void *context)
+{
+	c->watcher_context = context;
+	c->watcher = watcher;
+}
+
+static void
+tell(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value, bool write, uint64_t order)
+{
+	const struct cache_copied copied = {
+	    .kind = kind_of(k),
+	    .table_id = k->space >> 1,
+	    .table_name = k->table_name,
+	    .key = k->bytes,
+	    .what = what,
+	    .value = value,
+	    .write = write,
+	    .order = order,
+	};
+
+	c->watcher(c->watcher_context, &copied);
+}
+
+/* The item that falls here is another one from now on. own: a writer of this node did it. */
+static void
+bump(struct cache *c, struct version *v, bool own)
+{
+	v->count++;
+	if (c->watcher == NULL)
+		return;
+	v->changed_ms = clock_mono_ns() / 1000000;
+	if (own)
+		v->own_ms = v->changed_ms;
+}
+
+static bool
+is_recent(int64_t at_ms)
+{
+	return at_ms != 0 && clock_mono_ns() / 1000000 - at_ms < CACHE_COPY_WINDOW_MS;
+}
+
+/* ---- filling and writing ---- */
+
 void
 cache_fill(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value)
 {
 	struct cache_figures *f = counts_of_key(c, k);
 	struct lru_shard *s;
+	bool kept = false;
 
 	if (is_off(c, k))
 		return;
@@ -322,8 +370,11 @@ cache_fill(struct cache *c, const struct cache_key *k, enum cache_found what, st
 	} else {
 		f->fills++;
 		replace(c, s, k, what, value);
+		kept = true;
 	}
 	lru_unlock(s);
+	if (kept && c->watcher != NULL)
+		tell(c, k, what, value, false, 0);
 }
 
 enum verdict { NEWEST, OLDER, UNKNOWN };
@@ -339,11 +390,11 @@ judge(const struct version *v, const struct cache_key *k, uint64_t order)
 
 /* Nobody knows what the item is now. */
 static void
-doubt(struct cache *c, struct lru_shard *s, const struct cache_key *k)
+doubt(struct cache *c, struct lru_shard *s, const struct cache_key *k, bool own)
 {
 	struct version *v = version_of(c, k->hash);
 
-	v->count++;
+	bump(c, v, own);
 	if (v->hash == k->hash)
 		v->order = 0;
 	forget(c, s, k);
@@ -358,7 +409,7 @@ cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cac
 	enum verdict verdict = judge(v, k, order);
 
 	if (verdict == NEWEST && !has_ended(c, k)) {
-		v->count++;
+		bump(c, v, true);
 		v->hash = k->hash;
 		v->order = order;
 		f->writes++;
@@ -366,9 +417,13 @@ cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cac
 	} else {
 		f->rejected++;
 		if (verdict != OLDER) /* what is there may be older than this one or newer */
-			doubt(c, s, k);
+			doubt(c, s, k, true);
+		what = CACHE_MISS;
+		value = SLICE_NONE;
 	}
 	lru_unlock(s);
+	if (c->watcher != NULL && verdict != OLDER)
+		tell(c, k, what, value, true, order);
 }
 
 void
@@ -376,9 +431,63 @@ cache_drop(struct cache *c, const struct cache_key *k)
 {
 	struct lru_shard *s = lru_lock(c->lru, k->hash);
 
-	doubt(c, s, k);
+	doubt(c, s, k, true);
+	lru_unlock(s);
+	if (c->watcher != NULL)
+		tell(c, k, CACHE_MISS, SLICE_NONE, true, 0);
+}
+
+/* ---- copies from other nodes ---- */
+
+static void
+copy_answer(struct cache *c, struct lru_shard *s, const struct cache_key *k, const struct cache_copied *copied)
+{
+	struct lru_entry *e;
+
+	if (is_off(c, k) || find_living(c, s, k) != NULL ||
+	    (copied->kind == CACHE_ITEMS && is_recent(version_of(c, k->hash)->changed_ms)))
+		return;
+	replace(c, s, k, copied->what, copied->value);
+	e = lru_find(s, k->space, k->bytes, k->hash);
+	if (e != NULL)
+		e->at_ms -= copied->age_ms;
+}
+
+static void
+copy_write(struct cache *c, struct lru_shard *s, const struct cache_key *k, const struct cache_copied *copied)
+{
+	struct version *v = version_of(c, k->hash);
+	bool ordered = copied->order != 0 && v->hash == k->hash && v->order != 0;
+
+	if (ordered && copied->order < v->order)
+		return;
+	if (copied->what == CACHE_MISS || (!ordered && is_recent(v->own_ms))) {
+		doubt(c, s, k, false);
+		return;
+	}
+	bump(c, v, false);
+	v->hash = k->hash;
+	v->order = copied->order;
+	replace(c, s, k, copied->what, copied->value);
+}
+
+void
+cache_copy(struct cache *c, const struct cache_copied *copied)
+{
+	struct lru_shard *s;
+	struct cache_key k;
+
+	cache_key_make(c, &k, copied->kind, copied->table_id, copied->table_name, copied->key);
+	k.epoch = atomic_load_explicit(epoch_of(c, k.space), memory_order_acquire);
+	s = lru_lock(c->lru, k.hash);
+	if (copied->write)
+		copy_write(c, s, &k, copied);
+	else
+		copy_answer(c, s, &k, copied);
 	lru_unlock(s);
 }
+
+/* ---- changes of which the change log tells ---- */
 
 void
 cache_changed(struct cache *c, uint64_t table_id, struct slice key_bytes, uint64_t order)
@@ -399,7 +508,7 @@ cache_changed(struct cache *c, uint64_t table_id, struct slice key_bytes, uint64
 			counts_of_entry(c, e)->invalidated++;
 			delete (c, s, e);
 		}
-		v->count++;
+		bump(c, v, false);
 		v->hash = k.hash;
 		v->order = order;
 	}

@@ -61,7 +61,8 @@ struct cache;
 
 /* A key with what was found when it was last looked up. Made on the stack or in the request's arena. */
 struct cache_key {
-	struct slice bytes; /* borrowed from the caller until the last call with this key */
+	struct slice bytes; /* borrowed from the caller until the last call with this key, as is table_name */
+	struct slice table_name;
 	/* private */
 	uint64_t space; /* table and kind */
 	uint64_t hash;
@@ -105,6 +106,31 @@ void cache_clear(struct cache *c);
 void cache_clear_table(struct cache *c, uint64_t table_id);
 /* Coherent mode: this item was changed by the write of that order, by whomever; pages of the table end, too. */
 void cache_changed(struct cache *c, uint64_t table_id, struct slice key_bytes, uint64_t order);
+
+/*
+ * Copies for the other nodes of a cluster. What this cache has kept of its own (not what was copied to it) is told to
+ * the watcher, on the thread of the call and under no lock; the other nodes' caches are given it with cache_copy().
+ *
+ * A copied write takes the place of what is there. Two nodes that wrote one item at the same time would end with each
+ * other's value; so where the order is not known, a copy of a write that meets a recent write of this node's own leaves
+ * no entry, on both sides. A copied answer of the table never takes the place of anything, nor comes in where an item
+ * has just been written: it may be older. CACHE_MISS as what: nobody knows what the item is now.
+ */
+#define CACHE_COPY_WINDOW_MS 2000 /* longer than a copy is on its way */
+struct cache_copied {
+	enum cache_kind kind;
+	uint64_t table_id;
+	struct slice table_name, key;
+	enum cache_found what;
+	struct slice value;
+	bool write;     /* else an answer of the table */
+	uint64_t order; /* of a write; see cache_write() */
+	int64_t age_ms; /* since it was kept first */
+};
+typedef void cache_watcher(void *context, const struct cache_copied *copied);
+/* NULL: nobody. Set before the cache is used, or while nothing is under way. */
+void cache_watch(struct cache *c, cache_watcher *watcher, void *context);
+void cache_copy(struct cache *c, const struct cache_copied *copied);
 
 /* How long the answer took, for the figures: from the last byte of the request to the reply being ready to go. */
 void cache_timed(struct cache *c, const struct cache_key *k, bool hit, int64_t ns);

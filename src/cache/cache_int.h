@@ -21,6 +21,7 @@
 struct version {
 	uint64_t count;
 	uint64_t hash, order;
+	int64_t changed_ms, own_ms; /* when, by clock_mono_ns: by anybody; by a writer of this node */
 };
 
 /* Of one table in one shard; guarded by the shard's lock but for the times. */
@@ -37,6 +38,8 @@ struct cache {
 	struct lru *lru;
 	uint64_t budget, seed, fixed_bytes; /* fixed: of all that is not in the lru */
 	_Atomic int64_t ttl_ms[CACHE_KINDS];
+	cache_watcher *watcher; /* NULL: nobody */
+	void *watcher_context;
 	struct version *versions;                 /* [shard][VERSIONS] */
 	struct table_counts *counts;              /* [shard][TABLE_PLACES][CACHE_KINDS] */
 	struct times *times;                      /* [shard] */
