@@ -207,40 +207,40 @@ struct dax_request {
 };
 
 /* Each ends the request: nothing of it may be touched afterwards. */
-void request_answer(struct dax_request *r);              /* r->reply holds the whole reply */
-void request_fail(struct dax_request *r, enum status s); /* r->err has the words */
-void request_fail_codes(struct dax_request *r, const int *codes);
-void request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader);
+void dax_request_answer(struct dax_request *r);              /* r->reply holds the whole reply */
+void dax_request_fail(struct dax_request *r, enum status s); /* r->err has the words */
+void dax_request_fail_codes(struct dax_request *r, const int *codes);
+void dax_request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader);
 /* Start r->reply with the empty array of success. */
-struct buf *request_reply(struct dax_request *r);
+struct buf *dax_request_reply(struct dax_request *r);
 
 /* Call the upstream with r->json; replied() comes later, or an error is answered. */
-void request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r));
+void dax_request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r));
 /* The table's schema when it is known, held until the request ends. NULL: it is being asked for, and the method runs
  * again; return at once. */
-const struct dax_table *request_table(struct dax_request *r, struct slice name);
+const struct dax_table *dax_request_table(struct dax_request *r, struct slice name);
 /* May this request be answered from a cache, and its answer be put there? */
-bool request_may_cache(const struct dax_request *r);
-struct slice request_region(const struct dax_request *r);
+bool dax_request_may_cache(const struct dax_request *r);
+struct slice dax_request_region(const struct dax_request *r);
 /* The same, to run behind a client's back: without a session. */
-struct dax_request *request_new(struct dax_loop *l);
+struct dax_request *dax_request_new(struct dax_loop *l);
 
 /* --- methods --- */
 
-void run_endpoints(struct dax_request *r);
-void run_define_key_schema(struct dax_request *r);
-void run_define_list_id(struct dax_request *r);
-void run_define_list(struct dax_request *r);
-void run_get_item(struct dax_request *r);
-void run_put_item(struct dax_request *r);
-void run_update_item(struct dax_request *r);
-void run_delete_item(struct dax_request *r);
-void run_query(struct dax_request *r);
-void run_scan(struct dax_request *r);
-void run_batch_get(struct dax_request *r);
-void run_batch_write(struct dax_request *r);
-void run_transact_get(struct dax_request *r);
-void run_transact_write(struct dax_request *r);
+void dax_endpoints(struct dax_request *r);
+void dax_define_key_schema(struct dax_request *r);
+void dax_define_list_id(struct dax_request *r);
+void dax_define_list(struct dax_request *r);
+void dax_get_item(struct dax_request *r);
+void dax_put_item(struct dax_request *r);
+void dax_update_item(struct dax_request *r);
+void dax_delete_item(struct dax_request *r);
+void dax_query(struct dax_request *r);
+void dax_scan(struct dax_request *r);
+void dax_batch_get(struct dax_request *r);
+void dax_batch_write(struct dax_request *r);
+void dax_transact_get(struct dax_request *r);
+void dax_transact_write(struct dax_request *r);
 
 /* --- reply.c: pieces of JSON replies --- */
 
@@ -288,6 +288,6 @@ struct dax_loop {
 
 /* --- session.c --- */
 
-void identity_release(struct dax_node *n, struct dax_identity *identity);
+void dax_identity_release(struct dax_node *n, struct dax_identity *identity);
 
 #endif

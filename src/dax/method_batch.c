@@ -67,15 +67,15 @@ add_table(struct dax_request *r, struct batch *b, struct cbor_reader *reader, co
 	struct slice name = cbor_string(reader);
 
 	if (cbor_failed(reader)) {
-		request_fail_cbor(r, reader);
+		dax_request_fail_cbor(r, reader);
 		return NULL;
 	}
 	if (b->table_count == TABLES_PER_BATCH) {
-		request_fail(r, err_set(&r->err, S_VALIDATION, "%s", too_many));
+		dax_request_fail(r, err_set(&r->err, S_VALIDATION, "%s", too_many));
 		return NULL;
 	}
 	memset(t, 0, sizeof *t);
-	t->table = request_table(r, name);
+	t->table = dax_request_table(r, name);
 	if (t->table != NULL)
 		b->table_count++;
 	return t->table != NULL ? t : NULL;
@@ -102,7 +102,7 @@ read_key(struct dax_request *r, const struct batch_table *t, struct entry *e, st
 		return err_set(&r->err, S_VALIDATION, "Malformed request: %s", reader->failure);
 	s = dax_key_read(t->table, e->key_bytes, &r->arena, &e->key, &r->err);
 	if (s != S_OK)
-		dax_table_doubt(r->home, request_region(r), t->table->name);
+		dax_table_doubt(r->home, dax_request_region(r), t->table->name);
 	e->canonical = s == S_OK ? dax_key_canonical(t->table, &e->key, &r->arena) : SLICE_NONE;
 	return s;
 }
@@ -230,7 +230,7 @@ look_up(struct dax_request *r, struct batch_table *t)
 	struct cache *cache = r->home->node->options.cache;
 	size_t left = t->count;
 
-	if (!request_may_cache(r) || t->consistent || t->projection.data != NULL)
+	if (!dax_request_may_cache(r) || t->consistent || t->projection.data != NULL)
 		return left;
 	t->cached = true;
 	for (size_t i = 0; i < t->count; i++) {
@@ -442,7 +442,7 @@ answer_get(struct dax_request *r)
 	struct batch *b = r->state;
 	enum status s = S_OK;
 
-	request_reply(r);
+	dax_request_reply(r);
 	cbor_put_array(&r->reply, 2);
 	cbor_put_map(&r->reply, b->table_count);
 	for (size_t i = 0; s == S_OK && i < b->table_count; i++) {
@@ -452,7 +452,7 @@ answer_get(struct dax_request *r)
 	if (s == S_OK)
 		s = put_unprocessed(r, b, put_unprocessed_keys);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	for (size_t i = 0; i < b->table_count; i++)
@@ -461,7 +461,7 @@ answer_get(struct dax_request *r)
 				cache_fill(r->home->node->options.cache, &b->tables[i].entries[j].cache_key,
 					   CACHE_ABSENT, SLICE_NONE);
 	put_capacities(r, b->capacity);
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 static void
@@ -470,11 +470,11 @@ got_batch(struct dax_request *r)
 	if (read_reply(r, r->state, "UnprocessedKeys"))
 		answer_get(r);
 	else
-		request_fail(r, nonsense(r));
+		dax_request_fail(r, nonsense(r));
 }
 
 void
-run_batch_get(struct dax_request *r)
+dax_batch_get(struct dax_request *r)
 {
 	struct batch *b = begin(r);
 	struct cbor_reader reader;
@@ -507,7 +507,7 @@ run_batch_get(struct dax_request *r)
 		s = put_get_table(r, t);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (left == 0 && b->entry_count > 0 && first) {
@@ -517,7 +517,7 @@ run_batch_get(struct dax_request *r)
 	buf_put_byte(&r->json, '}');
 	dax_options_write(&b->options, &r->json);
 	buf_put_byte(&r->json, '}');
-	request_call(r, "BatchGetItem", got_batch);
+	dax_request_call(r, "BatchGetItem", got_batch);
 }
 
 /* --- BatchWriteItem --- */
@@ -657,10 +657,10 @@ wrote_batch(struct dax_request *r)
 	struct json_reader json;
 	enum status s;
 
-	request_reply(r);
+	dax_request_reply(r);
 	s = read_reply(r, b, "UnprocessedItems") ? put_unprocessed(r, b, put_unprocessed_write) : nonsense(r);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	put_capacities(r, b->capacity);
@@ -670,7 +670,7 @@ wrote_batch(struct dax_request *r)
 	} else {
 		cbor_put_map(&r->reply, 0);
 	}
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 static void
@@ -694,7 +694,7 @@ begin_writes(struct dax_request *r, struct batch *b)
 }
 
 void
-run_batch_write(struct dax_request *r)
+dax_batch_write(struct dax_request *r)
 {
 	struct batch *b = begin(r);
 	struct cbor_reader reader;
@@ -715,12 +715,12 @@ run_batch_write(struct dax_request *r)
 	if (s == S_OK)
 		s = dax_options_read(&reader, 1u << OPTION_CAPACITY | 1u << OPTION_METRICS, &b->options, &r->err);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	buf_put_byte(&r->json, '}');
 	dax_options_write(&b->options, &r->json);
 	buf_put_byte(&r->json, '}');
 	begin_writes(r, b);
-	request_call(r, "BatchWriteItem", wrote_batch);
+	dax_request_call(r, "BatchWriteItem", wrote_batch);
 }

@@ -31,16 +31,16 @@ begin(struct dax_request *r, struct cbor_reader *reader, struct item_state *stat
 	table = cbor_string(reader);
 	key = cbor_bytes(reader);
 	if (cbor_failed(reader)) {
-		request_fail_cbor(r, reader);
+		dax_request_fail_cbor(r, reader);
 		return false;
 	}
-	state->table = request_table(r, table);
+	state->table = dax_request_table(r, table);
 	if (state->table == NULL)
 		return false;
 	s = dax_key_read(state->table, key, &r->arena, &state->key, &r->err);
 	if (s != S_OK) {
-		dax_table_doubt(r->home, request_region(r), table);
-		request_fail(r, s);
+		dax_table_doubt(r->home, dax_request_region(r), table);
+		dax_request_fail(r, s);
 		return false;
 	}
 	return true;
@@ -54,7 +54,7 @@ read_options(struct dax_request *r, struct cbor_reader *reader, uint32_t allowed
 	if (s == S_OK && !cbor_at_end(reader))
 		s = err_set(&r->err, S_VALIDATION, "Malformed request: too long");
 	if (s != S_OK)
-		request_fail(r, s);
+		dax_request_fail(r, s);
 	return s == S_OK;
 }
 
@@ -111,7 +111,7 @@ static void
 got_item(struct dax_request *r)
 {
 	struct item_state *state = r->state;
-	struct buf *out = request_reply(r);
+	struct buf *out = dax_request_reply(r);
 	size_t map = out->len;
 	struct slice member, capacity = SLICE_NONE;
 	struct json_reader json;
@@ -140,7 +140,7 @@ got_item(struct dax_request *r)
 			s = write_item(r, state->table, item, out);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (state->cached && av_exists(item))
@@ -153,14 +153,14 @@ got_item(struct dax_request *r)
 		json_init(&json, capacity, &r->arena);
 		dax_capacity_write(&json, out);
 	}
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 /* True: answered from the cache. */
 static bool
 get_cached(struct dax_request *r, struct item_state *state)
 {
-	struct buf *out = request_reply(r);
+	struct buf *out = dax_request_reply(r);
 	enum cache_found found;
 
 	make_cache_key(r, state);
@@ -170,13 +170,13 @@ get_cached(struct dax_request *r, struct item_state *state)
 	if (found == CACHE_MISS)
 		return false;
 	if (found == CACHE_ABSENT)
-		cbor_put_map(request_reply(r), 0);
-	request_answer(r);
+		cbor_put_map(dax_request_reply(r), 0);
+	dax_request_answer(r);
 	return true;
 }
 
 void
-run_get_item(struct dax_request *r)
+dax_get_item(struct dax_request *r)
 {
 	struct item_state state;
 	struct cbor_reader reader;
@@ -185,7 +185,7 @@ run_get_item(struct dax_request *r)
 
 	if (!begin(r, &reader, &state) || !read_options(r, &reader, GET_OPTIONS, &state))
 		return;
-	if (request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT] &&
+	if (dax_request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT] &&
 	    !option_given(&state.options, OPTION_PROJECTION) && get_cached(r, &state))
 		return;
 	begin_json(r, &state);
@@ -198,13 +198,13 @@ run_get_item(struct dax_request *r)
 				       &r->err);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	express_end(&express, &r->json);
 	buf_put_byte(&r->json, '}');
 	keep(r, &state);
-	request_call(r, "GetItem", got_item);
+	dax_request_call(r, "GetItem", got_item);
 }
 
 /* --- writes --- */
@@ -223,7 +223,7 @@ write_ended(struct dax_request *r, bool succeeded)
 			cache_drop(cache, &state->cache_key);
 		return;
 	}
-	if (r->method->run == run_delete_item)
+	if (r->method->run == dax_delete_item)
 		cache_write(cache, &state->cache_key, r->call.order, CACHE_ABSENT, SLICE_NONE);
 	else if (av_exists(state->new_item) && write_item(r, state->table, state->new_item, &r->out) == S_OK)
 		cache_write(cache, &state->cache_key, r->call.order, CACHE_HIT,
@@ -263,7 +263,7 @@ wrote(struct dax_request *r)
 	struct item_state *state = r->state;
 	struct slice member, capacity = SLICE_NONE, attributes = SLICE_NONE, metrics = SLICE_NONE;
 	struct json_reader json;
-	struct buf *out = request_reply(r);
+	struct buf *out = dax_request_reply(r);
 	enum status s = S_OK;
 
 	json_init(&json, buf_slice(&r->out), &r->arena);
@@ -293,9 +293,9 @@ wrote(struct dax_request *r)
 		dax_metrics_write(&json, &r->arena, out);
 	}
 	if (s == S_OK)
-		request_answer(r);
+		dax_request_answer(r);
 	else
-		request_fail(r, s);
+		dax_request_fail(r, s);
 }
 
 /* Condition and update, what is left of the options, and off it goes. */
@@ -316,7 +316,7 @@ call_write(struct dax_request *r, struct item_state *state, const char *operatio
 		s = express_condition(&express, o->strings[OPTION_CONDITION], &r->json, &r->err);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	express_end(&express, &r->json);
@@ -330,7 +330,7 @@ call_write(struct dax_request *r, struct item_state *state, const char *operatio
 		cache_begin(r->home->node->options.cache, &state->cache_key);
 		r->finally = write_ended;
 	}
-	request_call(r, operation, wrote);
+	dax_request_call(r, operation, wrote);
 }
 
 /* What the client puts becomes what the cache holds: the same as if it were read, whichever form its numbers had. */
@@ -348,7 +348,7 @@ note_put(struct dax_request *r, struct item_state *state, struct slice item)
 }
 
 void
-run_put_item(struct dax_request *r)
+dax_put_item(struct dax_request *r)
 {
 	struct item_state state;
 	struct cbor_reader reader;
@@ -360,7 +360,7 @@ run_put_item(struct dax_request *r)
 		return;
 	values = cbor_bytes(&reader);
 	if (cbor_failed(&reader)) {
-		request_fail_cbor(r, &reader);
+		dax_request_fail_cbor(r, &reader);
 		return;
 	}
 	if (!read_options(r, &reader, WRITE_OPTIONS, &state))
@@ -370,7 +370,7 @@ run_put_item(struct dax_request *r)
 	start = r->json.len;
 	s = dax_item_to_json(r->home->node->options.lists, state.table, &state.key, values, &r->json, &r->err);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	note_put(r, &state, slice_of(r->json.data + start, r->json.len - start));
@@ -378,7 +378,7 @@ run_put_item(struct dax_request *r)
 }
 
 void
-run_update_item(struct dax_request *r)
+dax_update_item(struct dax_request *r)
 {
 	struct item_state state;
 	struct cbor_reader reader;
@@ -388,7 +388,7 @@ run_update_item(struct dax_request *r)
 		return;
 	wanted = state.options.numbers[OPTION_RETURN_VALUES];
 	state.updated_only = wanted == RETURN_UPDATED_OLD || wanted == RETURN_UPDATED_NEW;
-	if (request_may_cache(r) && wanted <= RETURN_NONE) { /* for the cache, which costs the client nothing */
+	if (dax_request_may_cache(r) && wanted <= RETURN_NONE) { /* for the cache, which costs the client nothing */
 		state.hide = true;
 		state.options.given &= ~(1u << OPTION_RETURN_VALUES);
 	}
@@ -398,7 +398,7 @@ run_update_item(struct dax_request *r)
 }
 
 void
-run_delete_item(struct dax_request *r)
+dax_delete_item(struct dax_request *r)
 {
 	struct item_state state;
 	struct cbor_reader reader;

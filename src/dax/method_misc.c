@@ -26,7 +26,7 @@ put_endpoint(struct buf *out, const struct dax_endpoint *e, const struct dax_ses
 }
 
 void
-run_endpoints(struct dax_request *r)
+dax_endpoints(struct dax_request *r)
 {
 	static const struct dax_cluster alone = {
 	    .count = 1,
@@ -35,16 +35,16 @@ run_endpoints(struct dax_request *r)
 	};
 	const struct cluster *cluster = atomic_load_explicit(&r->home->node->cluster, memory_order_acquire);
 	const struct dax_cluster *told = cluster != NULL ? &cluster->told : &alone;
-	struct buf *out = request_reply(r);
+	struct buf *out = dax_request_reply(r);
 
 	cbor_put_array(out, (uint64_t)told->count);
 	for (int i = 0; i < told->count; i++)
 		put_endpoint(out, &told->nodes[i], r->session, told->leader_session);
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 void
-run_define_key_schema(struct dax_request *r)
+dax_define_key_schema(struct dax_request *r)
 {
 	const struct dax_table *t;
 	struct cbor_reader reader;
@@ -54,23 +54,23 @@ run_define_key_schema(struct dax_request *r)
 	cbor_init(&reader, r->arguments);
 	name = cbor_string(&reader);
 	if (cbor_failed(&reader)) {
-		request_fail_cbor(r, &reader);
+		dax_request_fail_cbor(r, &reader);
 		return;
 	}
-	t = request_table(r, name);
+	t = dax_request_table(r, name);
 	if (t == NULL)
 		return;
-	out = request_reply(r);
+	out = dax_request_reply(r);
 	cbor_put_map(out, (uint64_t)t->key_count);
 	for (int i = 0; i < t->key_count; i++) {
 		cbor_put_text(out, t->keys[i].name);
 		cbor_put_text(out, slice_str(av_type_name(t->keys[i].type)));
 	}
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 void
-run_define_list_id(struct dax_request *r)
+dax_define_list_id(struct dax_request *r)
 {
 	const struct dax_list *list;
 	struct cbor_reader reader;
@@ -82,7 +82,7 @@ run_define_list_id(struct dax_request *r)
 	cbor_init(&reader, r->arguments);
 	items = cbor_array(&reader);
 	if (items.indefinite || items.left > DAX_LIST_NAMES_MAX) {
-		request_fail(
+		dax_request_fail(
 		    r, err_set(&r->err, S_VALIDATION, "An attribute list has at most %d names", DAX_LIST_NAMES_MAX));
 		return;
 	}
@@ -90,20 +90,20 @@ run_define_list_id(struct dax_request *r)
 	while (cbor_next(&reader, &items))
 		names[count++] = cbor_string(&reader);
 	if (cbor_failed(&reader)) {
-		request_fail_cbor(r, &reader);
+		dax_request_fail_cbor(r, &reader);
 		return;
 	}
 	s = dax_lists_add(r->home->node->options.lists, names, count, &list, &r->err);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
-	cbor_put_head(request_reply(r), CBOR_M_UINT, list->id);
-	request_answer(r);
+	cbor_put_head(dax_request_reply(r), CBOR_M_UINT, list->id);
+	dax_request_answer(r);
 }
 
 void
-run_define_list(struct dax_request *r)
+dax_define_list(struct dax_request *r)
 {
 	const struct dax_list *list;
 	struct cbor_reader reader;
@@ -112,15 +112,15 @@ run_define_list(struct dax_request *r)
 	cbor_init(&reader, r->arguments);
 	id = cbor_peek(&reader) == CBOR_NEGATIVE ? 0 : cbor_magnitude(&reader);
 	if (cbor_failed(&reader)) {
-		request_fail_cbor(r, &reader);
+		dax_request_fail_cbor(r, &reader);
 		return;
 	}
 	list = dax_lists_find(r->home->node->options.lists, id);
 	if (list == NULL) {
-		request_fail(r,
-			     err_set(&r->err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id));
+		dax_request_fail(
+		    r, err_set(&r->err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id));
 		return;
 	}
-	buf_put_slice(request_reply(r), list->wire);
-	request_answer(r);
+	buf_put_slice(dax_request_reply(r), list->wire);
+	dax_request_answer(r);
 }

@@ -161,7 +161,7 @@ static void
 got_page(struct dax_request *r)
 {
 	struct query_state *state = r->state;
-	struct buf *out = request_reply(r);
+	struct buf *out = dax_request_reply(r);
 	size_t start = out->len;
 	struct page page;
 	enum status s =
@@ -170,7 +170,7 @@ got_page(struct dax_request *r)
 	if (s == S_OK)
 		s = put_page(r, state, &page, false);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (state->cached)
@@ -184,7 +184,7 @@ got_page(struct dax_request *r)
 		json_init(&json, page.capacity, &r->arena);
 		dax_capacity_write(&json, out);
 	}
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 /* --- the request --- */
@@ -261,9 +261,9 @@ find_page(struct dax_request *r, const char *operation, struct query_state *stat
 	state->cached = true;
 	cache_key_make(r->home->node->options.cache, &state->cache_key, CACHE_QUERIES, state->table->id,
 		       state->table->name, canonical(r, operation, state));
-	if (cache_get(r->home->node->options.cache, &state->cache_key, request_reply(r)) != CACHE_HIT)
+	if (cache_get(r->home->node->options.cache, &state->cache_key, dax_request_reply(r)) != CACHE_HIT)
 		return false;
-	request_answer(r);
+	dax_request_answer(r);
 	return true;
 }
 
@@ -280,10 +280,10 @@ run_page(struct dax_request *r, const char *operation, bool has_condition, uint3
 	if (has_condition && !cbor_take_null(&reader))
 		condition = cbor_bytes(&reader);
 	if (cbor_failed(&reader)) {
-		request_fail_cbor(r, &reader);
+		dax_request_fail_cbor(r, &reader);
 		return;
 	}
-	state.table = request_table(r, table);
+	state.table = dax_request_table(r, table);
 	if (state.table == NULL)
 		return;
 	s = dax_options_read(&reader, options, &state.options, &r->err);
@@ -293,25 +293,25 @@ run_page(struct dax_request *r, const char *operation, bool has_condition, uint3
 	if (s == S_OK)
 		s = put_request(r, &state, condition);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
-	if (request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT] && find_page(r, operation, &state))
+	if (dax_request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT] && find_page(r, operation, &state))
 		return;
 	kept = arena_alloc(&r->arena, sizeof *kept);
 	*kept = state;
 	r->state = kept;
-	request_call(r, operation, got_page);
+	dax_request_call(r, operation, got_page);
 }
 
 void
-run_query(struct dax_request *r)
+dax_query(struct dax_request *r)
 {
 	run_page(r, "Query", true, QUERY_OPTIONS);
 }
 
 void
-run_scan(struct dax_request *r)
+dax_scan(struct dax_request *r)
 {
 	run_page(r, "Scan", false, SCAN_OPTIONS);
 }

@@ -128,14 +128,14 @@ find_tables(struct dax_request *r, struct transact *t)
 		struct action *a = &t->actions[i];
 		enum status s;
 
-		a->table = request_table(r, a->table_name);
+		a->table = dax_request_table(r, a->table_name);
 		if (a->table == NULL)
 			return false;
 		t->tables[i] = a->table;
 		s = dax_key_read(a->table, a->key_bytes, &r->arena, &a->key, &r->err);
 		if (s != S_OK) {
-			dax_table_doubt(r->home, request_region(r), a->table_name);
-			request_fail(r, s);
+			dax_table_doubt(r->home, dax_request_region(r), a->table_name);
+			dax_request_fail(r, s);
 			return false;
 		}
 	}
@@ -197,7 +197,7 @@ got_transaction(struct dax_request *r)
 	size_t at = 0;
 	enum status s = S_OK;
 
-	request_reply(r);
+	dax_request_reply(r);
 	json_init(&json, buf_slice(&r->out), &r->arena);
 	if (json_enter_object(&json)) {
 		while (json_next_member(&json, &member)) {
@@ -218,7 +218,7 @@ got_transaction(struct dax_request *r)
 	if (s == S_OK && at != t->count)
 		s = err_set(&r->err, S_INTERNAL, "The upstream's reply makes no sense");
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (capacity.len > 0) {
@@ -227,7 +227,7 @@ got_transaction(struct dax_request *r)
 	} else {
 		cbor_put_array(&r->reply, 0);
 	}
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 static enum status
@@ -260,7 +260,7 @@ put_gets(struct dax_request *r, struct transact *t)
 }
 
 void
-run_transact_get(struct dax_request *r)
+dax_transact_get(struct dax_request *r)
 {
 	struct transact *t = ARENA_NEW(&r->arena, struct transact);
 	struct cbor_reader reader;
@@ -274,13 +274,13 @@ run_transact_get(struct dax_request *r)
 		read_column(&reader, COLUMN_KEY, t);
 		read_column(&reader, COLUMN_PROJECTION, t);
 		if (cbor_failed(&reader)) {
-			request_fail_cbor(r, &reader);
+			dax_request_fail_cbor(r, &reader);
 			return;
 		}
 		s = dax_options_read(&reader, 1u << OPTION_CAPACITY, &t->options, &r->err);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (!find_tables(r, t))
@@ -288,11 +288,11 @@ run_transact_get(struct dax_request *r)
 	r->json.len = r->names.len = r->values.len = 0;
 	s = put_gets(r, t);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	r->state = t;
-	request_call(r, "TransactGetItems", got_transaction);
+	dax_request_call(r, "TransactGetItems", got_transaction);
 }
 
 /* --- TransactWriteItems --- */
@@ -361,7 +361,7 @@ wrote_transaction(struct dax_request *r)
 	struct slice member, capacity = SLICE_NONE, metrics = SLICE_NONE;
 	struct json_reader json;
 
-	request_reply(r);
+	dax_request_reply(r);
 	json_init(&json, buf_slice(&r->out), &r->arena);
 	if (json_enter_object(&json)) {
 		while (json_next_member(&json, &member)) {
@@ -385,7 +385,7 @@ wrote_transaction(struct dax_request *r)
 		dax_metrics_map_write(&json, &r->arena, &r->reply);
 	else
 		cbor_put_map(&r->reply, 0);
-	request_answer(r);
+	dax_request_answer(r);
 }
 
 static void
@@ -424,7 +424,7 @@ put_writes(struct dax_request *r, struct transact *t)
 }
 
 void
-run_transact_write(struct dax_request *r)
+dax_transact_write(struct dax_request *r)
 {
 	static const uint32_t allowed = 1u << OPTION_CAPACITY | 1u << OPTION_METRICS | 1u << OPTION_TOKEN;
 	struct transact *t = ARENA_NEW(&r->arena, struct transact);
@@ -444,25 +444,25 @@ run_transact_write(struct dax_request *r)
 		read_column(&reader, COLUMN_CONDITION, t);
 		read_column(&reader, COLUMN_UPDATE, t);
 		if (cbor_failed(&reader)) {
-			request_fail_cbor(r, &reader);
+			dax_request_fail_cbor(r, &reader);
 			return;
 		}
 		s = dax_options_read(&reader, allowed, &t->options, &r->err);
 	}
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	if (!find_tables(r, t))
 		return;
 	s = put_writes(r, t);
 	if (s != S_OK) {
-		request_fail(r, s);
+		dax_request_fail(r, s);
 		return;
 	}
 	r->state = t;
 	r->schemas = t->tables;
 	r->schema_count = t->count;
 	begin_caching(r, t);
-	request_call(r, "TransactWriteItems", wrote_transaction);
+	dax_request_call(r, "TransactWriteItems", wrote_transaction);
 }

@@ -152,7 +152,7 @@ count(_Atomic uint64_t *figure)
 }
 
 struct dax_request *
-request_new(struct dax_loop *l)
+dax_request_new(struct dax_loop *l)
 {
 	struct dax_request *r = l->free_requests;
 
@@ -187,7 +187,7 @@ request_end(struct dax_request *r)
 	for (size_t i = 0; i < r->held_count; i++)
 		dax_table_release(r->held[i]);
 	if (r->identity != NULL)
-		identity_release(l->node, r->identity);
+		dax_identity_release(l->node, r->identity);
 	atomic_store_explicit(&l->figures.in_progress,
 			      atomic_load_explicit(&l->figures.in_progress, memory_order_relaxed) - 1,
 			      memory_order_relaxed);
@@ -240,7 +240,7 @@ finish(struct dax_request *r, bool error)
 }
 
 struct buf *
-request_reply(struct dax_request *r)
+dax_request_reply(struct dax_request *r)
 {
 	r->reply.len = 0;
 	cbor_put_array(&r->reply, 0);
@@ -248,13 +248,13 @@ request_reply(struct dax_request *r)
 }
 
 void
-request_answer(struct dax_request *r)
+dax_request_answer(struct dax_request *r)
 {
 	finish(r, false);
 }
 
 void
-request_fail_codes(struct dax_request *r, const int *codes)
+dax_request_fail_codes(struct dax_request *r, const int *codes)
 {
 	r->reply.len = 0;
 	dax_put_error_codes(&r->reply, codes, r->err.status, r->err.message);
@@ -262,7 +262,7 @@ request_fail_codes(struct dax_request *r, const int *codes)
 }
 
 void
-request_fail(struct dax_request *r, enum status s)
+dax_request_fail(struct dax_request *r, enum status s)
 {
 	r->reply.len = 0;
 	dax_put_error(&r->reply, s, r->err.message);
@@ -270,19 +270,19 @@ request_fail(struct dax_request *r, enum status s)
 }
 
 void
-request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader)
+dax_request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader)
 {
-	request_fail(r, err_set(&r->err, S_VALIDATION, "Malformed request: %s", reader->failure));
+	dax_request_fail(r, err_set(&r->err, S_VALIDATION, "Malformed request: %s", reader->failure));
 }
 
 bool
-request_may_cache(const struct dax_request *r)
+dax_request_may_cache(const struct dax_request *r)
 {
 	return r->home->node->options.cache != NULL && (r->identity == NULL || r->identity->unrestricted);
 }
 
 struct slice
-request_region(const struct dax_request *r)
+dax_request_region(const struct dax_request *r)
 {
 	return slice_str(r->identity != NULL ? r->identity->region : "");
 }
@@ -298,7 +298,7 @@ start_call(struct dax_request *r, const char *operation, const void *caller, voi
 	memset(call, 0, sizeof *call);
 	call->target = arena_printf(&r->arena, "DynamoDB_20120810.%s", operation);
 	call->body = buf_slice(&r->json);
-	call->region = request_region(r);
+	call->region = dax_request_region(r);
 	call->caller = caller;
 	if (s != NULL) {
 		call->peer = arena_dup(&r->arena, s->peer);
@@ -331,7 +331,7 @@ call_done(struct dax_call *call)
 }
 
 void
-request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r))
+dax_request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r))
 {
 	r->replied = replied;
 	start_call(r, operation, r->identity != NULL ? r->identity->caller : NULL, call_done);
@@ -360,22 +360,22 @@ table_described(struct dax_call *call)
 	struct dax_table *t;
 
 	if (call->http_status != 200) {
-		dax_table_doubt(r->home, request_region(r), r->table_name);
+		dax_table_doubt(r->home, dax_request_region(r), r->table_name);
 		if (dax_upstream_says(r, "ResourceNotFoundException")) {
 			err_set(&r->err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
-			if (r->method != NULL && r->method->run == run_define_key_schema)
-				request_fail_codes(r, dax_no_table);
+			if (r->method != NULL && r->method->run == dax_define_key_schema)
+				dax_request_fail_codes(r, dax_no_table);
 			else
-				request_fail(r, S_RESOURCE_NOT_FOUND);
+				dax_request_fail(r, S_RESOURCE_NOT_FOUND);
 			return;
 		}
 		dax_put_upstream_error(r, NULL, 0);
 		finish(r, true);
 		return;
 	}
-	t = dax_table_put(r->home, request_region(r), r->table_name, buf_slice(&r->out), &r->arena);
+	t = dax_table_put(r->home, dax_request_region(r), r->table_name, buf_slice(&r->out), &r->arena);
 	if (t == NULL) {
-		request_fail(r, err_set(&r->err, S_INTERNAL, "The upstream describes no key schema of the table"));
+		dax_request_fail(r, err_set(&r->err, S_INTERNAL, "The upstream describes no key schema of the table"));
 		return;
 	}
 	hold(r, t);
@@ -383,14 +383,14 @@ table_described(struct dax_call *call)
 }
 
 const struct dax_table *
-request_table(struct dax_request *r, struct slice name)
+dax_request_table(struct dax_request *r, struct slice name)
 {
 	struct dax_table *t;
 
 	for (size_t i = 0; i < r->held_count; i++)
 		if (slice_eq(r->held[i]->name, name))
 			return r->held[i];
-	t = dax_table_find(r->home, request_region(r), name);
+	t = dax_table_find(r->home, dax_request_region(r), name);
 	if (t != NULL) {
 		hold(r, t);
 		return t;

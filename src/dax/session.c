@@ -12,27 +12,27 @@
 
 /* Sorted by nothing: the ids are scattered, and there are few. */
 const struct dax_method dax_methods[] = {
-    {"GetItem", 263244906, 3, run_get_item},
-    {"Query", -931250863, 3, run_query},
-    {"PutItem", -2106490455, 4, run_put_item},
-    {"UpdateItem", 1425579023, 3, run_update_item},
-    {"BatchGetItem", -697851100, 2, run_batch_get},
-    {"Scan", -1875390620, 2, run_scan},
-    {"DeleteItem", 1013539361, 3, run_delete_item},
-    {"BatchWriteItem", 116217951, 2, run_batch_write},
-    {"TransactGetItems", 1866287579, 4, run_transact_get},
-    {"TransactWriteItems", -1160037738, 9, run_transact_write},
-    {"Endpoints", 455855874, 0, run_endpoints},
-    {"DefineKeySchema", -742646399, 1, run_define_key_schema},
-    {"DefineAttributeListId", -1230579644, 1, run_define_list_id},
-    {"DefineAttributeList", 670678385, 1, run_define_list},
+    {"GetItem", 263244906, 3, dax_get_item},
+    {"Query", -931250863, 3, dax_query},
+    {"PutItem", -2106490455, 4, dax_put_item},
+    {"UpdateItem", 1425579023, 3, dax_update_item},
+    {"BatchGetItem", -697851100, 2, dax_batch_get},
+    {"Scan", -1875390620, 2, dax_scan},
+    {"DeleteItem", 1013539361, 3, dax_delete_item},
+    {"BatchWriteItem", 116217951, 2, dax_batch_write},
+    {"TransactGetItems", 1866287579, 4, dax_transact_get},
+    {"TransactWriteItems", -1160037738, 9, dax_transact_write},
+    {"Endpoints", 455855874, 0, dax_endpoints},
+    {"DefineKeySchema", -742646399, 1, dax_define_key_schema},
+    {"DefineAttributeListId", -1230579644, 1, dax_define_list_id},
+    {"DefineAttributeList", 670678385, 1, dax_define_list},
     {"AuthorizeConnection", AUTHORIZE_METHOD, 5, NULL},
 };
 const int dax_method_count = sizeof dax_methods / sizeof *dax_methods;
 _Static_assert(sizeof dax_methods / sizeof *dax_methods <= FIGURE_METHODS, "figures have room for all methods");
 
 void
-identity_release(struct dax_node *n, struct dax_identity *identity)
+dax_identity_release(struct dax_node *n, struct dax_identity *identity)
 {
 	if (--identity->refs > 0)
 		return;
@@ -68,7 +68,7 @@ dax_session_end(struct dax_session *s)
 		s->running = NULL;
 	}
 	if (s->identity != NULL)
-		identity_release(s->home->node, s->identity);
+		dax_identity_release(s->home->node, s->identity);
 	s->identity = NULL;
 }
 
@@ -143,7 +143,7 @@ authorize(struct dax_session *s, struct slice bytes)
 	if (cbor_failed(&r))
 		return false;
 	if (s->identity != NULL)
-		identity_release(s->home->node, s->identity);
+		dax_identity_release(s->home->node, s->identity);
 	s->identity = NULL;
 	s->refused.status = S_OK;
 	identity = calloc(1, sizeof *identity);
@@ -172,7 +172,7 @@ is_authorized(struct dax_session *s, struct buf *out)
 		return true;
 	atomic_fetch_add_explicit(&s->home->node->refused, 1, memory_order_relaxed);
 	if (identity != NULL) {
-		identity_release(s->home->node, identity);
+		dax_identity_release(s->home->node, identity);
 		s->identity = NULL;
 		dax_put_error_codes(out, dax_unauthorized, S_MISSING_AUTHENTICATION,
 				    "The authorization of this connection has expired");
@@ -246,7 +246,7 @@ run(struct dax_session *s, struct slice bytes)
 	}
 	if (!is_authorized(s, s->out))
 		return;
-	r = request_new(s->home);
+	r = dax_request_new(s->home);
 	r->session = s;
 	r->method = method;
 	r->run = method->run;

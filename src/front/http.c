@@ -52,6 +52,8 @@ struct front_http {
 	struct http_server *server;
 	struct address addresses[ADDRESSES_MAX];
 	int address_count;
+	void (*more_metrics)(void *context, struct buf *out);
+	void *metrics_context;
 	char healthy[160]; /* the answer to GET / */
 };
 
@@ -364,6 +366,8 @@ reply_metrics(struct front_http *f, struct http_exchange *x)
 		metrics_merge_add(regions, buf_slice(&text), slice_str(table_db_region(db)));
 	}
 	metrics_merge_end(regions, x->out);
+	if (f->more_metrics != NULL)
+		f->more_metrics(f->metrics_context, x->out);
 	buf_done(&text);
 	reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", SLICE_NONE);
 }
@@ -507,6 +511,13 @@ front_http_add_address(struct front_http *f, const char *name, const char *addre
 	f->address_count++;
 	a->name = name;
 	snprintf(a->text, sizeof a->text, "%s", address);
+}
+
+void
+front_http_on_metrics(struct front_http *f, void (*write)(void *context, struct buf *out), void *context)
+{
+	f->more_metrics = write;
+	f->metrics_context = context;
 }
 
 void

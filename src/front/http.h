@@ -42,6 +42,8 @@ void front_http_set_keys(struct front_http *f, struct auth_keys *keys);
 /* Another front's address for /health: {"http":"...", "dax":"..."}. Before the loops run; name is borrowed, address
  * copied. */
 void front_http_add_address(struct front_http *f, const char *name, const char *address);
+/* What else /metrics tells. One, before the loops run; called on any loop. */
+void front_http_on_metrics(struct front_http *f, void (*write)(void *context, struct buf *out), void *context);
 /* Stop accepting connections and requests; what is in progress is answered. Any thread. */
 void front_http_drain(struct front_http *f);
 /* Requests not yet answered and sent. Any thread. */

@@ -37,6 +37,11 @@ static const struct cli_option serve_options[] = {
 	 "Certificate chain (PEM): the front then speaks TLS 1.2 and 1.3 only. SIGHUP reads certificate and key again."},
 	{G_NETWORK, "tls-key", CLI_TEXT, FIELD(tls_key), "FILE", NULL, 0, 0, NULL,
 	 "Private key (PEM) of --tls-cert."},
+	{G_NETWORK, "dax-listen", CLI_TEXT, FIELD(dax_listen), "ADDR:PORT", NULL, 0, 0, NULL,
+	 "Also be a DAX node here, in cleartext (dax://); the port of the original is 8111. Off unless given. Any address but "
+	 "loopback needs --auth sigv4."},
+	{G_NETWORK, "dax-tls-listen", CLI_TEXT, FIELD(dax_tls_listen), "ADDR:PORT", NULL, 0, 0, NULL,
+	 "The same over TLS (daxs://) with --tls-cert; the port of the original is 9111."},
 	{G_NETWORK, "max-connections", CLI_NUMBER, FIELD(max_connections), "N", "10000", 1, 1000000, NULL,
 	 "Connections open at once; beyond it new ones are closed."},
 	{G_NETWORK, "idle-timeout", CLI_NUMBER, FIELD(idle_timeout_ms), "MS", "75000", 100, HOUR_MS, NULL,
@@ -85,6 +90,13 @@ static const struct cli_option serve_options[] = {
 	 "Memory for single items by their keys, shared out over the regions."},
 	{G_SIZE, "write-buffer-bytes", CLI_SIZE, FIELD(write_buffer_bytes), "SIZE", "64M", 64 * KIB, TIB, NULL,
 	 "Memory for recent writes before they are sorted into files; for each region."},
+
+	{G_SIZE, "dax-memory", CLI_SIZE, FIELD(dax_memory_bytes), "SIZE", "256M", MIB, TIB, NULL,
+	 "Memory for what DAX clients have read: items and pages of Query and Scan together."},
+	{G_SIZE, "dax-record-ttl", CLI_NUMBER, FIELD(dax_record_ttl_ms), "MS", "300000", 0, 365 * 24 * HOUR_MS, NULL,
+	 "How long an item is answered from DAX's cache; 0: until it is written or room is needed."},
+	{G_SIZE, "dax-query-ttl", CLI_NUMBER, FIELD(dax_query_ttl_ms), "MS", "300000", 0, 365 * 24 * HOUR_MS, NULL,
+	 "How long a page of Query or Scan is answered from DAX's cache; 0: never."},
 
 	{G_LOG, "log-format", CLI_CHOICE, FIELD(log_format), NULL, "text", 0, 0, log_formats,
 	 "Lines for people or for machines; on standard error."},
@@ -140,6 +152,14 @@ check_regions(const struct cli_list *regions, struct err *err)
 static enum status
 check_access(const struct config *c, struct err *err)
 {
+	const struct {
+		const char *option, *value;
+	} addresses[] = {
+	    {"listen", c->listen},
+	    {"dax-listen", c->dax_listen},
+	    {"dax-tls-listen", c->dax_tls_listen},
+	};
+
 	if ((c->tls_cert == NULL) != (c->tls_key == NULL))
 		return err_set(err, S_VALIDATION,
 			       "--tls-cert and --tls-key belong together; only one of them is given");
@@ -148,12 +168,15 @@ check_access(const struct config *c, struct err *err)
 	if (c->auth != AUTH_SIGV4 && c->credentials != NULL)
 		return err_set(err, S_VALIDATION,
 			       "--credentials is only read with --auth sigv4; add that, or leave it out");
-	if (c->auth != AUTH_SIGV4 && !is_loopback(c->listen))
-		return err_set(
-		    err, S_VALIDATION,
-		    "--listen %s can be reached from other machines, so signatures must be verified: add --auth sigv4 "
-		    "--credentials FILE, or listen on 127.0.0.1",
-		    c->listen);
+	if (c->dax_tls_listen != NULL && c->tls_cert == NULL)
+		return err_set(err, S_VALIDATION, "--dax-tls-listen needs --tls-cert and --tls-key");
+	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+		if (c->auth != AUTH_SIGV4 && addresses[i].value != NULL && !is_loopback(addresses[i].value))
+			return err_set(
+			    err, S_VALIDATION,
+			    "--%s %s can be reached from other machines, so signatures must be verified: add --auth "
+			    "sigv4 --credentials FILE, or listen on 127.0.0.1",
+			    addresses[i].option, addresses[i].value);
 	return S_OK;
 }
 

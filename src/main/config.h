@@ -17,6 +17,8 @@ struct config {
 	bool ephemeral;
 	const char *listen;
 	const char *tls_cert, *tls_key;
+	const char *dax_listen, *dax_tls_listen; /* NULL: none */
+	int64_t dax_memory_bytes, dax_record_ttl_ms, dax_query_ttl_ms;
 	int auth;    /* enum config_auth */
 	int wording; /* enum config_wording */
 	const char *credentials;

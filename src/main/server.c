@@ -15,6 +15,7 @@
 #include "main/credentials.h"
 #include "main/datadir.h"
 #include "main/memory.h"
+#include "main/serve_dax.h"
 #include "ttl/ttl.h"
 
 #define DRAIN_STEP_MS 2
@@ -41,6 +42,7 @@ struct server {
 	struct loop **loops;
 	int loop_count;
 	struct front_http *http;
+	struct serve_dax dax;
 };
 
 static int
@@ -190,6 +192,8 @@ start(struct server *s, struct err *err)
 	if (status == S_OK)
 		status = make_front(s, err);
 	if (status == S_OK)
+		status = serve_dax_open(&s->dax, s->config, &s->datadir, s->ops, s->loops, s->loop_count, s->http, err);
+	if (status == S_OK)
 		status = start_threads(s, err);
 	return status;
 }
@@ -205,6 +209,7 @@ stop(struct server *s)
 	for (int i = 0; i < s->loop_count; i++)
 		if (s->threads[i].running)
 			pthread_join(s->threads[i].thread, NULL);
+	serve_dax_close(&s->dax);
 	if (s->http != NULL)
 		front_http_free(s->http);
 	if (s->ops != NULL)
@@ -349,8 +354,11 @@ drain(struct server *s)
 	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
 
 	front_http_drain(s->http);
+	if (s->dax.front != NULL)
+		dax_front_drain(s->dax.front);
 	pass_loops(s); /* only now no further request is read, so what is counted below does not rise again */
-	while (front_http_in_progress(s->http) > 0 || op_in_progress(s->ops) > 0) {
+	while (front_http_in_progress(s->http) > 0 || serve_dax_in_progress(&s->dax) > 0 ||
+	       op_in_progress(s->ops) > 0) {
 		if (clock_mono_ns() > deadline_ns) {
 			log_warn("main", "%d requests are still in progress after %lld ms; not waiting for them",
 				 front_http_in_progress(s->http), (long long)s->config->drain_timeout_ms);
@@ -374,6 +382,7 @@ wait_for_end(struct server *s, const sigset_t *signals)
 		} else if (signal == SIGHUP) {
 			reload_tls(s);
 			reload_credentials(s);
+			serve_dax_reload(&s->dax, s->config);
 		} else if (signal == SIGTERM || signal == SIGINT) {
 			arm_second_signal();
 			log_info("main", "%s: finishing what is in progress", signal == SIGTERM ? "SIGTERM" : "SIGINT");

@@ -1,0 +1,378 @@
+#include "front/dax.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "io/sigv4.h"
+
+#define AUTHORIZED_MS  (5 * 60 * 1000) /* clients authorize again after 150 to 225 s */
+#define LOCAL_TABLE_MS 1000
+
+/* Keys in use, by the front and by the identities that were found in them. */
+struct dax_keys {
+	struct auth_keys *keys;
+	atomic_int holders;
+};
+
+struct dax_front {
+	struct dax_node *node;
+	struct dax_loop **loops;
+	int loop_count;
+	struct stream_server *plain, *tls;
+	bool verifies;
+	char (*regions)[33];
+	size_t region_count;
+	pthread_mutex_t lock;
+	_Atomic(struct dax_keys *) newest; /* changed under the lock */
+};
+
+/* --- who may come in --- */
+
+static struct dax_keys *
+keys_new(struct auth_keys *keys)
+{
+	struct dax_keys *k = malloc(sizeof *k);
+
+	if (k == NULL)
+		abort();
+	k->keys = keys;
+	atomic_init(&k->holders, 1);
+	return k;
+}
+
+static void
+keys_release(struct dax_keys *k)
+{
+	if (k == NULL || atomic_fetch_sub(&k->holders, 1) != 1)
+		return;
+	auth_keys_free(k->keys);
+	free(k);
+}
+
+static struct dax_keys *
+keys_take(struct dax_front *f)
+{
+	struct dax_keys *k;
+
+	pthread_mutex_lock(&f->lock); /* once a connection and each few minutes */
+	k = atomic_load(&f->newest);
+	atomic_fetch_add(&k->holders, 1);
+	pthread_mutex_unlock(&f->lock);
+	return k;
+}
+
+static bool
+serves_region(const struct dax_front *f, struct slice region)
+{
+	for (size_t i = 0; i < f->region_count; i++)
+		if (slice_eq(slice_str(f->regions[i]), region))
+			return true;
+	return false;
+}
+
+static enum status
+verify(void *context, const struct dax_authorization *a, struct dax_identity *ret, struct err *err)
+{
+	struct dax_front *f = context;
+	const struct auth_caller *caller;
+	struct sigv4_auth auth;
+	struct dax_keys *keys;
+	enum status s = sigv4_parse_string(a->string_to_sign, a->signature, &auth, err);
+
+	if (s != S_OK)
+		return s;
+	if (!slice_eq(auth.service, SLICE("dax")))
+		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to correct service: 'dax'. ");
+	if (auth.region.len >= sizeof ret->region)
+		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to a valid region.");
+	memcpy(ret->region, auth.region.data, auth.region.len);
+	if (!f->verifies) {
+		ret->unrestricted = true;
+		return S_OK;
+	}
+	if (!serves_region(f, auth.region))
+		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to a valid region, not '%.*s'. ",
+			       SLICE_ARG(auth.region));
+	keys = keys_take(f);
+	caller = auth_keys_find(keys->keys, a->access_key);
+	if (caller == NULL || !auth_token_matches(caller, a->token))
+		s = err_set(err, S_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+	else
+		s = sigv4_verify_string(&auth, a->string_to_sign, caller->secret, clock_real_s(), err);
+	if (s != S_OK) {
+		keys_release(keys);
+		return s;
+	}
+	ret->caller = caller;
+	ret->held = keys;
+	/* who has policies is asked for each item, which only the upstream can do */
+	ret->unrestricted = caller->administrator;
+	return S_OK;
+}
+
+static bool
+valid(void *context, const struct dax_identity *identity)
+{
+	struct dax_front *f = context;
+
+	return identity->held == NULL || identity->held == atomic_load_explicit(&f->newest, memory_order_acquire);
+}
+
+static void
+release(void *context, struct dax_identity *identity)
+{
+	(void)context;
+	keys_release(identity->held);
+}
+
+void
+dax_front_set_keys(struct dax_front *f, struct auth_keys *keys)
+{
+	struct dax_keys *old;
+
+	pthread_mutex_lock(&f->lock);
+	old = atomic_exchange(&f->newest, keys_new(keys));
+	pthread_mutex_unlock(&f->lock);
+	keys_release(old);
+}
+
+/* --- connections --- */
+
+static void
+answered(struct dax_session *session)
+{
+	stream_resume((struct stream *)session->owner);
+}
+
+static void
+opened(struct stream *s, void *context)
+{
+	struct dax_session *session = stream_state(s);
+	struct dax_front *f = context;
+
+	session->home = f->loops[loop_index(stream_loop(s))];
+	session->owner = s;
+	session->out = stream_out(s);
+	session->answered = answered;
+	session->peer = slice_str(stream_peer(s));
+	session->address_len = (uint8_t)stream_local_address(s, session->address, &session->port);
+	dax_session_begin(session);
+}
+
+static enum stream_want
+received(struct stream *s, const char *data, size_t len, size_t *ret_used)
+{
+	struct dax_session *session = stream_state(s);
+
+	session->secure = stream_is_secure(s);
+	switch (dax_session_feed(session, data, len, ret_used)) {
+	case DAX_WANT_TIME:
+		return STREAM_TIME;
+	case DAX_WANT_END:
+		return STREAM_END;
+	default:
+		return STREAM_BYTES;
+	}
+}
+
+static bool
+is_half(struct stream *s, size_t unused_bytes)
+{
+	return dax_session_is_half(stream_state(s), unused_bytes);
+}
+
+static void
+closed(struct stream *s)
+{
+	dax_session_end(stream_state(s));
+}
+
+static const struct stream_handler handler = {
+    .state_bytes = sizeof(struct dax_session),
+    .opened = opened,
+    .received = received,
+    .is_half = is_half,
+    .closed = closed,
+};
+
+/* --- the front --- */
+
+static enum status
+listen_on(struct dax_front *f, const struct dax_front_options *options, bool tls, struct loop **loops,
+	  struct stream_server **ret, struct err *err)
+{
+	struct stream_server_options server = {
+	    .name = tls ? "dax_tls" : "dax",
+	    .listen = tls ? options->tls_listen : options->listen,
+	    .tls_cert = tls ? options->tls_cert : NULL,
+	    .tls_key = tls ? options->tls_key : NULL,
+	    .limits = options->limits,
+	    .handler = &handler,
+	    .context = f,
+	};
+
+	return server.listen != NULL ? stream_server_new(&server, loops, f->loop_count, ret, err) : S_OK;
+}
+
+enum status
+dax_front_new(const struct dax_front_options *options, struct loop **loops, int loop_count, struct dax_front **ret,
+	      struct err *err)
+{
+	struct dax_front *f = calloc(1, sizeof *f);
+	struct dax_node_options node = {
+	    .upstream = options->upstream,
+	    .gate = {.verify = verify, .valid = valid, .release = release, .context = f},
+	    .cache = options->cache,
+	    .lists = options->lists,
+	    .authorized_ms = AUTHORIZED_MS,
+	};
+	enum status s;
+
+	*ret = NULL;
+	if (f == NULL)
+		abort();
+	pthread_mutex_init(&f->lock, NULL);
+	f->verifies = options->keys != NULL;
+	if (options->keys != NULL)
+		atomic_init(&f->newest, keys_new(options->keys));
+	f->regions = calloc(options->region_count + 1, sizeof *f->regions);
+	f->loops = calloc((size_t)loop_count, sizeof *f->loops);
+	if (f->regions == NULL || f->loops == NULL)
+		abort();
+	for (; f->region_count < options->region_count; f->region_count++)
+		strncpy(f->regions[f->region_count], options->regions[f->region_count], sizeof *f->regions - 1);
+	f->node = dax_node_new(&node);
+	for (; f->loop_count < loop_count; f->loop_count++)
+		f->loops[f->loop_count] = dax_loop_new(f->node, loops[f->loop_count]);
+	s = listen_on(f, options, false, loops, &f->plain, err);
+	if (s == S_OK)
+		s = listen_on(f, options, true, loops, &f->tls, err);
+	if (s != S_OK) {
+		dax_front_free(f);
+		return s;
+	}
+	*ret = f;
+	return S_OK;
+}
+
+struct dax_node *
+dax_front_node(struct dax_front *f)
+{
+	return f->node;
+}
+
+const char *
+dax_front_address(const struct dax_front *f)
+{
+	return f->plain != NULL ? stream_server_address(f->plain) : NULL;
+}
+
+const char *
+dax_front_tls_address(const struct dax_front *f)
+{
+	return f->tls != NULL ? stream_server_address(f->tls) : NULL;
+}
+
+enum status
+dax_front_reload_tls(struct dax_front *f, struct err *err)
+{
+	return f->tls != NULL ? stream_server_reload_tls(f->tls, err) : S_OK;
+}
+
+void
+dax_front_drain(struct dax_front *f)
+{
+	if (f->plain != NULL)
+		stream_server_drain(f->plain);
+	if (f->tls != NULL)
+		stream_server_drain(f->tls);
+}
+
+int
+dax_front_in_progress(const struct dax_front *f)
+{
+	int sum = 0;
+
+	for (int i = 0; i < f->loop_count; i++)
+		sum += dax_loop_in_progress(f->loops[i]);
+	if (f->plain != NULL)
+		sum += stream_server_in_progress(f->plain);
+	if (f->tls != NULL)
+		sum += stream_server_in_progress(f->tls);
+	return sum;
+}
+
+void
+dax_front_write_metrics(struct dax_front *f, struct buf *out)
+{
+	dax_node_write_metrics(f->node, out);
+	if (f->plain != NULL)
+		stream_server_write_metrics(f->plain, out);
+	if (f->tls != NULL)
+		stream_server_write_metrics(f->tls, out);
+}
+
+void
+dax_front_free(struct dax_front *f)
+{
+	if (f == NULL)
+		return;
+	stream_server_free(f->plain);
+	stream_server_free(f->tls);
+	for (int i = 0; i < f->loop_count; i++)
+		dax_loop_free(f->loops[i]);
+	dax_node_free(f->node);
+	keys_release(f->newest);
+	pthread_mutex_destroy(&f->lock);
+	free(f->loops);
+	free(f->regions);
+	free(f);
+}
+
+/* --- the operations of this process --- */
+
+struct local_call {
+	struct op_call op;
+	struct dax_call *call;
+};
+
+static void
+local_done(struct op_call *op)
+{
+	struct dax_call *call = ((struct local_call *)op->owner)->call;
+
+	call->http_status = op->http_status;
+	call->order = op->wait_seq;
+	call->done(call);
+}
+
+static void
+local_call(void *context, struct dax_call *call)
+{
+	struct local_call *local = arena_alloc(call->arena, sizeof *local);
+	struct op_call *op = &local->op;
+
+	memset(op, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
+	local->call = call;
+	op->context = context;
+	op->loop = call->loop;
+	op->arena = call->arena;
+	op->target = call->target;
+	op->body = call->body;
+	op->region = call->region;
+	op->caller = call->caller;
+	op->peer = call->peer;
+	op->secure = call->secure;
+	op->gone = call->gone;
+	op->out = call->out;
+	op->done = local_done;
+	op->owner = local;
+	op_start(op);
+}
+
+struct dax_upstream
+dax_front_local(struct op_context *ops)
+{
+	return (struct dax_upstream){.call = local_call, .context = ops, .table_ms = LOCAL_TABLE_MS};
+}

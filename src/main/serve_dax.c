@@ -1,0 +1,104 @@
+#include "main/serve_dax.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "main/credentials.h"
+
+#define LISTS_FILE     "dax-attribute-lists"
+#define IN_BYTES_TOTAL ((size_t)512 * 1024 * 1024)
+
+static void
+write_metrics(void *context, struct buf *out)
+{
+	struct serve_dax *d = context;
+
+	dax_front_write_metrics(d->front, out);
+	cache_write_metrics(d->cache, SLICE("serve"), out);
+}
+
+static enum status
+open_lists(struct serve_dax *d, const struct config *c, const struct datadir *datadir, struct err *err)
+{
+	char path[DATADIR_PATH_MAX + 64];
+
+	if (c->ephemeral)
+		return dax_lists_open(NULL, &d->lists, err);
+	snprintf(path, sizeof path, "%s/" LISTS_FILE, datadir->path);
+	return dax_lists_open(path, &d->lists, err);
+}
+
+enum status
+serve_dax_open(struct serve_dax *d, const struct config *c, const struct datadir *datadir, struct op_context *ops,
+	       struct loop **loops, int loop_count, struct front_http *http, struct err *err)
+{
+	struct dax_front_options options = {
+	    .upstream = dax_front_local(ops),
+	    .listen = c->dax_listen,
+	    .tls_listen = c->dax_tls_listen,
+	    .tls_cert = c->tls_cert,
+	    .tls_key = c->tls_key,
+	    .limits = {.connections = (int)c->max_connections,
+		       .idle_ms = (int)c->idle_timeout_ms,
+		       .request_ms = (int)c->request_timeout_ms,
+		       .write_ms = (int)c->write_timeout_ms,
+		       .in_bytes_total = IN_BYTES_TOTAL},
+	    .regions = (const char *const *)c->regions.items,
+	    .region_count = c->regions.count,
+	};
+	enum status s;
+
+	if (c->dax_listen == NULL && c->dax_tls_listen == NULL)
+		return S_OK;
+	s = open_lists(d, c, datadir, err);
+	if (s == S_OK && c->auth == AUTH_SIGV4)
+		s = credentials_read(c->credentials, c->account, &options.keys, err);
+	if (s != S_OK)
+		return s;
+	d->cache = cache_new((uint64_t)c->dax_memory_bytes);
+	cache_set_ttl(d->cache, CACHE_ITEMS, c->dax_record_ttl_ms);
+	cache_set_ttl(d->cache, CACHE_QUERIES, c->dax_query_ttl_ms);
+	options.cache = d->cache;
+	options.lists = d->lists;
+	s = dax_front_new(&options, loops, loop_count, &d->front, err);
+	if (s != S_OK)
+		return s;
+	if (dax_front_address(d->front) != NULL)
+		front_http_add_address(http, "dax", dax_front_address(d->front));
+	if (dax_front_tls_address(d->front) != NULL)
+		front_http_add_address(http, "dax_tls", dax_front_tls_address(d->front));
+	front_http_on_metrics(http, write_metrics, d);
+	return S_OK;
+}
+
+void
+serve_dax_reload(struct serve_dax *d, const struct config *c)
+{
+	struct auth_keys *keys;
+	struct err err;
+
+	if (d->front == NULL)
+		return;
+	if (dax_front_reload_tls(d->front, &err) != S_OK)
+		log_error("main", "SIGHUP: the old certificate of DAX stays in use: %s", err.message);
+	if (c->auth != AUTH_SIGV4)
+		return;
+	if (credentials_read(c->credentials, c->account, &keys, &err) == S_OK)
+		dax_front_set_keys(d->front, keys);
+	else
+		log_error("main", "SIGHUP: the old credentials of DAX stay in use: %s", err.message);
+}
+
+int
+serve_dax_in_progress(const struct serve_dax *d)
+{
+	return d->front != NULL ? dax_front_in_progress(d->front) : 0;
+}
+
+void
+serve_dax_close(struct serve_dax *d)
+{
+	dax_front_free(d->front);
+	cache_free(d->cache);
+	dax_lists_close(d->lists);
+}
