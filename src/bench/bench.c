@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "bench/histogram.h"
 #include "bench/setup.h"
+#include "bench/wire.h"
 #include "codec/json.h"
 
 #define POOL_BYTES    (64 * 1024 * 1024) /* of signed requests, in each thread */
@@ -47,7 +48,8 @@ struct snapshot {
 struct run {
 	const struct bench_options *options;
 	struct workload w;
-	struct endpoint endpoint;
+	struct endpoint endpoint, cache; /* cache: another target of the load, if any */
+	struct client_wire wire;
 	struct worker *workers;
 	atomic_bool stop;
 	struct snapshot *from, *to;            /* the measured time */
@@ -139,7 +141,8 @@ worker_init(struct run *run, int index, struct err *err)
 
 	w->w = &run->w;
 	w->client = (struct client_options){
-	    .endpoint = &run->endpoint,
+	    .endpoint = run->w.target,
+	    .wire = wire_of(&run->w, &run->wire),
 	    .hooks = {load_next, load_answered, w},
 	    .connections = (int)(o->connections / o->threads + (index < o->connections % o->threads)),
 	    .rate = (double)o->rate / (double)o->threads,
@@ -253,6 +256,12 @@ client_cores(const struct snapshot *s)
 	return s->at_ns > 0 ? (double)s->cpu_us * 1e3 / (double)s->at_ns : 0;
 }
 
+static const char *
+target_name(const struct bench_options *o)
+{
+	return o->dax != NULL ? o->dax : o->memcached != NULL ? o->memcached : o->endpoint;
+}
+
 static void
 put_json_latency(const struct histogram_view *v, struct buf *out)
 {
@@ -276,7 +285,7 @@ put_json(const struct run *run, const struct snapshot *s, struct buf *out)
 	buf_put_lit(out, "{\"workload\":");
 	json_put_string(out, slice_str(kind_names[o->raw_get != NULL ? KIND_RAW : o->workload]));
 	buf_put_lit(out, ",\"endpoint\":");
-	json_put_string(out, slice_str(o->endpoint));
+	json_put_string(out, slice_str(target_name(o)));
 	buf_printf(out, ",\"connections\":%lld,\"threads\":%lld,\"rate\":%lld,\"items\":%lld,\"item_bytes\":%lld",
 		   (long long)o->connections, (long long)o->threads, (long long)o->rate, (long long)o->items,
 		   (long long)o->item_bytes);
@@ -306,7 +315,7 @@ put_text(const struct run *run, const struct snapshot *s, struct buf *out)
 	bool one_kind = false;
 
 	buf_printf(out, "%s at %s, %lld connections, %.1f s\n", kind_names[o->raw_get != NULL ? KIND_RAW : o->workload],
-		   o->endpoint, (long long)o->connections, (double)s->at_ns / 1e9);
+		   target_name(o), (long long)o->connections, (double)s->at_ns / 1e9);
 	buf_printf(out, "  %-11s %12s %9s %9s %9s %9s %9s %9s   ms\n", "", "requests/s", "mean", "p50", "p90", "p99",
 		   "p99.9", "max");
 	for (int kind = 0; kind <= KIND_COUNT; kind++) {
@@ -407,8 +416,10 @@ run_load(struct run *run, struct err *err)
 static enum status
 run_init(struct run *run, const struct bench_options *o, struct err *err)
 {
+	char url[512];
+
 	run->options = o;
-	run->w = (struct workload){o, &run->endpoint};
+	run->w = (struct workload){o, &run->endpoint, &run->endpoint};
 	run->workers = calloc((size_t)o->threads, sizeof *run->workers);
 	run->from = calloc(5, sizeof *run->from);
 	if (run->workers == NULL || run->from == NULL)
@@ -417,7 +428,13 @@ run_init(struct run *run, const struct bench_options *o, struct err *err)
 	run->last = run->from + 2;
 	run->now = run->from + 3;
 	run->between = run->from + 4;
-	return endpoint_init(&run->endpoint, o->endpoint, o->insecure, err);
+	if (o->memcached == NULL && endpoint_init(&run->endpoint, o->endpoint, o->insecure, err) != S_OK)
+		return err->status;
+	if (o->dax == NULL && o->memcached == NULL)
+		return S_OK;
+	snprintf(url, sizeof url, "http://%s", o->dax != NULL ? o->dax : o->memcached);
+	run->w.target = &run->cache;
+	return endpoint_init(&run->cache, url, false, err);
 }
 
 static void
@@ -428,6 +445,7 @@ run_done(struct run *run)
 	free(run->workers);
 	free(run->from);
 	endpoint_done(&run->endpoint);
+	endpoint_done(&run->cache);
 }
 
 static int

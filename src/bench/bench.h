@@ -26,10 +26,12 @@ enum bench_workload {
 };
 
 struct bench_options {
-	const char *endpoint; /* http://host:port or https://... */
-	int workload;         /* enum bench_workload */
-	const char *raw_get;  /* not NULL: plain GET of this path instead of a workload */
-	int64_t connections;  /* of all threads */
+	const char *endpoint;  /* http://host:port or https://... */
+	int workload;          /* enum bench_workload */
+	const char *raw_get;   /* not NULL: plain GET of this path instead of a workload */
+	const char *dax;       /* not NULL: HOST:PORT of a DAX node of the endpoint; items are read there */
+	const char *memcached; /* not NULL: HOST:PORT; the endpoint is not asked */
+	int64_t connections;   /* of all threads */
 	int64_t threads;
 	int64_t rate;      /* requests a second; 0: closed loop */
 	int64_t warmup_ms; /* not counted */

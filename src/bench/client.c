@@ -27,6 +27,9 @@ struct conn {
 	struct request *request; /* in flight, or waiting for the connection */
 	int64_t due_ns;          /* when it should have left; latency counts from here */
 	size_t sent;
+	struct buf hello; /* another wire: what is still to be said first */
+	size_t hello_sent;
+	int64_t hello_again_ns;
 	/* the answer so far */
 	struct buf head; /* only when it comes in pieces */
 	struct buf body; /* keep_body, and chunked bodies */
@@ -258,11 +261,31 @@ conn_open(struct client *c, struct conn *conn)
 	}
 	conn->state = CONN_CONNECTING;
 	watch(c, conn, EPOLLOUT);
+	conn->hello.len = conn->hello_sent = 0;
+	if (c->o->wire != NULL && c->o->wire->hello != NULL)
+		c->o->wire->hello(c->o->wire->context, &conn->hello);
+	conn->hello_again_ns = clock_mono_ns() + (c->o->wire != NULL ? c->o->wire->hello_ns : 0);
 }
 
 /* ---- requests ---- */
 
 static void conn_lost(struct client *c, struct conn *conn);
+
+/* True: all of it is sent. */
+static bool
+send_all(struct client *c, struct conn *conn, const struct buf *bytes, size_t *sent)
+{
+	while (*sent < bytes->len) {
+		ssize_t n = send_some(c, conn, bytes->data + *sent, bytes->len - *sent);
+
+		if (n < 0)
+			conn_lost(c, conn);
+		if (n <= 0)
+			return false;
+		*sent += (size_t)n;
+	}
+	return true;
+}
 
 /* Send what is left of the request; reconnects when the connection is closed. */
 static void
@@ -277,19 +300,8 @@ conn_send(struct client *c, struct conn *conn)
 	if (conn->state != CONN_FREE && conn->state != CONN_BUSY)
 		return; /* still connecting: called again then */
 	conn->state = CONN_BUSY;
-	while (conn->sent < conn->request->bytes.len) {
-		ssize_t n =
-		    send_some(c, conn, conn->request->bytes.data + conn->sent, conn->request->bytes.len - conn->sent);
-
-		if (n < 0) {
-			conn_lost(c, conn);
-			return;
-		}
-		if (n == 0)
-			return;
-		conn->sent += (size_t)n;
-	}
-	watch(c, conn, EPOLLIN);
+	if (send_all(c, conn, &conn->hello, &conn->hello_sent) && send_all(c, conn, &conn->request->bytes, &conn->sent))
+		watch(c, conn, EPOLLIN);
 }
 
 static void
@@ -306,6 +318,8 @@ begin(struct client *c, struct conn *conn, int64_t due_ns)
 	conn->sent = 0;
 	conn->head.len = conn->body.len = 0;
 	conn->head_done = conn->chunked = conn->close_after = false;
+	if (c->o->wire != NULL && c->o->wire->hello_ns > 0 && due_ns > conn->hello_again_ns)
+		conn_close(conn);
 	conn_send(c, conn);
 }
 
@@ -345,7 +359,7 @@ answer(struct client *c, struct conn *conn, int status, struct slice body)
 static void
 conn_lost(struct client *c, struct conn *conn)
 {
-	bool unanswered = conn->head.len == 0 && !conn->head_done;
+	bool unanswered = conn->head.len == 0 && conn->body.len == 0 && !conn->head_done;
 
 	conn_close(conn);
 	if (conn->request == NULL)
@@ -418,6 +432,26 @@ take_body(struct client *c, struct conn *conn, struct slice part)
 	answer(c, conn, conn->status, conn->body.len > 0 ? buf_slice(&conn->body) : part);
 }
 
+/* Another wire's. conn->body holds what came before. */
+static void
+take_answer(struct client *c, struct conn *conn, struct slice part)
+{
+	struct slice all = part;
+	size_t len;
+
+	if (conn->body.len > 0) {
+		buf_put_slice(&conn->body, part);
+		all = buf_slice(&conn->body);
+	}
+	len = c->o->wire->answer_bytes(all, &conn->status);
+	if (len == 0 && all.data == part.data)
+		buf_put_slice(&conn->body, part);
+	else if (len == all.len)
+		answer(c, conn, conn->status, all);
+	else if (len > 0)
+		client_fail(c, "more than the answer came", 0);
+}
+
 static void
 take(struct client *c, struct conn *conn, struct slice part)
 {
@@ -425,6 +459,10 @@ take(struct client *c, struct conn *conn, struct slice part)
 	const char *end;
 	size_t head_bytes;
 
+	if (c->o->wire != NULL) {
+		take_answer(c, conn, part);
+		return;
+	}
 	if (conn->head_done) {
 		take_body(c, conn, part);
 		return;
@@ -554,6 +592,7 @@ client_run(const struct client_options *options, uint64_t *ret_unsent, struct er
 				  : 0;
 	for (int i = 0; c.conns != NULL && i < options->connections; i++) {
 		conn_close(&c.conns[i]);
+		buf_done(&c.conns[i].hello);
 		buf_done(&c.conns[i].head);
 		buf_done(&c.conns[i].body);
 	}

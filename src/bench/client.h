@@ -1,5 +1,6 @@
 /*
- * An HTTP/1.1 client for load: one thread, one epoll, many keep-alive connections with one request in flight on each.
+ * A client for load, HTTP/1.1 or another protocol of requests and answers (struct client_wire): one thread, one epoll,
+ * many connections with one request in flight on each.
  *
  * What to send and what to do with an answer is the user's (struct client_hooks). Everything runs in client_run() on
  * the calling thread.
@@ -34,7 +35,7 @@ struct request {
 
 struct client;
 struct client_answer {
-	int status;        /* HTTP; 0: the connection was lost before an answer */
+	int status;        /* HTTP, or by the wire; 0: the connection was lost before an answer */
 	struct slice body; /* all of it with keep_body, else at least its beginning when that came with the header */
 	int64_t latency_ns;
 	int slot; /* which connection */
@@ -46,8 +47,18 @@ struct client_hooks {
 	void (*answered)(void *context, const struct client_answer *answer);
 	void *context;
 };
+/* Another protocol than HTTP. */
+struct client_wire {
+	/* What a connection says before its first request; NULL: nothing. */
+	void (*hello)(const void *context, struct buf *out);
+	const void *context;
+	int64_t hello_ns; /* it is believed so long; then the connection is made anew. 0: for ever */
+	/* The bytes of an answer that begins with these; 0: more must come. *ret_status: 200 when it is a good one. */
+	size_t (*answer_bytes)(struct slice data, int *ret_status);
+};
 struct client_options {
 	const struct endpoint *endpoint;
+	const struct client_wire *wire; /* NULL: HTTP/1.1 */
 	struct client_hooks hooks;
 	int connections;
 	double rate; /* requests a second of this client; 0: closed loop */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bench/wire.h"
 #include "codec/json.h"
 
 #define ACTIVE_WAIT_MS    (5 * 60 * 1000)
@@ -213,7 +214,12 @@ fill_next(void *context, int slot)
 	if (fill.count > f->all - f->next)
 		fill.count = f->all - f->next;
 	f->next += fill.count;
-	workload_make_fill(f->w, &fill, &s->request);
+	if (f->w->options->memcached != NULL) {
+		f->next += 1 - fill.count;
+		workload_make_set(f->w, f->next - 1, &s->request);
+	} else {
+		workload_make_fill(f->w, &fill, &s->request);
+	}
 	return &s->request;
 }
 
@@ -246,6 +252,7 @@ static enum status
 fill_table(const struct workload *w, bool queries, struct err *err)
 {
 	struct filling *f = calloc(1, sizeof *f);
+	struct client_wire wire;
 	struct client_options options = {
 	    .endpoint = w->endpoint,
 	    .connections = FILL_CONNECTIONS,
@@ -255,6 +262,10 @@ fill_table(const struct workload *w, bool queries, struct err *err)
 
 	if (f == NULL)
 		return err_set(err, S_INTERNAL, "out of memory");
+	if (w->options->memcached != NULL) {
+		options.endpoint = w->target;
+		options.wire = wire_of(w, &wire);
+	}
 	*f = (struct filling){.w = w, .queries = queries, .all = workload_item_count(w, queries), .err = err};
 	f->told_ns = clock_mono_ns();
 	options.hooks = (struct client_hooks){fill_next, fill_answered, f};
@@ -279,7 +290,7 @@ setup_tables(const struct workload *w, struct setup *ret, struct err *err)
 
 		if (!workload_needs(w, queries))
 			continue;
-		s = make_table(w, queries, &ret->made[queries], err);
+		s = w->options->memcached == NULL ? make_table(w, queries, &ret->made[queries], err) : S_OK;
 		if (s == S_OK)
 			s = fill_table(w, queries, err);
 		if (s != S_OK)

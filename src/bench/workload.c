@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "bench/wire.h"
 #include "codec/json.h"
 #include "io/sigv4.h"
 
@@ -50,10 +51,20 @@ put_begin(const struct workload *w, bool queries, struct buf *out)
 	buf_put_lit(out, "\"");
 }
 
+#define KEY_BYTES 16 /* of text, with the NUL */
+
+static struct slice
+key_text(int64_t item, char ret[KEY_BYTES])
+{
+	return slice_of(ret, (size_t)snprintf(ret, KEY_BYTES, "item-%010lld", (long long)item));
+}
+
 static void
 put_key(int64_t item, struct buf *out)
 {
-	buf_printf(out, "\"pk\":{\"S\":\"item-%010lld\"}", (long long)item);
+	char text[KEY_BYTES];
+
+	buf_printf(out, "\"pk\":{\"S\":\"%.*s\"}", SLICE_ARG(key_text(item, text)));
 }
 
 /* Letters that do not compress to nothing. */
@@ -223,6 +234,12 @@ workload_make(const struct workload *w, int kind, uint64_t random, struct reques
 		make_raw(w, ret);
 		return;
 	}
+	if (w->target != w->endpoint) {
+		char text[KEY_BYTES];
+
+		wire_make_get(w, key_text((int64_t)(random % (uint64_t)w->options->items), text), ret);
+		return;
+	}
 	kinds[kind].body(w, random, &body);
 	workload_sign(w, kinds[kind].operation, buf_slice(&body), ret);
 	buf_done(&body);
@@ -248,4 +265,15 @@ workload_make_fill(const struct workload *w, const struct fill *fill, struct req
 	put_batch(w, fill->queries, fill->from, fill->count, &body);
 	workload_sign(w, "BatchWriteItem", buf_slice(&body), ret);
 	buf_done(&body);
+}
+
+void
+workload_make_set(const struct workload *w, int64_t item, struct request *ret)
+{
+	struct buf value = {0};
+	char text[KEY_BYTES];
+
+	put_data(w->options->item_bytes, &value);
+	wire_make_set(key_text(item, text), buf_slice(&value), ret);
+	buf_done(&value);
 }

@@ -13,6 +13,7 @@
 struct workload {
 	const struct bench_options *options;
 	const struct endpoint *endpoint;
+	const struct endpoint *target; /* of the load: the endpoint, or a cache */
 };
 
 /* Write a signed request. body: JSON. */
@@ -29,6 +30,8 @@ struct fill {
 	int64_t count;
 };
 void workload_make_fill(const struct workload *w, const struct fill *fill, struct request *ret);
+/* memcached: set one item of the same size. */
+void workload_make_set(const struct workload *w, int64_t item, struct request *ret);
 /* How many items the table holds when full. */
 int64_t workload_item_count(const struct workload *w, bool queries);
 bool workload_needs(const struct workload *w, bool queries);

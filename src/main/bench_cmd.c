@@ -28,6 +28,10 @@ static const struct cli_option bench_rows[] = {
 	{G_TARGET, "insecure", CLI_FLAG, FIELD(insecure), NULL, NULL, 0, 0, NULL, "https: accept any certificate."},
 	{G_TARGET, "raw-get", CLI_TEXT, FIELD(raw_get), "PATH", NULL, 0, 0, NULL,
 	 "Plain HTTP GET of this path instead of a workload, to measure another HTTP server with the same client."},
+	{G_TARGET, "dax", CLI_TEXT, FIELD(dax), "HOST:PORT", NULL, 0, 0, NULL,
+	 "Workload get: the items are read through this DAX node, in its protocol. The table is made and filled through --endpoint."},
+	{G_TARGET, "memcached", CLI_TEXT, FIELD(memcached), "HOST:PORT", NULL, 0, 0, NULL,
+	 "Workload get: as many items of the same size are set in and read from this memcached, to compare."},
 
 	{G_LOAD, "workload", CLI_CHOICE, FIELD(workload), NULL, "get", 0, 0, workloads,
 	 "mix is half gets, a quarter puts, an eighth updates, an eighth queries."},
@@ -61,7 +65,8 @@ const struct cli_command bench_command = {
 	"buckets of at most 1.6 % width. Exit code 1 when any request failed.",
 	"  stator bench --workload get --connections 64 --seconds 10\n"
 	"  stator bench --workload put --rate 5000 --json\n"
-	"  stator bench --endpoint http://127.0.0.1:80 --raw-get /index.html\n",
+	"  stator bench --endpoint http://127.0.0.1:80 --raw-get /index.html\n"
+	"  stator bench --dax 127.0.0.1:8111 --eventual\n",
 	"STATOR_BENCH_",
 	bench_rows,
 	sizeof bench_rows / sizeof *bench_rows,
@@ -93,6 +98,10 @@ check(const struct bench_options *o)
 		return "--session-token needs --access-key";
 	if (o->threads > o->connections)
 		return "--threads is more than --connections; each thread needs one";
+	if ((o->dax != NULL) + (o->memcached != NULL) + (o->raw_get != NULL) > 1)
+		return "--dax, --memcached and --raw-get exclude each other";
+	if ((o->dax != NULL || o->memcached != NULL) && o->workload != BENCH_GET)
+		return "--dax and --memcached know only --workload get";
 	return NULL;
 }
 
