@@ -14,7 +14,8 @@
 #define MSG_AT_MOST_LENGTH  "Member must have length less than or equal to %lld"
 #define MSG_AT_LEAST        "Member must have value greater than or equal to %lld"
 #define MSG_AT_MOST         "Member must have value less than or equal to %lld"
-#define MSG_NAME_PATTERN    "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+#define MSG_PATTERN         "Member must satisfy regular expression pattern: "
+#define MSG_NAME_PATTERN    MSG_PATTERN "[a-zA-Z0-9_.-]+"
 #define MSG_ENUM            "Member must satisfy enum value set: "
 #define MSG_MAP_KEYS                                                                                                   \
 	"Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have "      \

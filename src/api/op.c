@@ -1,13 +1,25 @@
 #include "api/partiql.h"
+#include "api/refused_shapes.h"
 #include "api/transact.h"
 
 #define DONE(name, flags, shape, run)                                                                                  \
 	{                                                                                                              \
 		name, flags, &shape, run, S_OK, NULL                                                                   \
 	}
+/* Checked by the API model before it is refused (scripts/refused-shapes). */
 #define REFUSED(name, status, because)                                                                                 \
 	{                                                                                                              \
+		#name, 0, &refused_##name, op_refuse, status, because                                                  \
+	}
+/* Newer than the model. */
+#define UNREAD(name, status, because)                                                                                  \
+	{                                                                                                              \
 		name, 0, NULL, op_refuse, status, because                                                              \
+	}
+/* A list of what there is none of. */
+#define NONE(name)                                                                                                     \
+	{                                                                                                              \
+		#name, 0, &refused_##name, op_list_none, S_OK, NULL                                                    \
 	}
 #define NO_BACKUPS  "Backups are not offered by this version of Stator"
 #define NO_RECOVERY "Point in time recovery is not enabled for table"
@@ -22,64 +34,64 @@ const struct op ops[] = {
     DONE("BatchExecuteStatement", 0, shape_batch_execute, op_batch_execute),
     DONE("BatchGetItem", OP_READS | MOVED_READ, shape_batch_get, op_batch_get),
     DONE("BatchWriteItem", OP_MOVED(WORDING_MEMBERS), shape_batch_write, op_batch_write),
-    REFUSED("CancelBulkOperation", S_VALIDATION, NULL),
-    REFUSED("CreateBackup", S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
-    REFUSED("CreateGlobalTable", S_VALIDATION, NULL),
+    UNREAD("CancelBulkOperation", S_VALIDATION, NULL),
+    REFUSED(CreateBackup, S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
+    REFUSED(CreateGlobalTable, S_VALIDATION, NULL),
     DONE("CreateTable", OP_BLOCKS, shape_create_table, op_create_table),
-    REFUSED("DeleteBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    REFUSED(DeleteBackup, S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
     DONE("DeleteItem", MOVED_WRITE, shape_delete_item, op_delete_item),
     DONE("DeleteResourcePolicy", OP_BLOCKS, shape_delete_policy, op_delete_policy),
     DONE("DeleteTable", OP_BLOCKS, shape_delete_table, op_delete_table),
-    REFUSED("DescribeBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
-    REFUSED("DescribeBulkOperation", S_VALIDATION, NULL),
+    REFUSED(DescribeBackup, S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    UNREAD("DescribeBulkOperation", S_VALIDATION, NULL),
     DONE("DescribeContinuousBackups", 0, shape_table_only, op_describe_continuous_backups),
     DONE("DescribeContributorInsights", 0, shape_describe_insights, op_describe_insights),
     DONE("DescribeEndpoints", 0, shape_empty, op_describe_endpoints),
-    REFUSED("DescribeExport", S_EXPORT_NOT_FOUND, "Export not found: there are none"),
-    REFUSED("DescribeGlobalTable", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
-    REFUSED("DescribeGlobalTableSettings", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
-    REFUSED("DescribeImport", S_IMPORT_NOT_FOUND, "Import not found: there are none"),
+    REFUSED(DescribeExport, S_EXPORT_NOT_FOUND, "Export not found: there are none"),
+    REFUSED(DescribeGlobalTable, S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED(DescribeGlobalTableSettings, S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED(DescribeImport, S_IMPORT_NOT_FOUND, "Import not found: there are none"),
     DONE("DescribeKinesisStreamingDestination", 0, shape_table_only, op_describe_kinesis),
     DONE("DescribeLimits", 0, shape_empty, op_describe_limits),
     DONE("DescribeTable", 0, shape_describe_table, op_describe_table),
-    REFUSED("DescribeTableReplicaAutoScaling", S_VALIDATION, NULL),
+    REFUSED(DescribeTableReplicaAutoScaling, S_VALIDATION, NULL),
     DONE("DescribeTimeToLive", 0, shape_describe_ttl, op_describe_ttl),
-    REFUSED("DisableKinesisStreamingDestination", S_VALIDATION, NULL),
-    REFUSED("EnableKinesisStreamingDestination", S_VALIDATION, NULL),
+    REFUSED(DisableKinesisStreamingDestination, S_VALIDATION, NULL),
+    REFUSED(EnableKinesisStreamingDestination, S_VALIDATION, NULL),
     DONE("ExecuteStatement", 0, shape_execute_statement, op_execute_statement),
     DONE("ExecuteTransaction", 0, shape_execute_transaction, op_execute_transaction),
-    REFUSED("ExportTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
+    REFUSED(ExportTableToPointInTime, S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("GetItem", OP_READS | MOVED_READ, shape_get_item, op_get_item),
     DONE("GetResourcePolicy", 0, shape_get_policy, op_get_policy),
-    REFUSED("ImportTable", S_VALIDATION, NULL),
-    DONE("ListBackups", 0, shape_empty, op_list_none),
-    REFUSED("ListBulkOperations", S_VALIDATION, NULL),
+    REFUSED(ImportTable, S_VALIDATION, NULL),
+    NONE(ListBackups),
+    UNREAD("ListBulkOperations", S_VALIDATION, NULL),
     DONE("ListContributorInsights", OP_BLOCKS, shape_list_insights, op_list_insights),
-    DONE("ListExports", 0, shape_empty, op_list_none),
-    DONE("ListGlobalTables", 0, shape_empty, op_list_none),
-    DONE("ListImports", 0, shape_empty, op_list_none),
+    NONE(ListExports),
+    NONE(ListGlobalTables),
+    NONE(ListImports),
     DONE("ListTables", 0, shape_list_tables, op_list_tables),
     DONE("ListTagsOfResource", 0, shape_list_tags, op_list_tags),
     DONE("PutItem", MOVED_WRITE, shape_put_item, op_put_item),
     DONE("PutResourcePolicy", OP_BLOCKS, shape_put_policy, op_put_policy),
     DONE("Query", OP_READS | MOVED_READ, shape_query, op_query),
-    REFUSED("RestoreTableFromBackup", S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
-    REFUSED("RestoreTableToPointInTime", S_PITR_UNAVAILABLE, NO_RECOVERY),
+    REFUSED(RestoreTableFromBackup, S_BACKUP_NOT_FOUND, "Backup not found: there are none"),
+    REFUSED(RestoreTableToPointInTime, S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("Scan", OP_READS, shape_scan, op_scan),
     DONE("SearchVectors", 0, shape_search_vectors, op_search_vectors),
-    REFUSED("StartBulkPutItems", S_VALIDATION, NULL),
+    UNREAD("StartBulkPutItems", S_VALIDATION, NULL),
     DONE("TagResource", OP_BLOCKS, shape_tag, op_tag),
     DONE("TransactGetItems", OP_READS | MOVED_READ, shape_transact_get, op_transact_get),
     DONE("TransactWriteItems", MOVED_READ, shape_transact_write, op_transact_write),
     DONE("UntagResource", OP_BLOCKS, shape_untag, op_untag),
-    REFUSED("UpdateContinuousBackups", S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
+    REFUSED(UpdateContinuousBackups, S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
     DONE("UpdateContributorInsights", OP_BLOCKS, shape_update_insights, op_update_insights),
-    REFUSED("UpdateGlobalTable", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
-    REFUSED("UpdateGlobalTableSettings", S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED(UpdateGlobalTable, S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
+    REFUSED(UpdateGlobalTableSettings, S_GLOBAL_TABLE_NOT_FOUND, NO_GLOBAL),
     DONE("UpdateItem", MOVED_WRITE, shape_update_item, op_update_item),
-    REFUSED("UpdateKinesisStreamingDestination", S_VALIDATION, NULL),
+    REFUSED(UpdateKinesisStreamingDestination, S_VALIDATION, NULL),
     DONE("UpdateTable", OP_BLOCKS, shape_update_table, op_update_table),
-    REFUSED("UpdateTableReplicaAutoScaling", S_VALIDATION, NULL),
+    REFUSED(UpdateTableReplicaAutoScaling, S_VALIDATION, NULL),
     DONE("UpdateTimeToLive", OP_BLOCKS, shape_update_ttl, op_update_ttl),
 };
 const size_t op_count = sizeof ops / sizeof *ops;

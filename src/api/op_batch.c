@@ -90,8 +90,8 @@ struct batch_get_in {
 
 static const struct field key_element = ELEMENT("member", SHAPE_ITEM, FIELD_REQUIRED);
 static const struct field keys_fields[] = {
-    FIELD(struct keys_in, keys, "Keys", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST,
-	  .element = &key_element, LIMITS(1, INT64_MAX)),
+    FIELD(struct keys_in, keys, "Keys", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST, .element = &key_element,
+	  LIMITS(1, INT64_MAX)),
     FIELD(struct keys_in, attributes_to_get, "AttributesToGet", SHAPE_LIST, 0, .element = &legacy_attribute,
 	  LIMITS(1, 255)),
     FIELD(struct keys_in, consistent, "ConsistentRead", SHAPE_BOOL, 0),
@@ -104,8 +104,7 @@ static const struct field keys_element = ELEMENT("member", SHAPE_STRUCT, FIELD_R
 static const struct field batch_get_fields[] = {
     FIELD(struct batch_get_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
     FIELD(struct batch_get_in, items, "RequestItems", SHAPE_MAP,
-	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_EARLY,
-	  .element = &keys_element),
+	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_EARLY, .element = &keys_element),
     FIELD_END,
 };
 const struct shape shape_batch_get = {"BatchGetItemInput", sizeof(struct batch_get_in), batch_get_fields};
@@ -430,8 +429,8 @@ static const struct field batch_write_fields[] = {
     FIELD(struct batch_write_in, return_collection, "ReturnItemCollectionMetrics", SHAPE_ENUM, 0,
 	  .values = values_collection),
     FIELD(struct batch_write_in, items, "RequestItems", SHAPE_MAP,
-	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_LATE,
-	  .element = &requests_element, .element_max = BATCH_WRITES_MAX),
+	  FIELD_REQUIRED | FIELD_MAP_KEYS | FIELD_MOVED | FIELD_LATE, .element = &requests_element,
+	  .element_max = BATCH_WRITES_MAX),
     FIELD_END,
 };
 const struct shape shape_batch_write = {"BatchWriteItemInput", sizeof(struct batch_write_in), batch_write_fields};

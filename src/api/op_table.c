@@ -8,6 +8,7 @@ static const char *const values_attribute_type[] = {"B", "N", "S", NULL};
 static const char *const values_key_type[] = {"HASH", "RANGE", NULL};
 static const char *const values_projection[] = {"ALL", "INCLUDE", "KEYS_ONLY", NULL};
 const char *const values_billing[] = {"PROVISIONED", "PAY_PER_REQUEST", NULL};
+const char *const values_replication_mode[] = {"ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES", NULL};
 const char *const values_class[] = {"STANDARD", "STANDARD_INFREQUENT_ACCESS", NULL};
 /* In the order of enum stream_view. */
 const char *const stream_view_names[] = {"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY", NULL};
@@ -90,10 +91,11 @@ static const struct field stream_fields[] = {
     FIELD_END,
 };
 const struct shape shape_stream = {"StreamSpecification", sizeof(struct stream_in), stream_fields};
+static const char *const values_encryption[] = {"AES256", "KMS", NULL};
 static const struct field encryption_fields[] = {
     FIELD(struct encryption_in, enabled, "Enabled", SHAPE_BOOL, 0),
-    FIELD(struct encryption_in, type, "SSEType", SHAPE_ANY, 0),
-    FIELD(struct encryption_in, key, "KMSMasterKeyId", SHAPE_ANY, 0),
+    FIELD(struct encryption_in, type, "SSEType", SHAPE_ENUM, 0, .values = values_encryption),
+    FIELD(struct encryption_in, key, "KMSMasterKeyId", SHAPE_STRING, 0),
     FIELD_END,
 };
 const struct shape shape_encryption = {"SSESpecification", sizeof(struct encryption_in), encryption_fields};
@@ -116,7 +118,8 @@ struct create_in {
 	struct stream_in *stream;
 	struct encryption_in *encryption;
 	uint8_t deletion_protection;
-	struct slice policy, source_arn, settings_mode;
+	struct slice policy, source_arn;
+	struct in_enum settings_mode;
 };
 
 #define CREATE(member, name, type, flags, ...) FIELD(struct create_in, member, name, type, flags, __VA_ARGS__)
@@ -136,8 +139,8 @@ static const struct field create_fields[] = {
     CREATE(warm, "WarmThroughput", SHAPE_STRUCT, 0, .shape = &shape_warm),
     CREATE(on_demand, "OnDemandThroughput", SHAPE_STRUCT, 0, .shape = &shape_on_demand),
     CREATE(policy, "ResourcePolicy", SHAPE_STRING, 0),
-    CREATE(source_arn, "GlobalTableSourceArn", SHAPE_ANY, 0),
-    CREATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
+    CREATE(source_arn, "GlobalTableSourceArn", SHAPE_STRING, 0, LIMITS(1, 1024)),
+    CREATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ENUM, 0, .values = values_replication_mode),
     CREATE(vectors, "VectorIndexes", SHAPE_LIST, 0, .element = &vector_element),
     FIELD_END,
 };
@@ -160,7 +163,7 @@ refuse_members(const struct create_in *in, struct err *err)
 	const struct member members[] = {
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
 	    {"GlobalTableSourceArn", in->source_arn.data != NULL},
-	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
+	    {"GlobalTableSettingsReplicationMode", in->settings_mode.text.data != NULL},
 	};
 
 	return table_refuse_members(members, sizeof members / sizeof *members, err);

@@ -1,4 +1,5 @@
 /* UpdateTable. What depends on the table's state of the moment is decided in table/, under its lock. */
+#include "api/refused_shapes.h"
 #include "api/table_int.h"
 
 struct index_change_in {
@@ -12,7 +13,8 @@ struct update_in {
 	struct stream_in *stream;
 	struct encryption_in *encryption;
 	uint8_t deletion_protection;
-	struct slice replicas, consistency, witnesses, settings_mode;
+	struct in_list replicas, witnesses;
+	struct in_enum consistency, settings_mode;
 };
 
 static const struct field change_fields[] = {
@@ -23,6 +25,8 @@ static const struct field change_fields[] = {
 };
 static const struct shape shape_change = {"GlobalSecondaryIndexUpdate", sizeof(struct index_change_in), change_fields};
 static const struct field change_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_change);
+
+static const char *const values_consistency[] = {"EVENTUAL", "STRONG", NULL};
 
 #define UPDATE(member, name, type, flags, ...) FIELD(struct update_in, member, name, type, flags, __VA_ARGS__)
 static const struct field update_fields[] = {
@@ -37,10 +41,12 @@ static const struct field update_fields[] = {
     UPDATE(deletion_protection, "DeletionProtectionEnabled", SHAPE_BOOL, 0),
     UPDATE(on_demand, "OnDemandThroughput", SHAPE_STRUCT, 0, .shape = &shape_on_demand),
     UPDATE(warm, "WarmThroughput", SHAPE_STRUCT, 0, .shape = &shape_warm),
-    UPDATE(replicas, "ReplicaUpdates", SHAPE_ANY, 0),
-    UPDATE(consistency, "MultiRegionConsistency", SHAPE_ANY, 0),
-    UPDATE(witnesses, "GlobalTableWitnessUpdates", SHAPE_ANY, 0),
-    UPDATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ANY, 0),
+    UPDATE(replicas, "ReplicaUpdates", SHAPE_LIST, 0, .element = &refused_element_ReplicationGroupUpdateList,
+	   LIMITS(1, INT64_MAX)),
+    UPDATE(consistency, "MultiRegionConsistency", SHAPE_ENUM, 0, .values = values_consistency),
+    UPDATE(witnesses, "GlobalTableWitnessUpdates", SHAPE_LIST, 0,
+	   .element = &refused_element_GlobalTableWitnessGroupUpdateList, LIMITS(1, 1)),
+    UPDATE(settings_mode, "GlobalTableSettingsReplicationMode", SHAPE_ENUM, 0, .values = values_replication_mode),
     UPDATE(vectors, "VectorIndexUpdates", SHAPE_LIST, 0, .element = &vector_change_element),
     FIELD_END,
 };
@@ -91,10 +97,10 @@ refuse_members(const struct update_in *in, struct err *err)
 {
 	const struct member members[] = {
 	    {"SSESpecification", table_wants_encryption(in->encryption)},
-	    {"ReplicaUpdates", in->replicas.data != NULL},
-	    {"MultiRegionConsistency", in->consistency.data != NULL},
-	    {"GlobalTableWitnessUpdates", in->witnesses.data != NULL},
-	    {"GlobalTableSettingsReplicationMode", in->settings_mode.data != NULL},
+	    {"ReplicaUpdates", in->replicas.set},
+	    {"MultiRegionConsistency", in->consistency.text.data != NULL},
+	    {"GlobalTableWitnessUpdates", in->witnesses.set},
+	    {"GlobalTableSettingsReplicationMode", in->settings_mode.text.data != NULL},
 	};
 
 	return table_refuse_members(members, sizeof members / sizeof *members, err);

@@ -32,6 +32,7 @@ enum shape_type {
 	SHAPE_BOOL,   /* enum in_bool (uint8_t) */
 	SHAPE_INT,    /* struct in_long, 32 bits on the wire */
 	SHAPE_LONG,   /* struct in_long */
+	SHAPE_DOUBLE, /* struct slice: the number's text */
 	SHAPE_STRUCT, /* pointer to the struct; NULL: unset */
 	SHAPE_LIST,   /* struct in_list */
 	SHAPE_MAP,    /* struct in_map */
@@ -72,9 +73,23 @@ struct in_params {
 	struct expr_params p;
 };
 
+/* What a string must look like. */
+enum shape_pattern {
+	PATTERN_NONE,
+	PATTERN_NAME,      /* [a-zA-Z0-9_.-]+ */
+	PATTERN_ACCOUNT,   /* [0-9]{12} */
+	PATTERN_BUCKET,    /* of S3 */
+	PATTERN_NO_DOLLAR, /* ClientToken */
+	PATTERN_DELIMITER, /* of CSV */
+	PATTERN_HEADER,    /* a column's name of CSV */
+	PATTERN_HEX,       /* 16 digits, several times */
+	PATTERN_PRINT,
+	PATTERN_TEXT,
+};
+
 #define FIELD_REQUIRED  1u  /* "Member must not be null" */
 #define FIELD_PARAMETER 2u  /* "The parameter 'X' is required but was not present in the request" */
-#define FIELD_NAME      4u  /* pattern [a-zA-Z0-9_.-]+ */
+#define FIELD_NAME      4u  /* PATTERN_NAME */
 #define FIELD_MAP_KEYS  8u  /* keys are table names; checked as a constraint of the map */
 #define FIELD_MANY      16u /* a list or map of which SHAPE_MANY_MAX elements are kept */
 #define FIELD_AMONG     32u /* of a TABLE: told among the other members' errors, in its place */
@@ -99,6 +114,7 @@ struct field {
 	const struct field *element; /* LIST, MAP */
 	const char *const *values;   /* ENUM, NULL-terminated, in the service's order */
 	int64_t element_max;         /* MAP of lists: "Map value must satisfy constraint"; 0: none */
+	uint8_t pattern;             /* STRING: enum shape_pattern */
 	uint8_t moved_values;        /* MOVED ENUM: enum wording of its list of values */
 };
 struct shape {

@@ -33,7 +33,8 @@ struct stream_in {
 };
 struct encryption_in {
 	uint8_t enabled;
-	struct slice type, key;
+	struct in_enum type;
+	struct slice key;
 };
 struct tag_in {
 	struct slice key, value;
@@ -58,7 +59,7 @@ struct vector_change_in {
 	struct vector_in *create, *delete;
 };
 
-extern const char *const values_billing[], *const values_class[];
+extern const char *const values_billing[], *const values_class[], *const values_replication_mode[];
 extern const struct field definition_element, key_schema_element, tag_element;
 extern const struct shape shape_throughput, shape_on_demand, shape_warm, shape_stream, shape_encryption;
 extern const struct shape shape_index_create, shape_index_update, shape_index_delete, shape_projection;

@@ -375,7 +375,7 @@ table_read_tags(const struct in_list *list, struct arena *a, struct table_tag **
 bool
 table_wants_encryption(const struct encryption_in *in)
 {
-	return in != NULL && (in->enabled == IN_TRUE || in->type.data != NULL || in->key.data != NULL);
+	return in != NULL && (in->enabled == IN_TRUE || in->type.text.data != NULL || in->key.data != NULL);
 }
 
 enum status

@@ -13,7 +13,7 @@ static const struct shape shape_attribute = {"VectorAttributeDefinition", sizeof
 					     attribute_fields};
 
 static const struct field element_fields[] = {
-    FIELD(struct vector_element_in, name, "AttributeName", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 255)),
+    FIELD(struct vector_element_in, name, "AttributeName", SHAPE_STRING, FIELD_REQUIRED, LIMITS(1, 65535)),
     FIELD(struct vector_element_in, type, "SearchSchemaElementType", SHAPE_ENUM, FIELD_REQUIRED,
 	  .values = values_element),
     FIELD_END,

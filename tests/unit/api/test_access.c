@@ -134,7 +134,7 @@ static const struct {
      "'S':'b'}}}}]}}",
      "BatchWriteItem " TABLE "hash;BatchWriteItem " TABLE "composite"},
     {"CancelBulkOperation", "{'BulkOperationArn':'" TABLE "hash/bulk/1'}", "CancelBulkOperation " TABLE "hash/bulk/1"},
-    {"CreateBackup", "{'TableName':'hash','BackupName':'b'}", "CreateBackup " TABLE "hash"},
+    {"CreateBackup", "{'TableName':'hash','BackupName':'abc'}", "CreateBackup " TABLE "hash"},
     {"CreateGlobalTable", "{'GlobalTableName':'hash','ReplicationGroup':[]}",
      "CreateGlobalTable arn:aws:dynamodb::" ACCOUNT ":global-table/hash;CreateGlobalTable " TABLE "hash"},
     {"CreateTable", "{'TableName':'hash'," NEW "}", "CreateTable " TABLE "hash"},

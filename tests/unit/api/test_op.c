@@ -89,8 +89,9 @@ refusals_name_a_modelled_exception(void **state)
 {
 	(void)state;
 	expect_invalid("StartBulkPutItems", "{}", "StartBulkPutItems is not offered by this version of Stator");
-	expect_error("DescribeBackup", "{}", "BackupNotFoundException", "Backup not found: there are none");
-	expect_error("DescribeGlobalTable", "{}", "GlobalTableNotFoundException",
+	expect_error("DescribeBackup", "{'BackupArn':'arn:aws:dynamodb:us-east-1:000000000000:table/t/backup/1'}",
+		     "BackupNotFoundException", "Backup not found: there are none");
+	expect_error("DescribeGlobalTable", "{'GlobalTableName':'abc'}", "GlobalTableNotFoundException",
 		     "Global table not found: global tables are not offered by this version of Stator");
 	expect_reply("ListExports", "{}", "{\"ExportSummaries\":[]}");
 	expect_error("DescribeTimeToLive", "{'TableName':'missing'}", "ResourceNotFoundException",
