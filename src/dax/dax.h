@@ -102,12 +102,23 @@ struct dax_cluster {
 
 struct dax_lists;
 
+#define DAX_SYNC_SPACE 4096
+/* A wish that lists be on the disk. */
+struct dax_sync {
+	void *loop;                                                                     /* dax_loop_options.loop */
+	void (*done)(struct dax_sync *sync, enum status status, const struct err *err); /* on that loop */
+	void *owner;
+	_Alignas(16) char space[DAX_SYNC_SPACE]; /* for who does it */
+};
 struct dax_node_options {
 	struct dax_upstream upstream;
 	struct dax_gate gate;
 	struct cache *cache;     /* borrowed; NULL: nothing is cached */
 	struct dax_lists *lists; /* borrowed */
-	int64_t authorized_ms;   /* how long an authorization lasts */
+	void (*sync)(void *context,
+		     struct dax_sync *sync); /* dax_lists_sync() without blocking the loop; NULL: not needed */
+	void *sync_context;
+	int64_t authorized_ms; /* how long an authorization lasts */
 };
 struct dax_node *dax_node_new(const struct dax_node_options *options);
 void dax_node_free(struct dax_node *n); /* after its loops */

@@ -83,6 +83,9 @@ enum status dax_updated_write(struct dax_lists *lists, const struct dax_table *t
 /* A put's item as JSON: the key's attributes and those of its values. */
 enum status dax_item_to_json(struct dax_lists *lists, const struct dax_table *t, const struct dax_key *key,
 			     struct slice values, struct buf *out, struct err *err);
+/* The item whole again, from its key and its wire form (without the byte string's head). AV_NONE: it makes no sense. */
+struct av dax_item_from_wire(struct dax_lists *lists, const struct dax_table *t, const struct dax_key *key,
+			     struct slice wire, struct arena *arena);
 /* A compound key (index paging) <-> a map of its attributes. */
 enum status dax_compound_to_json(struct slice bytes, struct buf *out, struct err *err);
 void dax_compound_write(struct av key, struct buf *out);
@@ -112,8 +115,8 @@ enum status express_condition(struct express *x, struct slice bytes, struct buf 
 enum status express_update(struct express *x, struct slice bytes, struct buf *out, struct err *err);
 /*
  * The upstream is asked for the paths' top-level attributes alone, whole: what a path finds is then taken from them
- * (dax_projected_write), as a projected list would not tell which of its elements are there. Paths that go deeper are
- * checked here, with DynamoDB's words.
+ * (dax_projected_write), as a projected list would not tell which of its elements are there. So the paths are checked
+ * here, with DynamoDB's words. out NULL: nothing is asked of the upstream, the paths are for an item that is whole.
  */
 enum status express_projection(struct express *x, struct slice bytes, struct buf *out, struct dax_paths *ret,
 			       struct err *err);
@@ -193,6 +196,7 @@ struct dax_request {
 	struct slice arguments; /* in the arena */
 	struct buf json, names, values, out, reply;
 	struct dax_call call;
+	bool as_node;                           /* the upstream is asked in the node's own name */
 	void (*replied)(struct dax_request *r); /* a 2xx reply lies in out */
 	/* The outcome is known; may be NULL. What the upstream told is still in call. */
 	void (*finally)(struct dax_request *r, bool succeeded);
@@ -222,8 +226,12 @@ const struct dax_table *dax_request_table(struct dax_request *r, struct slice na
 /* May this request be answered from a cache, and its answer be put there? */
 bool dax_request_may_cache(const struct dax_request *r);
 struct slice dax_request_region(const struct dax_request *r);
-/* The same, to run behind a client's back: without a session. */
+/* A request to run behind a client's back: without a session. */
 struct dax_request *dax_request_new(struct dax_loop *l);
+/* How long a look-up took, hit or miss, for the figures. */
+void dax_request_timed(const struct dax_request *r, const struct cache_key *key, bool hit);
+/* Keep the table until this request ends, too. */
+void dax_request_hold(struct dax_request *r, const struct dax_table *t);
 
 /* --- methods --- */
 

@@ -428,7 +428,7 @@ end(struct writer *w, struct cbor_items *items, struct buf *out, struct err *err
 {
 	if (cbor_next(&w->r, items) || (!cbor_failed(&w->r) && !cbor_at_end(&w->r)))
 		cbor_fail(&w->r, "there is more behind an expression");
-	if (!cbor_failed(&w->r))
+	if (!cbor_failed(&w->r) && out != NULL)
 		json_put_string(out, buf_slice(&w->text));
 	buf_done(&w->text);
 	if (cbor_failed(&w->r))
@@ -577,12 +577,13 @@ express_projection(struct express *x, struct slice bytes, struct buf *out, struc
 			cbor_fail(&w.r, "a projection holds something else than paths, or too many");
 		put_path(&w, &path, &ret->items[ret->count++]);
 	}
-	if (!cbor_failed(&w.r) && goes_deeper(ret)) {
+	if (!cbor_failed(&w.r))
 		s = check_paths(x, buf_slice(&w.text), err);
+	if (!cbor_failed(&w.r) && s == S_OK && (out == NULL || goes_deeper(ret))) {
 		x->name_count = name_count;
 		x->names->len = names_len;
 		w.text.len = 0;
-		if (s == S_OK)
+		if (out != NULL)
 			put_top_level(&w, ret);
 	}
 	if (s != S_OK) {

@@ -2,6 +2,7 @@
 #include "codec/json.h"
 #include "dax/dax_int.h"
 #include "model/av_cbor.h"
+#include "model/av_json.h"
 
 bool
 dax_is_key(const struct dax_table *t, struct slice name)
@@ -93,6 +94,24 @@ dax_item_to_json(struct dax_lists *lists, const struct dax_table *t, const struc
 	if (cbor_failed(&r))
 		return err_set(err, S_VALIDATION, "Malformed item: %s", r.failure);
 	return S_OK;
+}
+
+struct av
+dax_item_from_wire(struct dax_lists *lists, const struct dax_table *t, const struct dax_key *key, struct slice wire,
+		   struct arena *arena)
+{
+	struct buf text = {0};
+	struct json_reader json;
+	struct av item = AV_NONE;
+	struct err err;
+
+	if (dax_item_to_json(lists, t, key, wire, &text, &err) == S_OK) {
+		json_init(&json, buf_slice(&text), arena);
+		if (item_read_json(&json, arena, &item, &err) != S_OK)
+			item = AV_NONE;
+	}
+	buf_done(&text);
+	return item;
 }
 
 enum status

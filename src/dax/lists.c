@@ -32,7 +32,7 @@ struct dax_lists {
 	off_t end;
 	bool broken; /* the file could not be written back to what it was: no more is added to it */
 	pthread_mutex_t sync_lock;
-	uint64_t synced; /* count at the last sync; guarded by sync_lock */
+	_Atomic uint64_t synced; /* count at the last sync; written under sync_lock */
 };
 
 /* --- what a list is --- */
@@ -333,6 +333,12 @@ dax_lists_close(struct dax_lists *lists)
 	pthread_mutex_destroy(&lists->lock);
 	pthread_mutex_destroy(&lists->sync_lock);
 	free(lists);
+}
+
+bool
+dax_lists_is_synced(const struct dax_lists *lists)
+{
+	return lists->fd < 0 || atomic_load(&lists->synced) >= dax_lists_count(lists);
 }
 
 enum status

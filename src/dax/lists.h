@@ -46,6 +46,8 @@ const struct dax_list *dax_lists_find(struct dax_lists *lists, uint64_t id);
  */
 enum status dax_lists_add(struct dax_lists *lists, const struct slice *names, size_t count, const struct dax_list **ret,
 			  struct err *err);
+/* Is everything added so far on the disk (or nothing kept)? */
+bool dax_lists_is_synced(const struct dax_lists *lists);
 /* Everything added before is on the disk. May block. */
 enum status dax_lists_sync(struct dax_lists *lists, struct err *err);
 uint64_t dax_lists_count(const struct dax_lists *lists);

@@ -230,9 +230,8 @@ look_up(struct dax_request *r, struct batch_table *t)
 	struct cache *cache = r->home->node->options.cache;
 	size_t left = t->count;
 
-	if (!dax_request_may_cache(r) || t->consistent || t->projection.data != NULL)
+	if (!t->cached)
 		return left;
-	t->cached = true;
 	for (size_t i = 0; i < t->count; i++) {
 		struct entry *e = &t->entries[i];
 		enum cache_found found;
@@ -244,6 +243,7 @@ look_up(struct dax_request *r, struct batch_table *t)
 			continue;
 		e->state = ENTRY_CACHED;
 		e->values = found == CACHE_HIT ? arena_dup(&r->arena, buf_slice(&r->out)) : SLICE_NONE;
+		dax_request_timed(r, &e->cache_key, true);
 		left--;
 	}
 	return left;
@@ -268,7 +268,7 @@ put_get_table(struct dax_request *r, struct batch_table *t)
 	buf_put_byte(&r->json, ']');
 	if (t->consistent)
 		buf_put_lit(&r->json, ",\"ConsistentRead\":true");
-	if (t->projection.data != NULL) {
+	if (t->projection.data != NULL && !t->cached) {
 		buf_put_lit(&r->json, ",\"ProjectionExpression\":");
 		s = express_projection(&express, t->projection, &r->json, &t->paths, &r->err);
 	}
@@ -277,17 +277,30 @@ put_get_table(struct dax_request *r, struct batch_table *t)
 	return s;
 }
 
+/* May its items come from the cache? Then they are asked for whole, and the projection is only checked. */
+static enum status
+begin_cached(struct dax_request *r, struct batch_table *t)
+{
+	struct express express;
+
+	t->cached = dax_request_may_cache(r) && !t->consistent;
+	if (!t->cached || t->projection.data == NULL)
+		return S_OK;
+	express_begin(&express, &r->arena, &r->names, &r->values);
+	return express_projection(&express, t->projection, NULL, &t->paths, &r->err);
+}
+
 /* --- BatchGetItem: the reply --- */
 
 static enum status
 put_found(struct dax_request *r, struct batch_table *t, struct av item)
 {
 	struct buf *out = &r->reply;
-	struct entry *e;
-	size_t mark, start;
+	struct entry *e = NULL;
+	size_t begin = out->len, mark, start;
 	enum status s;
 
-	if (t->paths.count > 0) {
+	if (t->paths.count > 0 && !t->cached) {
 		dax_projected_write(&t->paths, item, out);
 		return S_OK;
 	}
@@ -302,10 +315,36 @@ put_found(struct dax_request *r, struct batch_table *t, struct av item)
 	mark = cbor_open_bytes(out);
 	s = dax_item_write(r->home->node->options.lists, t->table, item, &r->arena, out, &r->err);
 	cbor_close_bytes(out, mark);
-	if (s == S_OK && t->cached)
+	if (s == S_OK && t->cached) {
 		cache_fill(r->home->node->options.cache, &e->cache_key, CACHE_HIT,
 			   slice_of(out->data + start, out->len - start));
+		dax_request_timed(r, &e->cache_key, false);
+	}
+	if (t->paths.count > 0) {
+		out->len = begin;
+		dax_projected_write(&t->paths, item, out);
+	}
 	return s;
+}
+
+/* One item that the cache had. Returns the elements written. */
+static size_t
+put_cached(struct dax_request *r, struct batch_table *t, struct entry *e)
+{
+	struct cbor_reader reader;
+	struct av item;
+
+	if (t->paths.count == 0) {
+		cbor_put_bytes(&r->reply, e->key_bytes);
+		buf_put_slice(&r->reply, e->values);
+		return 2;
+	}
+	cbor_init(&reader, e->values);
+	item = dax_item_from_wire(r->home->node->options.lists, t->table, &e->key, cbor_bytes(&reader), &r->arena);
+	if (!av_exists(item))
+		return 0; /* not reached: what is cached was made by us */
+	dax_projected_write(&t->paths, item, &r->reply);
+	return 1;
 }
 
 /* The array of one table: its head is known when its elements are. */
@@ -322,9 +361,7 @@ put_found_of(struct dax_request *r, struct batch *b, struct batch_table *t)
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->entries[i].state != ENTRY_CACHED || t->entries[i].values.len == 0)
 			continue;
-		cbor_put_bytes(&r->reply, t->entries[i].key_bytes);
-		buf_put_slice(&r->reply, t->entries[i].values);
-		elements += 2;
+		elements += put_cached(r, t, &t->entries[i]);
 	}
 	json_init(&json, b->responses, &r->arena);
 	if (b->responses.len > 0 && json_enter_object(&json)) {
@@ -497,14 +534,17 @@ dax_batch_get(struct dax_request *r)
 	buf_put_lit(&r->json, "{\"RequestItems\":{");
 	for (size_t i = 0; s == S_OK && i < b->table_count; i++) {
 		struct batch_table *t = &b->tables[i];
-		size_t misses = look_up(r, t);
+		size_t misses;
 
+		s = begin_cached(r, t);
+		misses = look_up(r, t);
 		left += misses;
 		if (misses == 0 && t->count > 0)
 			continue;
 		put_table_name(r, t, first);
 		first = false;
-		s = put_get_table(r, t);
+		if (s == S_OK)
+			s = put_get_table(r, t);
 	}
 	if (s != S_OK) {
 		dax_request_fail(r, s);

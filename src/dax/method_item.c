@@ -107,12 +107,30 @@ write_item(struct dax_request *r, const struct dax_table *t, struct av item, str
 
 /* --- GetItem --- */
 
+/* The value of key 0; the cache gets it whole. */
+static enum status
+put_got(struct dax_request *r, struct item_state *state, struct av item)
+{
+	struct cache *cache = r->home->node->options.cache;
+	size_t start = r->reply.len;
+	enum status s = S_OK;
+
+	if (state->cached || state->paths.count == 0)
+		s = write_item(r, state->table, item, &r->reply);
+	if (s == S_OK && state->cached)
+		cache_fill(cache, &state->cache_key, CACHE_HIT, slice_of(r->reply.data + start, r->reply.len - start));
+	if (s == S_OK && state->paths.count > 0) {
+		r->reply.len = start;
+		dax_projected_write(&state->paths, item, &r->reply);
+	}
+	return s;
+}
+
 static void
 got_item(struct dax_request *r)
 {
 	struct item_state *state = r->state;
 	struct buf *out = dax_request_reply(r);
-	size_t map = out->len;
 	struct slice member, capacity = SLICE_NONE;
 	struct json_reader json;
 	struct av item = AV_NONE;
@@ -134,20 +152,16 @@ got_item(struct dax_request *r)
 	cbor_put_map(out, (uint64_t)av_exists(item) + (capacity.len > 0));
 	if (s == S_OK && av_exists(item)) {
 		cbor_put_int(out, 0);
-		if (state->paths.count > 0)
-			dax_projected_write(&state->paths, item, out);
-		else
-			s = write_item(r, state->table, item, out);
+		s = put_got(r, state, item);
 	}
 	if (s != S_OK) {
 		dax_request_fail(r, s);
 		return;
 	}
-	if (state->cached && av_exists(item))
-		cache_fill(r->home->node->options.cache, &state->cache_key, CACHE_HIT,
-			   slice_of(out->data + map + 2, out->len - map - 2));
-	else if (state->cached)
+	if (state->cached && !av_exists(item))
 		cache_fill(r->home->node->options.cache, &state->cache_key, CACHE_ABSENT, SLICE_NONE);
+	if (state->cached)
+		dax_request_timed(r, &state->cache_key, false);
 	if (capacity.len > 0) {
 		cbor_put_int(out, 1);
 		json_init(&json, capacity, &r->arena);
@@ -156,21 +170,43 @@ got_item(struct dax_request *r)
 	dax_request_answer(r);
 }
 
+/* The reply for an item of which the cache has the wire form, behind `head` bytes of the reply. False: it makes no
+ * sense, which is as good as a miss. */
+static bool
+project_cached(struct dax_request *r, struct item_state *state, size_t head)
+{
+	struct slice wire = slice_of(r->reply.data + head, r->reply.len - head);
+	struct cbor_reader reader;
+	struct av item;
+
+	cbor_init(&reader, wire);
+	wire = cbor_bytes(&reader);
+	item = dax_item_from_wire(r->home->node->options.lists, state->table, &state->key, wire, &r->arena);
+	if (!av_exists(item))
+		return false;
+	r->reply.len = head;
+	dax_projected_write(&state->paths, item, &r->reply);
+	return true;
+}
+
 /* True: answered from the cache. */
 static bool
 get_cached(struct dax_request *r, struct item_state *state)
 {
 	struct buf *out = dax_request_reply(r);
 	enum cache_found found;
+	size_t head;
 
 	make_cache_key(r, state);
 	cbor_put_map(out, 1);
 	cbor_put_int(out, 0);
+	head = out->len;
 	found = cache_get(r->home->node->options.cache, &state->cache_key, out);
-	if (found == CACHE_MISS)
+	if (found == CACHE_MISS || (found == CACHE_HIT && state->paths.count > 0 && !project_cached(r, state, head)))
 		return false;
 	if (found == CACHE_ABSENT)
 		cbor_put_map(dax_request_reply(r), 0);
+	dax_request_timed(r, &state->cache_key, true);
 	dax_request_answer(r);
 	return true;
 }
@@ -181,27 +217,30 @@ dax_get_item(struct dax_request *r)
 	struct item_state state;
 	struct cbor_reader reader;
 	struct express express;
+	bool cached;
 	enum status s = S_OK;
 
 	if (!begin(r, &reader, &state) || !read_options(r, &reader, GET_OPTIONS, &state))
 		return;
-	if (dax_request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT] &&
-	    !option_given(&state.options, OPTION_PROJECTION) && get_cached(r, &state))
-		return;
+	cached = dax_request_may_cache(r) && !state.options.numbers[OPTION_CONSISTENT];
 	begin_json(r, &state);
 	put_key(r, &state);
 	dax_options_write(&state.options, &r->json);
-	express_begin(&express, &r->arena, &r->names, &r->values);
 	if (option_given(&state.options, OPTION_PROJECTION)) {
-		buf_put_lit(&r->json, ",\"ProjectionExpression\":");
-		s = express_projection(&express, state.options.strings[OPTION_PROJECTION], &r->json, &state.paths,
-				       &r->err);
+		/* what is to be cached is read whole */
+		express_begin(&express, &r->arena, &r->names, &r->values);
+		if (!cached)
+			buf_put_lit(&r->json, ",\"ProjectionExpression\":");
+		s = express_projection(&express, state.options.strings[OPTION_PROJECTION], cached ? NULL : &r->json,
+				       &state.paths, &r->err);
+		express_end(&express, &r->json);
 	}
 	if (s != S_OK) {
 		dax_request_fail(r, s);
 		return;
 	}
-	express_end(&express, &r->json);
+	if (cached && get_cached(r, &state))
+		return;
 	buf_put_byte(&r->json, '}');
 	keep(r, &state);
 	dax_request_call(r, "GetItem", got_item);

@@ -69,6 +69,37 @@ dax_define_key_schema(struct dax_request *r)
 	dax_request_answer(r);
 }
 
+static void
+list_synced(struct dax_sync *sync, enum status s, const struct err *err)
+{
+	struct dax_request *r = sync->owner;
+
+	if (s == S_OK) {
+		dax_request_answer(r);
+		return;
+	}
+	r->err = *err;
+	dax_request_fail(r, s);
+}
+
+/* The client will use the id for ever, so it must be known for ever. */
+static void
+tell_when_synced(struct dax_request *r)
+{
+	const struct dax_node_options *options = &r->home->node->options;
+	struct dax_sync *sync;
+
+	if (options->sync == NULL || dax_lists_is_synced(options->lists)) {
+		dax_request_answer(r);
+		return;
+	}
+	sync = arena_alloc(&r->arena, sizeof *sync);
+	sync->loop = r->home->loop;
+	sync->done = list_synced;
+	sync->owner = r;
+	options->sync(options->sync_context, sync);
+}
+
 void
 dax_define_list_id(struct dax_request *r)
 {
@@ -99,7 +130,7 @@ dax_define_list_id(struct dax_request *r)
 		return;
 	}
 	cbor_put_head(dax_request_reply(r), CBOR_M_UINT, list->id);
-	dax_request_answer(r);
+	tell_when_synced(r);
 }
 
 void

@@ -176,6 +176,8 @@ got_page(struct dax_request *r)
 	if (state->cached)
 		cache_fill(r->home->node->options.cache, &state->cache_key, CACHE_HIT,
 			   slice_of(out->data + start, out->len - start));
+	if (state->cached)
+		dax_request_timed(r, &state->cache_key, false);
 	if (page.capacity.len > 0) { /* one more pair in a map of fewer than 24 */
 		struct json_reader json;
 
@@ -263,6 +265,7 @@ find_page(struct dax_request *r, const char *operation, struct query_state *stat
 		       state->table->name, canonical(r, operation, state));
 	if (cache_get(r->home->node->options.cache, &state->cache_key, dax_request_reply(r)) != CACHE_HIT)
 		return false;
+	dax_request_timed(r, &state->cache_key, true);
 	dax_request_answer(r);
 	return true;
 }

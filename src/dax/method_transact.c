@@ -343,16 +343,129 @@ put_action(struct dax_request *r, struct action *a)
 	return s;
 }
 
+/*
+ * After a transaction its items are read back, behind the client's back, into the cache: a request of its own, which
+ * counts as one more write of each item, so that one that comes in between leaves no old item there.
+ */
+struct refresh {
+	struct action *actions;
+	size_t count;
+};
+
+static void
+refreshed(struct dax_request *r)
+{
+	struct refresh *f = r->state;
+	struct cache *cache = r->home->node->options.cache;
+	struct slice member, responses = SLICE_NONE;
+	struct json_reader json;
+	struct av item;
+	size_t at = 0;
+
+	json_init(&json, buf_slice(&r->out), &r->arena);
+	if (json_enter_object(&json)) {
+		while (json_next_member(&json, &member)) {
+			if (slice_eq(member, SLICE("Responses")))
+				responses = json_raw(&json);
+			else
+				json_skip(&json);
+		}
+	}
+	json_init(&json, responses, &r->arena);
+	if (json_enter_array(&json)) {
+		for (; at < f->count && json_next_element(&json); at++) {
+			struct action *a = &f->actions[at];
+			size_t mark;
+
+			item = AV_NONE;
+			if (json_enter_object(&json))
+				while (json_next_member(&json, &member))
+					if (item_read_json(&json, &r->arena, &item, &r->err) != S_OK)
+						break;
+			r->reply.len = 0;
+			mark = cbor_open_bytes(&r->reply);
+			if (json_failed(&json))
+				break;
+			if (!av_exists(item)) {
+				cache_write(cache, &a->cache_key, 0, CACHE_ABSENT, SLICE_NONE);
+			} else if (dax_item_write(r->home->node->options.lists, a->table, item, &r->arena, &r->reply,
+						  &r->err) == S_OK) {
+				cbor_close_bytes(&r->reply, mark);
+				cache_write(cache, &a->cache_key, 0, CACHE_HIT, buf_slice(&r->reply));
+			} else {
+				break;
+			}
+		}
+	}
+	for (; at < f->count; at++)
+		cache_drop(cache, &f->actions[at].cache_key);
+	r->finally = NULL;
+	dax_request_answer(r); /* to nobody */
+}
+
+static void
+refresh_failed(struct dax_request *r, bool succeeded)
+{
+	struct refresh *f = r->state;
+
+	(void)succeeded;
+	for (size_t i = 0; i < f->count; i++)
+		cache_drop(r->home->node->options.cache, &f->actions[i].cache_key);
+}
+
+static void
+refresh_items(struct dax_request *done, const struct transact *t)
+{
+	struct dax_request *r = dax_request_new(done->home);
+	struct cache *cache = r->home->node->options.cache;
+	struct refresh *f = ARENA_NEW(&r->arena, struct refresh);
+
+	f->actions = ARENA_ARRAY(&r->arena, struct action, t->count);
+	r->identity = done->identity;
+	r->identity->refs++;
+	r->as_node = true;
+	r->started_ns = done->started_ns;
+	r->state = f;
+	r->finally = refresh_failed;
+	buf_put_lit(&r->json, "{\"TransactItems\":[");
+	for (size_t i = 0; i < t->count; i++) {
+		const struct action *from = &t->actions[i];
+		struct action *a = &f->actions[f->count];
+
+		if (from->code == ACTION_CHECK)
+			continue;
+		if (f->count++ > 0)
+			buf_put_byte(&r->json, ',');
+		a->table = from->table;
+		dax_request_hold(r, a->table);
+		cache_key_make(cache, &a->cache_key, CACHE_ITEMS, a->table->id, a->table->name,
+			       arena_dup(&r->arena, dax_key_canonical(from->table, &from->key, &r->arena)));
+		cache_begin(cache, &a->cache_key);
+		buf_put_lit(&r->json, "{\"Get\":{");
+		put_place(r, a);
+		put_key(r, from);
+		buf_put_lit(&r->json, "}}");
+	}
+	buf_put_lit(&r->json, "]}");
+	dax_request_call(r, "TransactGetItems", refreshed);
+}
+
 static void
 transaction_ended(struct dax_request *r, bool succeeded)
 {
 	struct transact *t = r->state;
+	size_t written = 0;
 
 	if (!succeeded && r->call.http_status >= 400 && r->call.http_status < 500)
 		return;
-	for (size_t i = 0; i < t->count; i++)
-		if (t->actions[i].code != ACTION_CHECK)
-			cache_drop(r->home->node->options.cache, &t->actions[i].cache_key);
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->actions[i].code == ACTION_CHECK)
+			continue;
+		cache_drop(r->home->node->options.cache, &t->actions[i].cache_key);
+		written++;
+	}
+	if (succeeded && written > 0)
+		refresh_items(r, t);
 }
 
 static void

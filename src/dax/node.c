@@ -205,6 +205,7 @@ request_end(struct dax_request *r)
 	r->schemas = NULL;
 	r->schema_count = 0;
 	r->finally = NULL;
+	r->as_node = false;
 	arena_reset(&r->arena);
 	recycle(&r->json);
 	recycle(&r->names);
@@ -221,11 +222,9 @@ static void
 finish(struct dax_request *r, bool error)
 {
 	struct dax_session *s = r->session;
-	long method = r->method - dax_methods;
-
-	if (r->finally != NULL)
-		r->finally(r, !error);
 	if (r->method != NULL) {
+		long method = r->method - dax_methods;
+
 		count(&r->home->figures.requests[method]);
 		if (error)
 			count(&r->home->figures.errors[method]);
@@ -233,7 +232,10 @@ finish(struct dax_request *r, bool error)
 	if (s != NULL) {
 		buf_put_slice(s->out, buf_slice(&r->reply));
 		s->running = NULL;
+		r->session = NULL;
 	}
+	if (r->finally != NULL)
+		r->finally(r, !error);
 	request_end(r);
 	if (s != NULL && !s->feeding)
 		s->answered(s);
@@ -273,6 +275,12 @@ void
 dax_request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader)
 {
 	dax_request_fail(r, err_set(&r->err, S_VALIDATION, "Malformed request: %s", reader->failure));
+}
+
+void
+dax_request_timed(const struct dax_request *r, const struct cache_key *key, bool hit)
+{
+	cache_timed(r->home->node->options.cache, key, hit, clock_mono_ns() - r->started_ns);
 }
 
 bool
@@ -334,12 +342,14 @@ void
 dax_request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r))
 {
 	r->replied = replied;
-	start_call(r, operation, r->identity != NULL ? r->identity->caller : NULL, call_done);
+	start_call(r, operation, r->identity != NULL && !r->as_node ? r->identity->caller : NULL, call_done);
 }
 
-static void
-hold(struct dax_request *r, struct dax_table *t)
+void
+dax_request_hold(struct dax_request *r, const struct dax_table *table)
 {
+	struct dax_table *t = (struct dax_table *)table; /* its count of references */
+
 	if (r->held_count == r->held_room) {
 		size_t room = r->held_room > 0 ? 2 * r->held_room : 4;
 		struct dax_table **wider = arena_alloc(&r->arena, room * sizeof *wider);
@@ -378,7 +388,7 @@ table_described(struct dax_call *call)
 		dax_request_fail(r, err_set(&r->err, S_INTERNAL, "The upstream describes no key schema of the table"));
 		return;
 	}
-	hold(r, t);
+	dax_request_hold(r, t);
 	r->run(r);
 }
 
@@ -392,7 +402,7 @@ dax_request_table(struct dax_request *r, struct slice name)
 			return r->held[i];
 	t = dax_table_find(r->home, dax_request_region(r), name);
 	if (t != NULL) {
-		hold(r, t);
+		dax_request_hold(r, t);
 		return t;
 	}
 	r->table_name = name;

@@ -1,13 +1,16 @@
 #include "front/dax.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/worker.h"
 #include "io/sigv4.h"
 
 #define AUTHORIZED_MS  (5 * 60 * 1000) /* clients authorize again after 150 to 225 s */
 #define LOCAL_TABLE_MS 1000
+#define SYNCS_QUEUED   4096
 
 /* Keys in use, by the front and by the identities that were found in them. */
 struct dax_keys {
@@ -20,6 +23,8 @@ struct dax_front {
 	struct dax_loop **loops;
 	int loop_count;
 	struct stream_server *plain, *tls;
+	struct worker_pool *syncer; /* of attribute lists: rare, and slow */
+	struct dax_lists *lists;
 	bool verifies;
 	char (*regions)[33];
 	size_t region_count;
@@ -137,6 +142,51 @@ dax_front_set_keys(struct dax_front *f, struct auth_keys *keys)
 	keys_release(old);
 }
 
+/* --- attribute lists to the disk --- */
+
+struct sync_work {
+	struct work work;
+	struct loop_task task;
+	struct dax_front *front;
+	struct dax_sync *sync;
+	enum status status;
+	struct err err;
+};
+_Static_assert(sizeof(struct sync_work) <= DAX_SYNC_SPACE, "a sync's space holds it");
+
+static void
+sync_told(struct loop_task *task)
+{
+	struct sync_work *w = (struct sync_work *)((char *)task - offsetof(struct sync_work, task));
+
+	w->sync->done(w->sync, w->status, &w->err);
+}
+
+static void
+sync_run(struct work *work)
+{
+	struct sync_work *w = (struct sync_work *)work;
+
+	w->status = dax_lists_sync(w->front->lists, &w->err);
+	w->task.run = sync_told;
+	loop_post(w->sync->loop, &w->task);
+}
+
+static void
+sync_lists(void *context, struct dax_sync *sync)
+{
+	struct dax_front *f = context;
+	struct sync_work *w = (struct sync_work *)sync->space;
+
+	w->work = (struct work){.run = sync_run};
+	w->front = f;
+	w->sync = sync;
+	if (!worker_submit(f->syncer, &w->work)) {
+		w->status = err_set(&w->err, S_THROTTLING, "Too many attribute lists are being defined at once");
+		sync->done(sync, w->status, &w->err);
+	}
+}
+
 /* --- connections --- */
 
 static void
@@ -225,6 +275,8 @@ dax_front_new(const struct dax_front_options *options, struct loop **loops, int 
 	    .gate = {.verify = verify, .valid = valid, .release = release, .context = f},
 	    .cache = options->cache,
 	    .lists = options->lists,
+	    .sync = sync_lists,
+	    .sync_context = f,
 	    .authorized_ms = AUTHORIZED_MS,
 	};
 	enum status s;
@@ -242,6 +294,8 @@ dax_front_new(const struct dax_front_options *options, struct loop **loops, int 
 		abort();
 	for (; f->region_count < options->region_count; f->region_count++)
 		strncpy(f->regions[f->region_count], options->regions[f->region_count], sizeof *f->regions - 1);
+	f->lists = options->lists;
+	f->syncer = worker_pool_new("dax-lists", 1, SYNCS_QUEUED);
 	f->node = dax_node_new(&node);
 	for (; f->loop_count < loop_count; f->loop_count++)
 		f->loops[f->loop_count] = dax_loop_new(f->node, loops[f->loop_count]);
@@ -318,6 +372,7 @@ dax_front_free(struct dax_front *f)
 {
 	if (f == NULL)
 		return;
+	worker_pool_free(f->syncer); /* what it still posts to the ended loops runs no more */
 	stream_server_free(f->plain);
 	stream_server_free(f->tls);
 	for (int i = 0; i < f->loop_count; i++)
