@@ -199,16 +199,16 @@ static enum status
 refuse(struct auth *a, const struct need *need, struct slice resource, enum reason reason)
 {
 	static const char *const why[] = {
-	    [NO_IDENTITY_POLICY] = "because no identity-based policy allows the dynamodb:",
-	    [NO_RESOURCE_POLICY] = "because no resource-based policy allows the dynamodb:",
+	    [NO_IDENTITY_POLICY] = "because no identity-based policy allows the ",
+	    [NO_RESOURCE_POLICY] = "because no resource-based policy allows the ",
 	    [DENIED_BY_IDENTITY] = "with an explicit deny in an identity-based policy",
 	    [DENIED_BY_RESOURCE] = "with an explicit deny in a resource-based policy",
 	};
 	bool silent = reason == NO_IDENTITY_POLICY || reason == NO_RESOURCE_POLICY;
 
-	return err_set(a->err, S_ACCESS_DENIED, MSG_NOT_AUTHORIZED "%s%s%s", SLICE_ARG(a->who->principal.arn),
-		       need->action, SLICE_ARG(resource), why[reason], silent ? need->action : "",
-		       silent ? " action" : "");
+	return err_set(a->err, S_ACCESS_DENIED, MSG_NOT_AUTHORIZED "%s%s%s%s%s", SLICE_ARG(a->who->principal.arn),
+		       a->service, need->action, SLICE_ARG(resource), why[reason], silent ? a->service : "",
+		       silent ? ":" : "", silent ? need->action : "", silent ? " action" : "");
 }
 
 static struct slice
@@ -244,7 +244,8 @@ auth_need(struct auth *a, const struct need *need)
 		return S_OK;
 	if (kept != NULL)
 		policy = table_policy_meaning(kept, make_policy, drop_policy);
-	request.action = join(a->call->arena, (struct slice[]){SLICE("dynamodb:"), slice_str(need->action)}, 2);
+	request.action =
+	    join(a->call->arena, (struct slice[]){slice_str(a->service), SLICE(":"), slice_str(need->action)}, 3);
 	request.resource = resource_of(a, need);
 	set_context(a, need, a->who->context_keys | (policy != NULL ? policy_keys(policy) : 0));
 	identity = ask_identity(a, &request);
@@ -265,6 +266,7 @@ auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *scr
 	memset(a, 0, offsetof(struct auth, context));
 	a->call = call;
 	a->shape = call->op->shape;
+	a->service = service_of(call->op)->name;
 	a->in = in;
 	a->who = call->caller;
 	a->scratch = scratch;
@@ -274,11 +276,12 @@ auth_begin(struct auth *a, struct op_call *call, const void *in, struct err *scr
 struct slice
 auth_prefix(struct auth *a)
 {
-	const struct slice parts[] = {SLICE("arn:aws:dynamodb:"), slice_str(table_db_region(a->call->db)), SLICE(":"),
-				      auth_account(a), SLICE(":")};
+	const struct slice parts[] = {
+	    SLICE("arn:aws:"), slice_str(a->service), SLICE(":"), slice_str(table_db_region(a->call->db)),
+	    SLICE(":"),        auth_account(a),       SLICE(":")};
 
 	if (a->prefix.len == 0)
-		a->prefix = join(a->call->arena, parts, 5);
+		a->prefix = join(a->call->arena, parts, sizeof parts / sizeof *parts);
 	return a->prefix;
 }
 

@@ -12,7 +12,8 @@ struct auth {
 	const struct shape *shape; /* of the request; NULL: it is read from the body */
 	const void *in;
 	const struct auth_caller *who;
-	struct slice prefix; /* "arn:aws:dynamodb:REGION:ACCOUNT:"; see auth_prefix() */
+	const char *service; /* whose action it is: "dynamodb" */
+	struct slice prefix; /* "arn:aws:SERVICE:REGION:ACCOUNT:"; see auth_prefix() */
 	uint64_t known;      /* of the context, what is there: POLICY_KEY_BITs */
 	struct err *err;
 	struct err *scratch;                            /* of what is only tried */

@@ -471,9 +471,13 @@ find_row(const struct op *op)
 enum status
 auth_needs(struct auth *a)
 {
-	const struct row *row = find_row(a->call->op);
+	enum status (*needs)(struct auth *) = service_of(a->call->op)->needs;
 	const struct row unknown = {a->call->op->name, check_account, NULL};
+	const struct row *row;
 
+	if (needs != NULL)
+		return needs(a);
+	row = find_row(a->call->op);
 	if (row == NULL) /* an operation that has no row yet is for those who may do everything */
 		row = &unknown;
 	return row->check(a, row);

@@ -66,7 +66,7 @@
 #define MSG_TABLE_NAMED_NOT_FOUND "Table not found: %.*s"
 #define MSG_BAD_ARN               "Invalid TableArn: Invalid ResourceArn provided as input %.*s"
 #define MSG_FOREIGN_ARN           "User: arn:aws:iam::%.*s:root is not authorized to perform: dynamodb:%s on resource: %.*s"
-#define MSG_NOT_AUTHORIZED        "User: %.*s is not authorized to perform: dynamodb:%s on resource: %.*s "
+#define MSG_NOT_AUTHORIZED        "User: %.*s is not authorized to perform: %s:%s on resource: %.*s "
 #define MSG_INTERNAL              "Internal server error"
 #define MSG_THROTTLED             "Rate of requests exceeds the allowed throughput."
 #define MSG_REFUSED               "%s is not offered by this version of Stator"

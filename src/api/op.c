@@ -99,6 +99,7 @@ const size_t op_count = sizeof ops / sizeof *ops;
 const struct service services[] = {
     {{"DynamoDB_20120810.", 18}, "dynamodb", ops, &op_count, NULL}, /* first: asked most */
     {{"DynamoDBStreams_20120810.", 25}, "dynamodb", stream_ops, &stream_op_count, NULL},
+    {{"AmazonDAXV3.", 12}, "dax", dax_ops, &dax_op_count, auth_dax_needs},
 };
 const size_t service_count = sizeof services / sizeof *services;
 
@@ -160,6 +161,14 @@ op_find(struct slice target)
 	if (s == NULL)
 		return NULL;
 	return find_in(s, slice_of(target.data + s->prefix.len, target.len - s->prefix.len));
+}
+
+const char *
+op_signing_name(struct slice target)
+{
+	const struct service *s = find_service(target);
+
+	return s != NULL ? s->name : services[0].name;
 }
 
 bool

@@ -19,6 +19,7 @@ struct op_context; /* what all calls share: databases by region, I/O pool, optio
 struct op;
 struct auth_caller;
 struct cancel_reason;
+struct fleet;
 
 struct op_call {
 	/* in */
@@ -64,6 +65,7 @@ struct op_options {
 	int io_queue_max; /* 4096; beyond: ThrottlingException */
 	struct loop **loops;
 	int loop_count;
+	struct fleet **fleets; /* one a database, in their order; NULL: no DAX clusters. Borrowed */
 	bool wording_2026; /* validation errors in the service's newer words (base/wording.h) */
 };
 /* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */
@@ -73,6 +75,8 @@ void op_context_free(struct op_context *c); /* after the loops ended */
 
 /* Is there an operation of this X-Amz-Target? For fronts, which must refuse an unknown one before a bad signature. */
 bool op_known(struct slice target);
+/* The service that a signature of this call must be scoped to: "dynamodb", "dax". */
+const char *op_signing_name(struct slice target);
 void op_start(struct op_call *call);
 /* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before
  * op_start. */

@@ -38,11 +38,12 @@ extern const size_t op_count;
 /* What X-Amz-Target can name: a service's operations, in a table of their own. */
 struct auth;
 struct service {
-	struct slice prefix;    /* of the target, with its dot: "DynamoDB_20120810." */
-	const char *name;       /* in signatures, IAM actions and ARNs: "dynamodb" */
-	const struct op *ops;   /* sorted by name */
+	struct slice prefix;  /* of the target, with its dot: "DynamoDB_20120810." */
+	const char *name;     /* in signatures, IAM actions and ARNs: "dynamodb" */
+	const struct op *ops; /* sorted by name */
 	const size_t *op_count;
-	enum status (*needs)(struct auth *a); /* what an operation needs of IAM; NULL: the rows in auth_needs.c say it */
+	enum status (*needs)(
+	    struct auth *a); /* what an operation needs of IAM; NULL: the rows in auth_needs.c say it */
 };
 extern const struct service services[];
 extern const size_t service_count;
@@ -59,6 +60,12 @@ enum status op_list_streams(struct op_call *call, const void *in, struct err *er
 enum status op_describe_stream(struct op_call *call, const void *in, struct err *err);
 enum status op_get_shard_iterator(struct op_call *call, const void *in, struct err *err);
 enum status op_get_records(struct op_call *call, const void *in, struct err *err);
+
+extern const struct op dax_ops[]; /* op_dax.c */
+extern const size_t dax_op_count;
+enum status auth_dax_needs(struct auth *a); /* auth_dax.c */
+/* The DAX clusters of the call's region; NULL: this program runs none. */
+struct fleet *call_fleet(struct op_call *call);
 
 /* By target, "DynamoDB_20120810.PutItem"; NULL when the service knows none of that name. */
 const struct op *op_find(struct slice target);

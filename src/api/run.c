@@ -39,6 +39,7 @@ struct listener {
 
 struct op_context {
 	struct table_db **dbs;
+	struct fleet **fleets; /* NULL: none */
 	size_t db_count;
 	struct worker_pool *pool;
 	struct figures *figures;
@@ -360,6 +361,17 @@ run_inline(struct op_call *call)
 	finish(call);
 }
 
+struct fleet *
+call_fleet(struct op_call *call)
+{
+	struct op_context *c = call->context;
+
+	for (size_t i = 0; c->fleets != NULL && i < c->db_count; i++)
+		if (c->dbs[i] == call->db)
+			return c->fleets[i];
+	return NULL;
+}
+
 /* With one region served every scope means it: a client's default region need not be the server's. */
 static struct table_db *
 db_of(struct op_call *call)
@@ -474,6 +486,7 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 		abort();
 	memcpy(c->dbs, dbs, db_count * sizeof *c->dbs);
 	c->db_count = db_count;
+	c->fleets = options->fleets;
 	c->loop_count = options->loop_count;
 	c->wording = options->wording_2026 ? WORDING_2026 : 0;
 	for (int i = 0; i < options->loop_count; i++) {

@@ -19,6 +19,7 @@
 #define TYPE_JSON     "application/json"
 #define CONTROLS_PATH "/_stator/test-controls"
 #define TYPE_JSON10   "application/x-amz-json-1.0"
+#define TYPE_JSON11   "application/x-amz-json-1.1" /* of services other than DynamoDB */
 
 struct address {
 	const char *name;
@@ -194,13 +195,15 @@ authenticate(const struct front_http *f, const struct http_exchange *x, const st
 	     struct sigv4_auth *ret, const struct auth_caller **ret_caller, struct err *err)
 {
 	enum status s = sigv4_parse(x, ret, err);
+	const char *service;
 
 	*ret_caller = NULL;
 	if (s != S_OK || keys == NULL)
 		return s;
-	if (!slice_eq(ret->service, SLICE("dynamodb")))
-		return err_set(err, S_INVALID_SIGNATURE,
-			       "Credential should be scoped to correct service: 'dynamodb'. ");
+	service = op_signing_name(http_header_get(x, SLICE("x-amz-target")));
+	if (!slice_eq(ret->service, slice_str(service)))
+		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to correct service: '%s'. ",
+			       service);
 	if (!serves_region(f, ret->region))
 		return err_set(err, S_INVALID_SIGNATURE, "Credential should be scoped to a valid region, not '%.*s'. ",
 			       SLICE_ARG(ret->region));
@@ -225,6 +228,28 @@ content_type(const struct http_exchange *x)
 	return type;
 }
 
+/* As the request's. */
+static const char *
+reply_type(const struct http_exchange *x)
+{
+	struct slice type = content_type(x);
+
+	if (slice_eq(type, SLICE(TYPE_JSON10)))
+		return TYPE_JSON10;
+	return slice_eq(type, SLICE(TYPE_JSON11)) ? TYPE_JSON11 : TYPE_JSON;
+}
+
+static bool
+is_json(const struct http_exchange *x)
+{
+	struct slice type = content_type(x);
+
+	if (slice_eq(type, SLICE(TYPE_JSON10)) || slice_eq(type, SLICE(TYPE_JSON)) || x->body.len == 0)
+		return true;
+	return slice_eq(type, SLICE(TYPE_JSON11)) &&
+	       strcmp(op_signing_name(http_header_get(x, SLICE("x-amz-target"))), "dynamodb") != 0;
+}
+
 /* A call and where it came from. */
 struct request {
 	struct op_call call;
@@ -241,8 +266,7 @@ reply_call(struct op_call *call)
 
 	if (request->ring != NULL)
 		ring_give(request->front, loop_index(x->loop), request->ring);
-	reply(x, call->http_status, slice_eq(content_type(x), SLICE(TYPE_JSON10)) ? TYPE_JSON10 : TYPE_JSON,
-	      SLICE_NONE);
+	reply(x, call->http_status, reply_type(x), SLICE_NONE);
 }
 
 /* What the service looks at before it looks at the signature. */
@@ -416,11 +440,9 @@ static void
 handle(struct http_exchange *x, void *context)
 {
 	struct front_http *f = context;
-	struct slice type;
 
 	if (slice_eq(x->method, SLICE("POST")) && slice_eq(x->path, SLICE("/"))) {
-		type = content_type(x);
-		if (x->body.len == 0 || slice_eq(type, SLICE(TYPE_JSON10)) || slice_eq(type, SLICE(TYPE_JSON)))
+		if (is_json(x))
 			run_operation(f, x);
 		else
 			reply_not_found(x);
