@@ -311,12 +311,13 @@
 	"One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "  \
 	"%s value. Key: %.*s"
 
-/* ---- tags ---- */
-#define MSG_NO_ARN        "Invalid TableArn"
-#define MSG_NEXT_TOKEN    "Invalid NextToken"
 #define MSG_INSIGHTS_RULES                                                                                             \
 	"Amazon CloudWatch Contributor Insights rule limit reached. Please disable Contributor Insights for other "    \
 	"tables/indexes OR disable other CloudWatch Contributor Insights rules before retrying."
+
+/* ---- tags ---- */
+#define MSG_NO_ARN        "Invalid TableArn"
+#define MSG_NEXT_TOKEN    "Invalid NextToken"
 #define MSG_NO_TAGS       "Atleast one Tag needs to be provided as Input."
 #define MSG_NO_TAG_KEYS   "Atleast one Tag Key needs to be provided as Input."
 #define MSG_TOO_MANY_TAGS "Number of Tags exceed the current limit for the provided ResourceArn"
