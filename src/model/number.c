@@ -97,7 +97,7 @@ static enum status
 not_numeric(struct slice text, struct err *err)
 {
 	if (text.len == 0)
-		return err_set(err, S_VALIDATION, wording(W_NUMBER_EMPTY));
+		return err_set(err, S_VALIDATION, "%s", wording(W_NUMBER_EMPTY));
 	/* the message holds 2 KiB at most anyway; a %.*s takes an int */
 	if (text.len > ERR_MESSAGE_MAX)
 		text.len = ERR_MESSAGE_MAX;

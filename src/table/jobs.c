@@ -38,7 +38,8 @@ jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name_, uint
 	job->kind = kind;
 	job->table_number = table_number;
 	job->index_number = index_number;
-	memcpy(job->name_text, table_name_.data, table_name_.len);
+	if (table_name_.len > 0) /* a job of the whole database has none */
+		memcpy(job->name_text, table_name_.data, table_name_.len);
 	job->name = slice_of(job->name_text, table_name_.len);
 	pthread_mutex_lock(&db->jobs_lock);
 	for (at = &db->jobs; *at != NULL && (*at)->due_ns <= job->due_ns; at = &(*at)->next)
