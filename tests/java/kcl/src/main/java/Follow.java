@@ -23,6 +23,7 @@ import software.amazon.awssdk.services.dynamodb.streams.DynamoDbStreamsClient;
 import software.amazon.kinesis.common.ConfigsBuilder;
 import software.amazon.kinesis.common.InitialPositionInStream;
 import software.amazon.kinesis.coordinator.Scheduler;
+import software.amazon.kinesis.leases.LeaseManagementConfig;
 import software.amazon.kinesis.lifecycle.events.InitializationInput;
 import software.amazon.kinesis.lifecycle.events.LeaseLostInput;
 import software.amazon.kinesis.lifecycle.events.ShardEndedInput;
@@ -142,10 +143,14 @@ public final class Follow {
 		DynamoDBStreamsPollingConfig polling = new DynamoDBStreamsPollingConfig(adapter);
 
 		polling.idleTimeBetweenReadsInMillis(100);
+		LeaseManagementConfig leases = configs.leaseManagementConfig();
+
+		leases.failoverTimeMillis(6000).billingMode(BillingMode.PAY_PER_REQUEST);
+		leases.workerUtilizationAwareAssignmentConfig().workerMetricsReporterFreqInMillis(1000);
 		Scheduler scheduler = StreamsSchedulerFactory.createScheduler(
 		    configs.checkpointConfig(),
 		    configs.coordinatorConfig().parentShardPollIntervalMillis(200).shardConsumerDispatchPollIntervalMillis(100),
-		    configs.leaseManagementConfig().failoverTimeMillis(20000).billingMode(BillingMode.PAY_PER_REQUEST),
+		    leases,
 		    configs.lifecycleConfig(), configs.metricsConfig().metricsFactory(new NullMetricsFactory()),
 		    configs.processorConfig(), configs.retrievalConfig().retrievalSpecificConfig(polling), adapter);
 		Thread runs = new Thread(scheduler, "scheduler");

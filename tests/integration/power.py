@@ -1,0 +1,112 @@
+"""Take the power from a server's disk: tests/crash/power_shim.c writes down what is safe, this takes the rest away."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from conftest import ROOT
+from stator_server import binary
+
+
+def is_sanitized():
+    """A preloaded library and a sanitizer's own wrappers do not mix."""
+    data = pathlib.Path(binary()).read_bytes()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
+def build_shim(folder):
+    library = folder / "power_shim.so"
+    subprocess.run(
+        ["gcc", "-O1", "-g", "-shared", "-fPIC", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-o", library,
+         ROOT / "tests" / "crash" / "power_shim.c", "-ldl", "-lpthread"],
+        check=True,
+    )
+    return library
+
+
+class Disk:
+    """One data folder; a new log for each life of the server."""
+
+    def __init__(self, folder, data, dice, lies=False):
+        """data: the disk, a folder; the server's own is below it. folder: for what is noted about it."""
+        self.folder, self.data, self.dice, self.lies = folder, data, dice, lies
+        self.shim = build_shim(folder)
+        self.life = 0
+        self.cut_bytes = self.undone_names = 0
+
+    def environment(self):
+        self.life += 1
+        self.log = self.folder / f"power-{self.life}"
+        self.safe = {  # what is there before the server starts
+            os.stat(path).st_ino: os.stat(path).st_size for path in self.files()
+        }
+        return {"LD_PRELOAD": str(self.shim), "POWER_FOLDER": str(self.data), "POWER_LOG": str(self.log),
+                **({"POWER_LIES": "1"} if self.lies else {})}
+
+    def files(self):
+        return [os.path.join(at, name) for at, _, names in os.walk(self.data) for name in names]
+
+    def lose_power(self):
+        """After the kill. Of the names changed in a folder since its sync a first part stays, of a file's unsafe bytes some do."""
+        pending = {}  # folder -> what was done to its names, in order
+        safe = self.safe
+        for line in self.log.read_text().splitlines():
+            what, *rest = line.split(" ")
+            if what == "create":
+                safe[int(rest[0])] = 0
+                pending.setdefault(os.path.dirname(rest[1]), []).append(("create", rest[1]))
+            elif what == "mkdir":
+                pending.setdefault(os.path.dirname(rest[0]), []).append(("mkdir", rest[0]))
+            elif what == "rename":
+                pending.setdefault(os.path.dirname(rest[1]), []).append(("rename", *rest))
+            elif what == "unlink":
+                pending.setdefault(os.path.dirname(rest[0]), []).append(("unlink", *rest))
+            elif what == "truncate":
+                safe[int(rest[0])] = min(safe.get(int(rest[0]), 0), int(rest[1]))
+            elif what == "sync":
+                safe[int(rest[0])] = max(safe.get(int(rest[0]), 0), int(rest[1]))
+            elif what == "dirsync":
+                pending.pop(rest[0], None)
+        for path in self.files():
+            self.cut(path, safe.get(os.stat(path).st_ino))
+        for _, changes in sorted(pending.items(), reverse=True):  # what is in a folder before the folder itself
+            stay = self.dice.choice((0, len(changes), self.dice.randrange(len(changes) + 1)))
+            for change in reversed(changes[stay:]):
+                self.undo(*change)
+                self.undone_names += 1
+        for backup in self.folder.glob("power-*.backup-*"):
+            backup.unlink()
+        self.log.unlink()
+
+    def undo(self, what, path, *more):
+        if what == "create":
+            os.unlink(path)
+        elif what == "mkdir":
+            shutil.rmtree(path)  # no way leads there any more
+        elif what == "rename":
+            to, backup = more
+            os.rename(to, path)
+            if backup != "-":
+                os.link(backup, to)
+        elif what == "unlink" and more[0] != "-":
+            os.link(more[0], path)
+
+    def cut(self, path, safe):
+        size = os.stat(path).st_size
+        if safe is None or size <= safe:
+            return
+        keep = self.dice.choice((safe, size, self.dice.randrange(safe, size + 1), self.dice.randrange(safe, size + 1)))
+        os.truncate(path, keep)
+        self.cut_bytes += size - keep
+        if keep == safe or self.dice.random() < 0.7:
+            return
+        # The length may reach the disk before the bytes: then the rest of the last safe block reads as zeros. The log must
+        # also bear anything else at its end.
+        start, end, filler = safe, min(keep, (safe | 4095) + 1), b"\0"
+        if path.endswith(".log"):
+            start, end, filler = self.dice.randrange(safe, keep), keep, self.dice.choice((b"\0", b"\xa5"))
+        with open(path, "r+b") as file:
+            file.truncate(end)
+            file.seek(start)
+            file.write(filler * (end - start))
