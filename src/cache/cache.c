@@ -114,6 +114,14 @@ cache_key_make(struct cache *c, struct cache_key *k, enum cache_kind kind, uint6
 	k->hash = XXH3_64bits_withSeed(bytes.data, bytes.len, c->seed ^ (k->space * 0x9E3779B97F4A7C15ULL));
 	k->version = k->epoch = 0;
 	k->table = places_find(c, table_id, table_name);
+	k->off = c->covers != NULL && table_name.data != NULL && !c->covers(c->covers_context, table_id, table_name);
+}
+
+void
+cache_cover(struct cache *c, cache_covers *covers, void *context)
+{
+	c->covers_context = context;
+	c->covers = covers;
 }
 
 static enum cache_kind
@@ -140,11 +148,11 @@ counts_of_key(struct cache *c, const struct cache_key *k)
 	return &counts_at(c, lru_shard_index(c->lru, k->hash), k->table, kind_of(k))->f;
 }
 
-/* Both caches are off when they must not keep anything. */
+/* Nothing is kept under this key. */
 static bool
 is_off(const struct cache *c, const struct cache_key *k)
 {
-	return kind_of(k) == CACHE_QUERIES && cache_ttl(c, CACHE_QUERIES) == 0;
+	return k->off || (kind_of(k) == CACHE_QUERIES && cache_ttl(c, CACHE_QUERIES) == 0);
 }
 
 static void delete (struct cache *c, struct lru_shard *s, struct lru_entry *e)
@@ -199,25 +207,12 @@ append_unlocked(struct lru_shard *s, struct lru_entry *e, struct buf *out)
 	lru_unlock(s);
 }
 
-enum cache_found
-cache_get(struct cache *c, struct cache_key *k, struct buf *out)
+/* Ends the lock. */
+static enum cache_found
+found(struct cache *c, struct lru_shard *s, const struct cache_key *k, struct lru_entry *e, struct buf *out)
 {
-	struct cache_figures *f;
-	struct lru_shard *s;
-	struct lru_entry *e;
+	struct cache_figures *f = counts_of_key(c, k);
 
-	k->epoch = atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire);
-	if (is_off(c, k))
-		return CACHE_MISS;
-	s = lru_lock(c->lru, k->hash);
-	e = find_living(c, s, k);
-	f = counts_of_key(c, k);
-	if (e == NULL) {
-		f->misses++;
-		k->version = version_of(c, k->hash)->count;
-		lru_unlock(s);
-		return CACHE_MISS;
-	}
 	f->hits++;
 	lru_touch(s, e);
 	if (e->kind & KIND_ABSENT) {
@@ -232,6 +227,42 @@ cache_get(struct cache *c, struct cache_key *k, struct buf *out)
 	append(s, e, out);
 	lru_unlock(s);
 	return CACHE_HIT;
+}
+
+enum cache_found
+cache_peek(struct cache *c, struct cache_key *k, struct buf *out)
+{
+	struct lru_shard *s;
+	struct lru_entry *e;
+
+	k->epoch = atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire);
+	if (is_off(c, k))
+		return CACHE_MISS;
+	s = lru_lock(c->lru, k->hash);
+	e = find_living(c, s, k);
+	if (e != NULL)
+		return found(c, s, k, e, out);
+	lru_unlock(s);
+	return CACHE_MISS;
+}
+
+enum cache_found
+cache_get(struct cache *c, struct cache_key *k, struct buf *out)
+{
+	struct lru_shard *s;
+	struct lru_entry *e;
+
+	k->epoch = atomic_load_explicit(epoch_of(c, k->space), memory_order_acquire);
+	if (is_off(c, k))
+		return CACHE_MISS;
+	s = lru_lock(c->lru, k->hash);
+	e = find_living(c, s, k);
+	if (e != NULL)
+		return found(c, s, k, e, out);
+	counts_of_key(c, k)->misses++;
+	k->version = version_of(c, k->hash)->count;
+	lru_unlock(s);
+	return CACHE_MISS;
 }
 
 void
@@ -403,11 +434,15 @@ doubt(struct cache *c, struct lru_shard *s, const struct cache_key *k, bool own)
 void
 cache_write(struct cache *c, const struct cache_key *k, uint64_t order, enum cache_found what, struct slice value)
 {
-	struct lru_shard *s = lru_lock(c->lru, k->hash);
 	struct cache_figures *f = counts_of_key(c, k);
 	struct version *v = version_of(c, k->hash);
-	enum verdict verdict = judge(v, k, order);
+	enum verdict verdict;
+	struct lru_shard *s;
 
+	if (is_off(c, k))
+		return;
+	s = lru_lock(c->lru, k->hash);
+	verdict = judge(v, k, order);
 	if (verdict == NEWEST && !has_ended(c, k)) {
 		bump(c, v, true);
 		v->hash = k->hash;

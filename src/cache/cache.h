@@ -68,6 +68,7 @@ struct cache_key {
 	uint64_t hash;
 	uint64_t version, epoch;
 	uint32_t table; /* its place in the figures */
+	bool off;       /* nothing of the table may be kept: cache_cover() */
 };
 
 /* budget_bytes bounds keys, values and all bookkeeping. Never NULL. */
@@ -88,6 +89,8 @@ void cache_key_make(struct cache *c, struct cache_key *k, enum cache_kind kind, 
 
 /* CACHE_HIT: the value was appended to out (which grows only if it has no room). Counts a hit or a miss. */
 enum cache_found cache_get(struct cache *c, struct cache_key *k, struct buf *out);
+/* The same, but a miss is not counted and cannot be filled: the caller goes on to cache_get(). */
+enum cache_found cache_peek(struct cache *c, struct cache_key *k, struct buf *out);
 /* What the table answered after a miss: CACHE_HIT and the value, or CACHE_ABSENT. The bytes are copied. */
 void cache_fill(struct cache *c, const struct cache_key *k, enum cache_found what, struct slice value);
 
@@ -131,6 +134,13 @@ typedef void cache_watcher(void *context, const struct cache_copied *copied);
 /* NULL: nobody. Set before the cache is used, or while nothing is under way. */
 void cache_watch(struct cache *c, cache_watcher *watcher, void *context);
 void cache_copy(struct cache *c, const struct cache_copied *copied);
+
+/*
+ * Coherent mode: only tables for which covers() says yes are kept; it is asked when a key is made. Set before the cache
+ * is used.
+ */
+typedef bool cache_covers(void *context, uint64_t table_id, struct slice table_name);
+void cache_cover(struct cache *c, cache_covers *covers, void *context);
 
 /* How long the answer took, for the figures: from the last byte of the request to the reply being ready to go. */
 void cache_timed(struct cache *c, const struct cache_key *k, bool hit, int64_t ns);

@@ -40,6 +40,8 @@ struct cache {
 	_Atomic int64_t ttl_ms[CACHE_KINDS];
 	cache_watcher *watcher; /* NULL: nobody */
 	void *watcher_context;
+	cache_covers *covers; /* NULL: all tables are kept */
+	void *covers_context;
 	struct version *versions;                 /* [shard][VERSIONS] */
 	struct table_counts *counts;              /* [shard][TABLE_PLACES][CACHE_KINDS] */
 	struct times *times;                      /* [shard] */

@@ -291,8 +291,17 @@ struct dax_loop {
 	int table_count;
 	struct dax_request *free_requests;
 	int free_count;
+	struct arena scratch; /* of a moment */
 	struct dax_figures figures;
 };
+
+/* One request was answered without a dax_request. */
+void dax_count_request(struct dax_loop *l, const struct dax_method *method);
+
+/* --- hit.c --- */
+
+/* GetItem: the reply is in the session's out, or nothing has happened and the request goes the long way. */
+bool dax_answer_hit(struct dax_session *s, struct slice arguments);
 
 /* --- session.c --- */
 

@@ -100,6 +100,7 @@ dax_loop_free(struct dax_loop *l)
 			dax_table_release(t);
 		}
 	}
+	arena_done(&l->scratch);
 	free(l);
 }
 
@@ -149,6 +150,12 @@ count(_Atomic uint64_t *figure)
 {
 	/* only the loop's thread writes it */
 	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void
+dax_count_request(struct dax_loop *l, const struct dax_method *method)
+{
+	count(&l->figures.requests[method - dax_methods]);
 }
 
 struct dax_request *

@@ -246,6 +246,8 @@ run(struct dax_session *s, struct slice bytes)
 	}
 	if (!is_authorized(s, s->out))
 		return;
+	if (method->run == dax_get_item && dax_answer_hit(s, bytes))
+		return;
 	r = dax_request_new(s->home);
 	r->session = s;
 	r->method = method;

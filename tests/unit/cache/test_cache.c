@@ -435,6 +435,50 @@ a_page_of_a_megabyte_is_kept_and_comes_back_whole(void **state)
 }
 
 static void
+a_peek_counts_hits_only(void **state)
+{
+	struct cache *c = cache_new(16 << 20);
+	struct cache_key k = item(c, "a");
+	struct buf out = {0};
+
+	(void)state;
+	assert_int_equal(cache_peek(c, &k, &out), CACHE_MISS);
+	assert_int_equal(cache_figures(c, CACHE_ITEMS).misses, 0);
+	fill(c, item(c, "a"), "one");
+	assert_int_equal(cache_peek(c, &k, &out), CACHE_HIT);
+	assert_int_equal(cache_figures(c, CACHE_ITEMS).hits, 1);
+	assert_int_equal(out.len, 3);
+	buf_done(&out);
+	cache_free(c);
+}
+
+static bool
+covers_table_8(void *context, uint64_t table_id, struct slice table_name)
+{
+	assert_string_equal((const char *)context, "context");
+	assert_true(slice_eq(table_name, table_id == 8 ? SLICE("table-8") : SLICE("table-7")));
+	return table_id == 8;
+}
+
+static void
+what_is_not_covered_is_not_kept(void **state)
+{
+	struct cache *c = cache_new(16 << 20);
+
+	(void)state;
+	cache_cover(c, covers_table_8, "context");
+	fill(c, item(c, "a"), "one");
+	write_item(c, "b", 0, "two");
+	fill(c, key_in(c, CACHE_QUERIES, TABLE, "q"), "page");
+	assert_string_equal(found_item(c, "a"), "(miss)");
+	assert_string_equal(found_item(c, "b"), "(miss)");
+	assert_string_equal(found(c, key_in(c, CACHE_QUERIES, TABLE, "q")), "(miss)");
+	fill(c, key_in(c, CACHE_ITEMS, 8, "a"), "one");
+	assert_string_equal(found(c, key_in(c, CACHE_ITEMS, 8, "a")), "one");
+	cache_free(c);
+}
+
+static void
 a_hit_allocates_nothing(void **state)
 {
 	struct cache *c = cache_new(16 << 20);
@@ -679,6 +723,8 @@ main(void)
 	    cmocka_unit_test(a_value_too_large_to_keep_ends_the_older_one),
 	    cmocka_unit_test(without_a_budget_nothing_is_kept),
 	    cmocka_unit_test(a_page_of_a_megabyte_is_kept_and_comes_back_whole),
+	    cmocka_unit_test(a_peek_counts_hits_only),
+	    cmocka_unit_test(what_is_not_covered_is_not_kept),
 	    cmocka_unit_test(a_hit_allocates_nothing),
 	    cmocka_unit_test(figures_are_told_by_cache_and_table),
 	    cmocka_unit_test(any_number_of_tables_makes_a_bounded_number_of_figures),
