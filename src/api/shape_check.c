@@ -309,7 +309,9 @@ check_map_values(struct checker *c, const struct field *f, const struct in_map *
 static void
 check_table(struct checker *c, const struct field *f, const struct slice *name, const struct place *place)
 {
-	if (name->len == 0) {
+	bool control_plane = f->flags & FIELD_PARAMETER;
+
+	if (name->len == 0 && !control_plane) {
 		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 1LL);
 		return;
 	}
@@ -318,10 +320,12 @@ check_table(struct checker *c, const struct field *f, const struct slice *name, 
 			fail(c, f, name, place, MSG_AT_MOST_LENGTH, 1024LL);
 		return;
 	}
-	if (!shape_is_name(*name))
+	if (!control_plane && !shape_is_name(*name))
 		fail(c, f, name, place, MSG_NAME_PATTERN);
 	if (name->len < 3)
 		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 3LL);
+	if (control_plane && !shape_is_name(*name))
+		fail(c, f, name, place, MSG_NAME_PATTERN);
 	if (shape_characters(*name) > 255)
 		fail(c, f, name, place, MSG_AT_MOST_LENGTH, 255LL);
 }

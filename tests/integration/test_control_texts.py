@@ -292,6 +292,15 @@ def test_what_cannot_have_tags(tables, case):
     assert refusal(tables.list_tags_of_resource, ResourceArn=arn) == ("ValidationException", message)
 
 
+def test_an_empty_name_is_too_short_and_no_name(tables):
+    assert refusal(tables.describe_table, TableName="") == (
+        "ValidationException",
+        "2 validation errors detected: Value '' at 'tableName' failed to satisfy constraint: Member must have length "
+        "greater than or equal to 3; Value '' at 'tableName' failed to satisfy constraint: Member must satisfy regular "
+        "expression pattern: [a-zA-Z0-9_.-]+",
+    )
+
+
 def test_a_table_may_be_warmer_than_it_would_be(client):
     name = unique_name()
     client.create_table(**new_table(name, WarmThroughput={"ReadUnitsPerSecond": 12001}))

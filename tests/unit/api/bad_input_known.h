@@ -21,6 +21,21 @@ SAYS_2026("UpdateItem", "TableName", "empty", ONE "Value at 'TableName'" AT_LEAS
 SAYS_2026("DeleteItem", "TableName", "empty", ONE "Value at 'TableName'" AT_LEAST(1))
 SAYS_2026("GetItem", "TableName", "empty", ONE "Value at 'TableName'" AT_LEAST(1))
 SAYS_2026("Query", "TableName", "empty", ONE "Value at 'TableName'" AT_LEAST(1))
+/* measured of DescribeTable in October 2026; taken for all that ask for a table's name in the same words */
+#define NO_TABLE_NAME                                                                                                  \
+	"2 validation errors detected: Value '' at 'tableName'" AT_LEAST(                                              \
+	    3) "; Value '' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression "       \
+	       "pattern: [a-zA-Z0-9_.-]+"
+SAYS("CreateTable", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DeleteTable", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DescribeTable", "TableName", "empty", NO_TABLE_NAME)
+SAYS("UpdateTable", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DescribeTimeToLive", "TableName", "empty", NO_TABLE_NAME)
+SAYS("UpdateTimeToLive", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DescribeContinuousBackups", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DescribeContributorInsights", "TableName", "empty", NO_TABLE_NAME)
+SAYS("UpdateContributorInsights", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DescribeKinesisStreamingDestination", "TableName", "empty", NO_TABLE_NAME)
 SAYS("*", "TableName", "empty", ONE "Value '' at 'tableName'" AT_LEAST(1))
 UNKNOWN("Transact*", "*.TableName", "empty", "not measured; as elsewhere, one failure")
 UNKNOWN("ImportTable", "TableCreationParameters.TableName", "empty", "not measured")
