@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/sigv4.h"
@@ -69,6 +70,7 @@ answered(struct http_call *http)
 static void
 start(void *context, struct dax_call *call)
 {
+	const struct auth_caller *caller = call->caller;
 	struct dax_remote *r = context;
 	struct remote_call *c = ARENA_NEW(call->arena, struct remote_call);
 	struct loop *loop = call->loop;
@@ -86,6 +88,14 @@ start(void *context, struct dax_call *call)
 	};
 	struct buf text = {0};
 
+	if (caller != NULL && !caller->administrator) { /* its policies cannot be asked here */
+		call->http_status = 400;
+		call->order = 0;
+		buf_put_lit(call->out, "{\"__type\":\"com.amazon.coral.service#AccessDeniedException\",\"message\":"
+				       "\"Keys with policies cannot be used with this cache node\"}");
+		call->done(call);
+		return;
+	}
 	buf_printf(&text, "content-type: " AMZ_JSON "\r\nhost: %s\r\nx-amz-target: %.*s\r\n", r->host,
 		   SLICE_ARG(call->target));
 	sigv4_sign(&credentials, SLICE("POST"), SLICE("/"), SLICE(""), headers, sizeof headers / sizeof *headers,

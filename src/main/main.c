@@ -9,6 +9,8 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "main/bench_cmd.h"
+#include "main/dax_cmd.h"
+#include "main/dax_stats.h"
 #include "main/memory.h"
 #include "main/server.h"
 
@@ -56,6 +58,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
     {"serve", "answer the DynamoDB API", serve},
+    {"dax", "cache in front of any DynamoDB endpoint, for DAX clients", dax_cmd},
     {"bench", "measure a DynamoDB endpoint, this one or another", bench_cmd},
     {"version", "tell the version", version},
     {"help", "this text; `stator COMMAND --help` tells a command's options", help},
@@ -96,6 +99,8 @@ options(int argc, char **argv)
 	       "over its "
 	       "variable, the variable\nover the default. Sizes may end in K, M, G or T.\n");
 	cli_markdown(&serve_command, stdout);
+	cli_markdown(&dax_command, stdout);
+	cli_markdown(&dax_stats_command, stdout);
 	cli_markdown(&bench_command, stdout);
 	return 0;
 }

@@ -1,0 +1,333 @@
+/* `stator dax`, running: loops, upstream, caches, fronts; start and stop order. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/json.h"
+#include "front/dax.h"
+#include "front/dax_upstream.h"
+#include "io/http.h"
+#include "main/credentials.h"
+#include "main/dax_cmd.h"
+#include "main/memory.h"
+
+#define ACCOUNT        "123456789012" /* of ARNs in a credentials file; nothing here asks for it */
+#define LISTS_FILE     "dax-attribute-lists"
+#define IN_BYTES_TOTAL ((size_t)512 * 1024 * 1024)
+#define MEMORY_LOOK_S  5
+#define DRAIN_STEP_MS  2
+
+struct dax_server {
+	const struct dax_config *config;
+	struct loop **loops;
+	pthread_t *threads;
+	int loop_count, running;
+	struct dax_remote *remote;
+	struct dax_lists *lists;
+	struct cache *cache;
+	struct dax_front *front;
+	struct http_server *http; /* NULL: no --http-listen */
+};
+
+/* --- /health and /metrics --- */
+
+static void
+put_health(const struct dax_server *s, struct buf *out)
+{
+	buf_put_lit(out, "{\"status\":\"ok\",\"version\":\"" STATOR_VERSION "\",\"dax\":");
+	json_put_string(out, slice_str(dax_front_address(s->front)));
+	if (dax_front_tls_address(s->front) != NULL) {
+		buf_put_lit(out, ",\"dax_tls\":");
+		json_put_string(out, slice_str(dax_front_tls_address(s->front)));
+	}
+	buf_put_lit(out, ",\"upstream\":");
+	json_put_string(out, slice_str(s->config->upstream));
+	buf_put_lit(out, "}\n");
+}
+
+static void
+put_metrics(const struct dax_server *s, struct buf *out)
+{
+	dax_front_write_metrics(s->front, out);
+	dax_remote_write_metrics(s->remote, out);
+	cache_write_metrics(s->cache, SLICE("dax"), out);
+}
+
+static void
+handle(struct http_exchange *x, void *context)
+{
+	const struct dax_server *s = context;
+	bool get = slice_eq(x->method, SLICE("GET")) || slice_eq(x->method, SLICE("HEAD"));
+
+	if (get && slice_eq(x->path, SLICE("/health"))) {
+		put_health(s, x->out);
+		http_reply(x, 200, SLICE("Content-Type: application/json\r\n"));
+	} else if (get && slice_eq(x->path, SLICE("/metrics"))) {
+		put_metrics(s, x->out);
+		http_reply(x, 200, SLICE("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	} else {
+		http_reply(x, 404, SLICE_NONE);
+	}
+}
+
+/* --- start --- */
+
+static int
+core_count(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		return CPU_COUNT(&set);
+	return 1;
+}
+
+static enum status
+make_loops(struct dax_server *s, struct err *err)
+{
+	int count = s->config->threads > 0 ? (int)s->config->threads : core_count();
+	enum status status = S_OK;
+
+	s->loops = calloc((size_t)count, sizeof *s->loops);
+	s->threads = calloc((size_t)count, sizeof *s->threads);
+	if (s->loops == NULL || s->threads == NULL)
+		abort();
+	for (; status == S_OK && s->loop_count < count; s->loop_count += status == S_OK)
+		status = loop_new(s->loop_count, &s->loops[s->loop_count], err);
+	return status;
+}
+
+static enum status
+open_lists(struct dax_server *s, struct err *err)
+{
+	const char *dir = s->config->data;
+	char path[4096];
+
+	if (dir == NULL)
+		return dax_lists_open(NULL, &s->lists, err);
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return err_set(err, S_IO, "--data %s: %s", dir, strerror(errno));
+	if (snprintf(path, sizeof path, "%s/" LISTS_FILE, dir) >= (int)sizeof path)
+		return err_set(err, S_IO, "--data: the name is too long");
+	return dax_lists_open(path, &s->lists, err);
+}
+
+static enum status
+make_upstream(struct dax_server *s, struct err *err)
+{
+	const struct dax_config *c = s->config;
+	const struct dax_remote_options options = {
+	    .url = c->upstream,
+	    .region = c->upstream_region,
+	    .access_key = c->access_key,
+	    .secret = c->secret,
+	    .session_token = c->session_token,
+	    .ca_file = c->upstream_ca,
+	    .timeout_ms = (int)c->upstream_timeout_ms,
+	    .connect_ms = (int)c->upstream_connect_ms,
+	    .connections = (int)c->upstream_connections,
+	    .calls = (int)c->upstream_calls,
+	    .table_ms = c->table_ttl_ms,
+	};
+	struct err why;
+	enum status status = dax_remote_new(&options, s->loops, s->loop_count, &s->remote, &why);
+
+	return status == S_OK ? S_OK : err_set(err, status, "--upstream: %.1500s", why.message);
+}
+
+static enum status
+make_front(struct dax_server *s, struct err *err)
+{
+	const struct dax_config *c = s->config;
+	const char *region = dax_remote_region(s->remote);
+	struct dax_front_options options = {
+	    .upstream = dax_remote_upstream(s->remote),
+	    .cache = s->cache,
+	    .lists = s->lists,
+	    .listen = c->listen,
+	    .tls_listen = c->tls_listen,
+	    .tls_cert = c->tls_cert,
+	    .tls_key = c->tls_key,
+	    .limits = {.connections = (int)c->max_connections,
+		       .idle_ms = (int)c->idle_timeout_ms,
+		       .request_ms = (int)c->request_timeout_ms,
+		       .write_ms = (int)c->write_timeout_ms,
+		       .in_bytes_total = IN_BYTES_TOTAL},
+	    .regions = &region,
+	    .region_count = 1,
+	};
+	enum status status = S_OK;
+
+	if (c->auth == 1)
+		status = credentials_read(c->credentials, ACCOUNT, &options.keys, err);
+	if (status != S_OK)
+		return status;
+	return dax_front_new(&options, s->loops, s->loop_count, &s->front, err);
+}
+
+static enum status
+make_http(struct dax_server *s, struct err *err)
+{
+	const struct http_server_options options = {
+	    .listen = s->config->http_listen,
+	    .limits = http_limits_default,
+	    .handler = handle,
+	    .context = s,
+	};
+
+	return options.listen != NULL ? http_server_new(&options, s->loops, s->loop_count, &s->http, err) : S_OK;
+}
+
+static void *
+run_loop(void *loop)
+{
+	loop_run(loop);
+	return NULL;
+}
+
+static enum status
+start(struct dax_server *s, struct err *err)
+{
+	enum status status = make_loops(s, err);
+
+	if (status == S_OK)
+		status = open_lists(s, err);
+	if (status == S_OK)
+		status = make_upstream(s, err);
+	if (status != S_OK)
+		return status;
+	s->cache = cache_new((uint64_t)s->config->memory_bytes);
+	cache_set_ttl(s->cache, CACHE_ITEMS, s->config->record_ttl_ms);
+	cache_set_ttl(s->cache, CACHE_QUERIES, s->config->query_ttl_ms);
+	status = make_front(s, err);
+	if (status == S_OK)
+		status = make_http(s, err);
+	for (; status == S_OK && s->running < s->loop_count; s->running += status == S_OK) {
+		int failed = pthread_create(&s->threads[s->running], NULL, run_loop, s->loops[s->running]);
+
+		if (failed != 0)
+			status = err_set(err, S_INTERNAL, "a thread could not be started: %s", strerror(failed));
+	}
+	return status;
+}
+
+/* --- stop: everything is fine half-started --- */
+
+static void
+stop(struct dax_server *s)
+{
+	for (int i = 0; i < s->running; i++)
+		loop_stop(s->loops[i]);
+	for (int i = 0; i < s->running; i++)
+		pthread_join(s->threads[i], NULL);
+	if (s->http != NULL)
+		http_server_free(s->http);
+	dax_front_free(s->front);
+	dax_remote_free(s->remote);
+	cache_free(s->cache);
+	dax_lists_close(s->lists);
+	for (int i = 0; i < s->loop_count; i++)
+		loop_free(s->loops[i]);
+	free(s->loops);
+	free(s->threads);
+}
+
+static void
+tell_ready(const struct dax_server *s)
+{
+	const struct dax_config *c = s->config;
+	const char *http = s->http != NULL ? http_server_address(s->http) : NULL;
+	const char *tls = dax_front_tls_address(s->front);
+
+	if (c->log_format == LOG_JSON) {
+		printf("{\"ready\":true,\"dax\":\"%s\"%s%s%s%s%s%s}\n", dax_front_address(s->front),
+		       tls != NULL ? ",\"dax_tls\":\"" : "", tls != NULL ? tls : "", tls != NULL ? "\"" : "",
+		       http != NULL ? ",\"endpoint\":\"http://" : "", http != NULL ? http : "",
+		       http != NULL ? "\"" : "");
+	} else {
+		printf("stator %s dax ready at dax://%s%s%s in front of %s\n", STATOR_VERSION,
+		       dax_front_address(s->front), tls != NULL ? " and daxs://" : "", tls != NULL ? tls : "",
+		       c->upstream);
+		if (http != NULL)
+			printf("http://%s/metrics tells what the caches do\n", http);
+	}
+	fflush(stdout); /* a pipe is waiting for this line */
+}
+
+static void
+reload(struct dax_server *s)
+{
+	const struct dax_config *c = s->config;
+	struct auth_keys *keys;
+	struct err err;
+
+	if (dax_front_reload_tls(s->front, &err) != S_OK)
+		log_error("main", "SIGHUP: the old certificate stays in use: %s", err.message);
+	if (c->auth != 1)
+		return;
+	if (credentials_read(c->credentials, ACCOUNT, &keys, &err) == S_OK)
+		dax_front_set_keys(s->front, keys);
+	else
+		log_error("main", "SIGHUP: the old credentials stay in use: %s", err.message);
+}
+
+static void
+wait_for_end(struct dax_server *s, const sigset_t *signals)
+{
+	static const struct timespec look = {MEMORY_LOOK_S, 0};
+
+	for (;;) {
+		int signal = sigtimedwait(signals, NULL, &look);
+
+		if (signal < 0)
+			memory_give_back(dax_front_in_progress(s->front) == 0);
+		else if (signal == SIGHUP)
+			reload(s);
+		else if (signal == SIGTERM || signal == SIGINT)
+			return;
+	}
+}
+
+static void
+drain(struct dax_server *s)
+{
+	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
+
+	dax_front_drain(s->front);
+	while (dax_front_in_progress(s->front) > 0 && clock_mono_ns() < deadline_ns)
+		usleep(DRAIN_STEP_MS * 1000);
+}
+
+int
+dax_server_run(const struct dax_config *config)
+{
+	struct dax_server s = {.config = config};
+	sigset_t signals;
+	struct err err;
+
+	/* before the first thread starts, so that all of them leave signals to this one */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+	if (start(&s, &err) != S_OK) {
+		log_error("main", "%s", err.message);
+		stop(&s);
+		return 1;
+	}
+	tell_ready(&s);
+	wait_for_end(&s, &signals);
+	drain(&s);
+	stop(&s);
+	log_info("main", "stopped");
+	return 0;
+}
