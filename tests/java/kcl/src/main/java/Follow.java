@@ -145,7 +145,7 @@ public final class Follow {
 		polling.idleTimeBetweenReadsInMillis(100);
 		LeaseManagementConfig leases = configs.leaseManagementConfig();
 
-		leases.failoverTimeMillis(6000).billingMode(BillingMode.PAY_PER_REQUEST);
+		leases.failoverTimeMillis(6000).billingMode(BillingMode.PAY_PER_REQUEST).shardSyncIntervalMillis(0);
 		leases.workerUtilizationAwareAssignmentConfig().workerMetricsReporterFreqInMillis(1000);
 		Scheduler scheduler = StreamsSchedulerFactory.createScheduler(
 		    configs.checkpointConfig(),
