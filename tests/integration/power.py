@@ -51,7 +51,7 @@ class Disk:
         """After the kill. Of the names changed in a folder since its sync a first part stays, of a file's unsafe bytes some do."""
         pending = {}  # folder -> what was done to its names, in order
         safe = self.safe
-        for line in self.log.read_text().splitlines():
+        for line in self.log.read_text().split("\n")[:-1]:  # the kill may have cut the last one
             what, *rest = line.split(" ")
             if what == "create":
                 safe[int(rest[0])] = 0
