@@ -80,6 +80,15 @@ dax_session_is_half(const struct dax_session *s, size_t unused_bytes)
 
 /* --- the preamble --- */
 
+/* Who begins otherwise speaks another protocol, and is not waited for. */
+static const char magic[] = "\x67J7yne5G";
+
+static bool
+begins_well(const char *data, size_t len)
+{
+	return memcmp(data, magic, len < sizeof magic - 1 ? len : sizeof magic - 1) == 0;
+}
+
 static bool
 take_preamble(struct dax_session *s, struct slice bytes)
 {
@@ -87,7 +96,8 @@ take_preamble(struct dax_session *s, struct slice bytes)
 	struct cbor_items items;
 
 	cbor_init(&r, bytes);
-	if (!slice_eq(cbor_text(&r), SLICE("J7yne5G")) || cbor_int(&r) != 0)
+	(void)cbor_text(&r); /* the magic, seen before */
+	if (cbor_int(&r) != 0)
 		return false;
 	cbor_skip(&r);
 	items = cbor_map(&r);
@@ -284,6 +294,9 @@ dax_session_feed(struct dax_session *s, const char *data, size_t len, size_t *re
 	while (!s->closing && s->running == NULL) {
 		enum cbor_progress progress = cbor_scan_run(&s->scan, data + used, len - used);
 		size_t whole = s->scan.at;
+
+		if (s->phase == DAX_PREAMBLE && len > used && !begins_well(data + used, len - used))
+			progress = CBOR_BAD;
 
 		if (progress == CBOR_MORE)
 			break;
