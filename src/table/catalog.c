@@ -13,6 +13,7 @@
 #define MILLISECONDS_A_DAY (24 * 60 * 60 * 1000LL)
 
 enum { /* first bytes of the keys */
+       KEY_READER = 'a',
        KEY_COUNTS = 'c',
        KEY_LAYOUT = 'd',
        KEY_INSIGHTS = 'i',
@@ -76,6 +77,22 @@ catalog_key_trim(struct buf *out, uint32_t table_number, uint32_t partition)
 }
 
 void
+catalog_key_reader(struct buf *out, uint32_t table_number, struct slice name)
+{
+	buf_put_byte(out, KEY_READER);
+	buf_put_be32(out, table_number);
+	buf_put_byte(out, (uint8_t)name.len);
+	buf_put_slice(out, name);
+}
+
+void
+catalog_key_position(struct buf *out, uint32_t table_number, struct slice name, uint32_t partition)
+{
+	catalog_key_reader(out, table_number, name);
+	buf_put_be32(out, partition);
+}
+
+void
 catalog_key_secret(struct buf *out)
 {
 	buf_put_byte(out, KEY_SECRET);
@@ -116,6 +133,12 @@ enum status
 catalog_each_trim(struct table_db *db, catalog_row *each, void *context, struct err *err)
 {
 	return catalog_each(db, KEY_TRIM, each, context, err);
+}
+
+enum status
+catalog_each_reader(struct table_db *db, catalog_row *each, void *context, struct err *err)
+{
+	return catalog_each(db, KEY_READER, each, context, err);
 }
 
 void
@@ -386,6 +409,7 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 	arena_done(&a);
 	ttl_write_metrics(db, out);
 	write_cache_metrics(db, out);
+	change_write_metrics(db, out);
 	table_insights_write_metrics(db, out);
 }
 
@@ -556,7 +580,8 @@ table_db_close(struct table_db *db)
 	if (db == NULL)
 		return;
 	jobs_stop(db);
-	streams_close(db);
+	if (db->streams != NULL)
+		streams_close(db);
 	directory_done(db);
 	tokens_close(db);
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)

@@ -33,14 +33,8 @@ seq_after(uint64_t last, int64_t now_us)
 	return now_us > 0 && (uint64_t)now_us > last ? (uint64_t)now_us : last + 1;
 }
 
-uint64_t
-log_next(const struct partition *p)
-{
-	return seq_after(atomic_load_explicit(&p->log_last, memory_order_relaxed), clock_wall_us());
-}
-
 void
-change_put(const struct table *t, const struct partition *p, const struct table_write *w, struct change_draft *draft,
+change_put(const struct table *t, const struct partition *p, struct table_write *w, struct change_draft *draft,
 	   struct scratch *scratch, struct arena *a)
 {
 	bool had = av_exists(w->old_item), has = av_exists(w->new_item);
@@ -50,7 +44,7 @@ change_put(const struct table *t, const struct partition *p, const struct table_
 	int64_t now_us = clock_wall_us();
 	size_t key;
 
-	draft->last = seq_after(draft->last, now_us);
+	draft->last = w->change_seq = seq_after(draft->last, now_us);
 	out->len = 0;
 	log_put_key(out, t->core->number, p->id, draft->last);
 	key = out->len;
@@ -88,8 +82,12 @@ change_end(struct table_core *core, struct partition *p, const struct change_dra
 	atomic_store_explicit(&p->log_last, draft->last, memory_order_release);
 	add(&p->log_records, draft->count);
 	add(&p->log_bytes, draft->bytes);
-	(void)core;
-	(void)seq;
+	if (draft->wants & LOG_WAKE) {
+		uint64_t known = atomic_load_explicit(&core->log_news, memory_order_relaxed);
+
+		while (known < seq && !atomic_compare_exchange_weak(&core->log_news, &known, seq))
+			;
+	}
 }
 
 /* ---- reading ---- */

@@ -39,12 +39,15 @@ struct change {
 enum status change_decode(uint64_t seq, struct slice bytes, struct change *ret, struct err *err);
 
 /*
- * ---- readers with a durable position ----
+ * ---- readers with a position of their own ----
  *
- * A reader is a name in a table. It reads the partitions one by one (change_lanes()), each from its own position, and
- * acknowledges what it is done with. What a partition held before it was split is read in the parent: the child has
- * nothing to read before the parent's part has been acknowledged, so the changes of one item are always read in order.
- * Records are kept for it until they are acknowledged, but no longer than its retention.
+ * A reader is a name in a table. It reads the partitions one by one (change_reader_lanes()), each from its own
+ * position, and acknowledges what it is done with. What a partition held before it was split is read in the parent: the
+ * child has nothing to read before the parent's part has been acknowledged, so the changes of one item are always read
+ * in order. Records are kept for it until they are acknowledged, but no longer than its retention. The table's end does
+ * not end a reader: it may read what is there.
+ *
+ * Calls for one reader come from one thread at a time.
  */
 #define CHANGE_READER_NAME_MAX 128
 
@@ -54,25 +57,27 @@ struct change_reader_options {
 	struct slice name;    /* unique in its table; what kind of reader it is in front: "trigger/..." */
 	unsigned images;      /* CHANGE_NEW_IMAGE | CHANGE_OLD_IMAGE */
 	int64_t retention_ms; /* records older than that go, acknowledged or not */
+	bool in_memory;       /* nothing durable: it ends with change_reader_close(), or with the process */
 	/* Called when records may have become readable, from the thread that syncs the log: short, only to post or
-	 * signal. May be NULL. */
+	 * signal, and not to call this room. May be NULL. */
 	void (*wake)(void *context);
 	void *context;
 };
 
 /*
- * Attach to a table: the one of that name as it stands, from the next write on; or, when a reader of that name was
- * attached before (and the server restarted), from where it stood. Durable on return, may block. One at a time of each
- * name: S_RESOURCE_IN_USE.
+ * Open a reader of a table: from the next write on; or, when a durable one of that name was there before, from where it
+ * stood. Durable on return, may block. One at a time of each name: S_RESOURCE_IN_USE.
  */
 enum status change_reader_open(struct table_db *db, struct slice table_name,
 			       const struct change_reader_options *options, struct change_reader **ret,
 			       struct err *err);
-/* Stop reading; the position stays and records are kept for it on. After it wake() is not called any more. */
+/* Stop reading and free; a durable position stays and records are kept for it on. wake() is not called any more. */
 void change_reader_close(struct change_reader *r); /* NULL is fine */
-/* Close and give the position up for ever. Durable on return, may block. Frees the reader also when it fails. */
+/* Close and give the position up for ever. Durable on return, may block. When it fails the reader is closed, its
+ * position stays. */
 enum status change_reader_detach(struct change_reader *r, struct err *err);
-/* Partitions that now hold something to read; 0: none. At most `max` of them. */
+/* Partitions that now have something to read, at most `max` of them; 0: none. What a partition has may turn out to be
+ * nothing when it is read. */
 uint32_t change_reader_lanes(struct change_reader *r, uint32_t *ret, uint32_t max);
 
 struct change_batch {

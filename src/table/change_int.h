@@ -6,10 +6,11 @@
 #include "table/stream.h"
 #include "table/table_int.h"
 
-#define SEQUENCE_STEP                                                                                                  \
-	100000u      /* between the numbers on the wire of two that follow each other; more than partitions            \
-		      */
-#define LOG_ON 0x80u /* in table_core.log_wants, beside CHANGE_NEW_IMAGE and CHANGE_OLD_IMAGE */
+/* Between the numbers on the wire of two that follow each other: more than there are partitions. */
+#define SEQUENCE_STEP 100000u
+
+#define LOG_ON   0x80u /* in table_core.log_wants, beside CHANGE_NEW_IMAGE and CHANGE_OLD_IMAGE */
+#define LOG_WAKE 0x40u /* somebody wants to be told */
 
 /* ---- change.c ---- */
 
@@ -33,8 +34,8 @@ change_begin(struct table_core *core, const struct partition *p, struct change_d
 }
 
 /* The record of a decided write that changed something. The caller holds the partition's lock. */
-void change_put(const struct table *t, const struct partition *p, const struct table_write *w,
-		struct change_draft *draft, struct scratch *scratch, struct arena *a);
+void change_put(const struct table *t, const struct partition *p, struct table_write *w, struct change_draft *draft,
+		struct scratch *scratch, struct arena *a);
 /* The batch is applied, at the place `seq` of the engine. */
 void change_end(struct table_core *core, struct partition *p, const struct change_draft *draft, uint64_t seq);
 
@@ -52,9 +53,6 @@ enum status log_find_first(struct table_core *core, uint32_t partition, uint64_t
 			   struct err *err);
 enum status log_find_last(struct table_core *core, uint32_t partition, uint64_t from, uint64_t to, uint64_t *ret,
 			  struct err *err);
-/* The next sequence number that the partition would give out. The caller holds its lock. */
-uint64_t log_next(const struct partition *p);
-
 /* ---- stream.c ---- */
 
 struct shard;
@@ -82,17 +80,60 @@ struct shard {
 	int64_t created_ms;
 	uint64_t first;
 	uint64_t last; /* 0: open */
+	int64_t closed_ms;
 };
 
 struct streams {
-	pthread_mutex_t lock;   /* nothing else is locked under it */
+	pthread_mutex_t lock; /* nothing else is locked under it */
+	struct change_reader *readers;
+	struct log_listener *listener;
 	struct stream **by_arn; /* ascending */
 	size_t count, cap;
 	uint8_t secret[STREAM_SECRET_BYTES];
 	/* figures */
-	_Atomic uint64_t trimmed_records, trimmed_bytes;
+	_Atomic uint64_t trimmed_bytes;
+	_Atomic uint64_t gone_records, gone_bytes; /* written by tables that are gone */
 };
 
+/* ---- change_reader.c ---- */
+
+/* One partition's position. */
+struct reader_position {
+	_Atomic uint64_t acked; /* through this number nothing is needed */
+	uint64_t next;          /* to be read */
+	uint64_t delivered;     /* the last one handed out */
+};
+struct change_reader {
+	struct change_reader
+	    *next;               /* all fields but positions: guarded by streams.lock; changes also hold db->control */
+	struct table_core *core; /* counted */
+	struct slice name, table_name;
+	unsigned images;
+	int64_t retention_ms;
+	bool in_memory, open;
+	void (*wake)(void *context);
+	void *context;
+	uint64_t told;          /* work space of the thread that wakes */
+	_Atomic uint32_t count; /* partitions that have a position */
+	struct reader_position positions[PARTITIONS_MAX];
+};
+
+enum status readers_load(struct table_db *db, struct err *err);
+void readers_done(struct table_db *db);
+enum status readers_maintain(struct table_db *db,
+			     struct err *err); /* those of tables that are gone; db->control is held */
+/* From where on a partition's records are needed by readers; UINT64_MAX: by none. */
+uint64_t readers_keep_from(struct table_core *core, const struct partition *p);
+/* What readers want of the table's records; 0: there is none. */
+unsigned readers_want(struct table_core *core);
+bool readers_use(struct table_core *core);
+struct log_listener *log_listen(struct table_db *db);
+void log_listener_end(struct log_listener *l);
+
+/* ---- stream.c ---- */
+
+/* The core of a table by number, or what is left of it: its log. Counted. */
+struct table_core *core_numbered(struct table_db *db, uint32_t number, struct slice name);
 enum status streams_open(struct table_db *db, struct err *err); /* after the tables are loaded */
 void streams_close(struct table_db *db);
 /* Rows of what CreateTable or UpdateTable begins; the stream itself is there after stream_begun(). The caller holds
@@ -120,7 +161,8 @@ void log_set_wants(struct table_core *core);
 
 void stream_put_row(const struct stream *s, uint32_t table_number, enum stream_status status, int64_t disabled_ms,
 		    struct engine_batch *batch);
-void shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, struct engine_batch *batch);
+void shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, int64_t closed_ms,
+		   struct engine_batch *batch);
 /* These four need streams.lock. */
 size_t shard_place(const struct stream *s, struct slice id); /* where it is, or where it belongs */
 void shard_add(struct stream *s, struct shard *shard);
@@ -152,6 +194,7 @@ struct shard_change {
 		uint64_t last;
 	} closed[PARTITIONS_MAX];
 	uint32_t closed_count;
+	int64_t closed_ms;
 	struct shard *opened[PARTITIONS_MAX + 1];
 	uint32_t opened_count;
 	uint64_t log_last[PARTITIONS_MAX]; /* what it makes of the partitions' last numbers; 0: as they are */
@@ -169,10 +212,13 @@ enum status shards_maintain(struct table_db *db, struct err *err);
 
 /* ---- change_trim.c ---- */
 
+uint64_t log_horizon(int64_t age_ms); /* the first sequence number that is younger than that */
 /* Drop what nobody needs any more; with slack so that it is done in few large steps. */
 enum status logs_trim(struct table_db *db, bool slack, struct err *err);
-/* Of a table that is gone, when no stream of it is left. The caller holds db->control. */
+/* The table's whole log, when no stream and no reader is left. The caller holds db->control. */
 enum status log_drop_if_unused(struct table_core *core, struct err *err);
+/* The figures of a table go on to count when it is gone. */
+void change_count_gone(struct table_core *core);
 enum status log_job(struct table_db *db, struct err *err); /* JOB_LOG */
 
 #endif

@@ -15,8 +15,8 @@
 #define LOG_LOOK_NS 5000000000LL
 
 /* The first sequence number that is younger than that. */
-static uint64_t
-horizon(int64_t age_ms)
+uint64_t
+log_horizon(int64_t age_ms)
 {
 	int64_t us = clock_wall_us() - age_ms * 1000;
 
@@ -80,7 +80,7 @@ find_oldest(struct table_core *core, struct partition *p, uint64_t *ret, struct 
 static enum status
 trim_partition(struct table_core *core, struct partition *p, uint64_t keep_from, bool slack, struct err *err)
 {
-	uint64_t shown_from = horizon(STREAM_RETENTION_MS), oldest, last = 0;
+	uint64_t shown_from = log_horizon(STREAM_RETENTION_MS), oldest, last = 0;
 	uint64_t drop_before = slack && keep_from > SLACK_MS * 1000 ? keep_from - SLACK_MS * 1000 : keep_from;
 	enum status s = find_oldest(core, p, &oldest, err);
 
@@ -97,28 +97,58 @@ trim_partition(struct table_core *core, struct partition *p, uint64_t keep_from,
 	return s == S_OK && last != 0 ? trim(core, p, last, err) : s;
 }
 
+static size_t
+add_core(struct table_core **cores, size_t count, struct table_core *core)
+{
+	for (size_t i = 0; i < count; i++)
+		if (cores[i] == core)
+			return count;
+	core_hold(core);
+	cores[count] = core;
+	return count + 1;
+}
+
 /* Every core with a log, counted; in the arena. */
 static size_t
 logged_cores(struct table_db *db, struct arena *a, struct table_core ***ret)
 {
 	struct streams *all = db->streams;
-	size_t count = 0;
+	size_t count = 0, readers = 0;
 
 	pthread_mutex_lock(&all->lock);
-	*ret = ARENA_ARRAY(a, struct table_core *, all->count);
-	for (size_t i = 0; i < all->count; i++) {
-		struct table_core *core = all->by_arn[i]->core;
-		size_t n = 0;
-
-		while (n < count && (*ret)[n] != core)
-			n++;
-		if (n < count)
-			continue;
-		core_hold(core);
-		(*ret)[count++] = core;
-	}
+	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
+		readers++;
+	*ret = ARENA_ARRAY(a, struct table_core *, all->count + readers);
+	for (size_t i = 0; i < all->count; i++)
+		count = add_core(*ret, count, all->by_arn[i]->core);
+	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
+		count = add_core(*ret, count, r->core);
 	pthread_mutex_unlock(&all->lock);
 	return count;
+}
+
+static bool
+has_stream(struct table_core *core)
+{
+	struct streams *all = core->db->streams;
+	bool has = false;
+
+	pthread_mutex_lock(&all->lock);
+	for (size_t i = 0; !has && i < all->count; i++)
+		has = all->by_arn[i]->core == core;
+	pthread_mutex_unlock(&all->lock);
+	return has;
+}
+
+/* The first number that somebody may still ask for. */
+static uint64_t
+keep_from(struct table_core *core, const struct partition *p)
+{
+	uint64_t readers = readers_keep_from(core, p), last = atomic_load(&p->log_last);
+	uint64_t streams = has_stream(core) ? log_horizon(STREAM_RETENTION_MS) : UINT64_MAX;
+	uint64_t from = readers < streams ? readers : streams;
+
+	return from <= last ? from : last + 1;
 }
 
 enum status
@@ -133,7 +163,7 @@ logs_trim(struct table_db *db, bool slack, struct err *err)
 		const struct layout *l = layout_of(cores[i]);
 
 		for (uint32_t n = 0; s == S_OK && n < l->count; n++)
-			s = trim_partition(cores[i], l->by_id[n], horizon(STREAM_RETENTION_MS), slack, err);
+			s = trim_partition(cores[i], l->by_id[n], keep_from(cores[i], l->by_id[n]), slack, err);
 		core_release(cores[i]);
 	}
 	arena_done(&a);
@@ -148,12 +178,12 @@ is_used(struct table_core *core)
 	for (size_t i = 0; i < all->count; i++)
 		if (all->by_arn[i]->core == core)
 			return true;
-	return false;
+	return readers_use(core);
 }
 
-/* Of a table that is gone: everything. The caller holds db->control. */
-enum status
-log_drop_if_unused(struct table_core *core, struct err *err)
+/* Of a table that is gone: everything, and that it was there. */
+static enum status
+drop_all(struct table_core *core, struct err *err)
 {
 	struct table_db *db = core->db;
 	struct engine_batch *batch;
@@ -161,8 +191,6 @@ log_drop_if_unused(struct table_core *core, struct err *err)
 	uint64_t seq;
 	enum status s;
 
-	if (is_used(core))
-		return S_OK;
 	space_range(core->number, &from, &to);
 	s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
 	batch = engine_batch_new(db->engine);
@@ -181,11 +209,31 @@ log_drop_if_unused(struct table_core *core, struct err *err)
 }
 
 enum status
+log_drop_if_unused(struct table_core *core, struct err *err)
+{
+	const struct layout *l = layout_of(core);
+	bool written = false;
+	enum status s = S_OK;
+
+	for (uint32_t i = 0; !written && i < l->count; i++)
+		written = atomic_load(&l->by_id[i]->log_last) != 0;
+	if (!written || is_used(core))
+		return S_OK;
+	if (atomic_load(&core->dropped))
+		return drop_all(core, err);
+	for (uint32_t i = 0; s == S_OK && i < l->count; i++)
+		s = trim(core, l->by_id[i], atomic_load(&l->by_id[i]->log_last), err);
+	return s;
+}
+
+enum status
 change_maintain(struct table_db *db, struct err *err)
 {
 	enum status s = logs_trim(db, false, err);
 
-	return s == S_OK ? shards_maintain(db, err) : s;
+	if (s == S_OK)
+		s = shards_maintain(db, err);
+	return s == S_OK ? split_where_needed(db, err) : s;
 }
 
 enum status

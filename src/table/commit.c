@@ -494,6 +494,7 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 
 	w->old_item = w->new_item = w->updated_old = w->updated_new = AV_NONE;
 	w->unit_count = 0;
+	w->change_seq = 0;
 	w->units = ARENA_ARRAY(c->io->arena, struct table_units, 1 + l->version->index_count);
 	s = read_old(c, place, flags, &w->old_item, err);
 	if (s != S_OK)

@@ -191,6 +191,8 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	if (s == S_OK) {
 		stream_deleted(t->core);
 		directory_remove(t->core);
+		change_count_gone(t->core);
+		log_drop_if_unused(t->core, NULL); /* tried again with its last stream, else left over */
 		policy_publish(t->core, NULL);
 		insights_forget(db, &t->core->insights);
 		for (size_t i = 0; i < t->index_count; i++)

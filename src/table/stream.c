@@ -12,7 +12,7 @@
 
 #define ROW_VERSION       1
 #define STREAM_HEAD_BYTES 19 /* version, status, view, created, disabled */
-#define SHARD_HEAD_BYTES  29 /* version, partition, created, first, last */
+#define SHARD_HEAD_BYTES  37 /* version, partition, created, first, last, closed */
 
 /* ---- names ---- */
 
@@ -142,7 +142,8 @@ stream_put_row(const struct stream *s, uint32_t table_number, enum stream_status
 }
 
 void
-shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, struct engine_batch *batch)
+shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, int64_t closed_ms,
+	      struct engine_batch *batch)
 {
 	struct buf key = {0}, value = {0};
 
@@ -152,6 +153,7 @@ shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, 
 	buf_put_be64(&value, (uint64_t)shard->created_ms);
 	buf_put_be64(&value, shard->first);
 	buf_put_be64(&value, last);
+	buf_put_be64(&value, (uint64_t)closed_ms);
 	buf_put_slice(&value, slice_str(shard->parent));
 	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
 	buf_done(&key);
@@ -171,7 +173,7 @@ stream_put_rows(struct table_core *core, struct engine_batch *batch)
 			continue;
 		stream_put_row(s, core->number, s->status, s->disabled_ms, batch);
 		for (size_t n = 0; n < s->shard_count; n++)
-			shard_put_row(s, s->shards[n], s->shards[n]->last, batch);
+			shard_put_row(s, s->shards[n], s->shards[n]->last, s->shards[n]->closed_ms, batch);
 	}
 	pthread_mutex_unlock(&all->lock);
 }
@@ -545,8 +547,7 @@ get_be64(const char *at)
 	return __builtin_bswap64(v);
 }
 
-/* The table of that number, or what is left of it: its log. Counted. */
-static struct table_core *
+struct table_core *
 core_numbered(struct table_db *db, uint32_t number, struct slice name)
 {
 	struct record record = {.number = number, .partitions = 1};
@@ -561,6 +562,11 @@ core_numbered(struct table_db *db, uint32_t number, struct slice name)
 	for (size_t i = 0; core == NULL && i < db->streams->count; i++)
 		if (db->streams->by_arn[i]->core->number == number) {
 			core = db->streams->by_arn[i]->core;
+			core_hold(core);
+		}
+	for (const struct change_reader *r = db->streams->readers; core == NULL && r != NULL; r = r->next)
+		if (r->core->number == number) {
+			core = r->core;
 			core_hold(core);
 		}
 	if (core == NULL) {
@@ -632,6 +638,7 @@ load_shard(void *context, struct slice key, struct slice value, struct err *err)
 	shard->created_ms = (int64_t)get_be64(value.data + 5);
 	shard->first = get_be64(value.data + 13);
 	shard->last = get_be64(value.data + 21);
+	shard->closed_ms = (int64_t)get_be64(value.data + 29);
 	shard_add(s, shard);
 	return S_OK;
 }
@@ -713,14 +720,20 @@ static void
 trims_init(struct trims *t, struct table_db *db)
 {
 	const struct streams *all = db->streams;
+	size_t readers = 0;
 
+	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
+		readers++;
 	t->db = db;
-	t->cores = table_alloc((db->list_count + all->count) * sizeof *t->cores);
+	t->cores = table_alloc((db->list_count + all->count + readers) * sizeof *t->cores);
 	for (size_t i = 0; i < db->list_count; i++)
 		t->cores[t->count++] = db->list[i];
 	for (size_t i = 0; i < all->count; i++)
 		if (all->by_arn[i]->core->current == NULL)
 			t->cores[t->count++] = all->by_arn[i]->core;
+	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
+		if (r->core->current == NULL)
+			t->cores[t->count++] = r->core;
 	qsort(t->cores, t->count, sizeof *t->cores, by_number);
 }
 
@@ -783,6 +796,8 @@ streams_open(struct table_db *db, struct err *err)
 		s = catalog_each_stream(db, load_stream, db, err);
 	if (s == S_OK)
 		s = catalog_each_shard(db, load_shard, db, err);
+	if (s == S_OK)
+		s = readers_load(db, err);
 	for (size_t i = 0; s == S_OK && i < all->count; i++)
 		s = raise_by_shards(all->by_arn[i], err);
 	if (s != S_OK)
@@ -794,6 +809,11 @@ streams_open(struct table_db *db, struct err *err)
 		s = load_last(all->by_arn[i]->core, err);
 		log_set_wants(all->by_arn[i]->core);
 	}
+	for (const struct change_reader *r = all->readers; s == S_OK && r != NULL; r = r->next) {
+		s = load_last(r->core, err);
+		log_set_wants(r->core);
+	}
+	all->listener = log_listen(db);
 	return s;
 }
 
@@ -802,8 +822,8 @@ streams_close(struct table_db *db)
 {
 	struct streams *all = db->streams;
 
-	if (all == NULL)
-		return;
+	log_listener_end(all->listener);
+	readers_done(db);
 	for (size_t i = 0; i < all->count; i++)
 		stream_free(all->by_arn[i]);
 	free(all->by_arn);

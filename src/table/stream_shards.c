@@ -26,6 +26,7 @@ shard_change_new(struct stream *s, struct engine_batch *batch)
 
 	c->stream = s;
 	c->batch = batch;
+	c->closed_ms = clock_wall_ms();
 	return c;
 }
 
@@ -40,7 +41,7 @@ shard_change_close(struct shard_change *c, struct shard *shard, uint64_t *ret_la
 	c->closed[c->closed_count].shard = shard;
 	c->closed[c->closed_count++].last = last;
 	c->log_last[shard->partition] = last;
-	shard_put_row(c->stream, shard, last, c->batch);
+	shard_put_row(c->stream, shard, last, c->closed_ms, c->batch);
 	*ret_last = last;
 }
 
@@ -79,7 +80,7 @@ shard_change_open(struct shard_change *c, uint32_t partition, const struct shard
 	make_id(shard, c->stream);
 	shard->first = now_us > 0 && (uint64_t)now_us > last ? (uint64_t)now_us : last + 1;
 	c->log_last[partition] = shard->first - 1;
-	shard_put_row(c->stream, shard, 0, c->batch);
+	shard_put_row(c->stream, shard, 0, 0, c->batch);
 	c->opened[c->opened_count++] = shard;
 }
 
@@ -92,8 +93,10 @@ shard_change_done(struct shard_change *c, struct layout *layout, uint64_t seq)
 		if (c->log_last[i] != 0)
 			atomic_store_explicit(&layout->by_id[i]->log_last, c->log_last[i], memory_order_release);
 	pthread_mutex_lock(&all->lock);
-	for (uint32_t i = 0; i < c->closed_count; i++)
+	for (uint32_t i = 0; i < c->closed_count; i++) {
 		c->closed[i].shard->last = c->closed[i].last;
+		c->closed[i].shard->closed_ms = c->closed_ms;
+	}
 	for (uint32_t i = 0; i < c->opened_count; i++)
 		shard_add(c->stream, c->opened[i]);
 	c->opened_count = 0; /* the stream's now */
@@ -121,7 +124,7 @@ log_set_wants(struct table_core *core)
 					  [STREAM_OLD_IMAGE] = CHANGE_OLD_IMAGE,
 					  [STREAM_NEW_AND_OLD_IMAGES] = CHANGE_NEW_IMAGE | CHANGE_OLD_IMAGE};
 	const struct stream *s = stream_enabled(core);
-	unsigned wants = 0;
+	unsigned wants = readers_want(core);
 
 	if (s != NULL && s->status != STREAM_ENABLING)
 		wants |= LOG_ON | (s->view < sizeof images / sizeof *images ? images[s->view] : 0);
@@ -190,21 +193,28 @@ stream_settle(struct table_core *core, struct err *err)
 
 /* ---- the table goes ---- */
 
-/* Nobody writes any more; what is done here becomes true with the batch that forgets the table. */
+/* With which number an open shard of a table that nobody writes any more ends. */
+static uint64_t
+final_number(const struct stream *s, const struct shard *shard)
+{
+	uint64_t last = atomic_load(&layout_of(s->core)->by_id[shard->partition]->log_last);
+
+	return last < shard->first ? shard->first : last;
+}
+
+/* What is put here becomes true with the batch that forgets the table. */
 void
 stream_put_deleted(struct table_core *core, struct engine_batch *batch)
 {
 	struct stream *s = stream_enabled(core);
-	uint64_t last;
+	int64_t now_ms = clock_wall_ms();
 
 	if (s == NULL)
 		return;
-	stream_put_row(s, core->number, STREAM_DISABLED, clock_wall_ms(), batch);
+	stream_put_row(s, core->number, STREAM_DISABLED, now_ms, batch);
 	for (size_t i = 0; i < s->shard_count; i++)
-		if (s->shards[i]->last == 0) {
-			last = atomic_load(&layout_of(core)->by_id[s->shards[i]->partition]->log_last);
-			shard_put_row(s, s->shards[i], last < s->shards[i]->first ? s->shards[i]->first : last, batch);
-		}
+		if (s->shards[i]->last == 0)
+			shard_put_row(s, s->shards[i], final_number(s, s->shards[i]), now_ms, batch);
 }
 
 void
@@ -212,19 +222,18 @@ stream_deleted(struct table_core *core)
 {
 	struct streams *all = core->db->streams;
 	struct stream *s = stream_enabled(core);
-	uint64_t last;
 
 	atomic_store(&core->log_wants, 0);
 	if (s == NULL)
 		return;
 	pthread_mutex_lock(&all->lock);
+	s->disabled_ms = clock_wall_ms();
 	for (size_t i = 0; i < s->shard_count; i++)
 		if (s->shards[i]->last == 0) {
-			last = atomic_load(&layout_of(core)->by_id[s->shards[i]->partition]->log_last);
-			s->shards[i]->last = last < s->shards[i]->first ? s->shards[i]->first : last;
+			s->shards[i]->last = final_number(s, s->shards[i]);
+			s->shards[i]->closed_ms = s->disabled_ms;
 		}
 	s->status = STREAM_DISABLED;
-	s->disabled_ms = clock_wall_ms();
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -297,12 +306,14 @@ put_forget_shard(const struct stream *s, const struct shard *shard, struct engin
 	buf_done(&key);
 }
 
+/* Whoever reads it has had time to learn that it ended, too. */
 static bool
 is_trimmed(const struct stream *s, const struct shard *shard)
 {
 	const struct partition *p = layout_of(s->core)->by_id[shard->partition];
 
-	return shard->last != 0 && shard->last <= atomic_load(&p->log_stale);
+	return shard->last != 0 && clock_wall_ms() - shard->closed_ms >= STREAM_RETENTION_MS &&
+	       (shard->last <= atomic_load(&p->log_stale) || shard->last < log_horizon(STREAM_RETENTION_MS));
 }
 
 /* Rows first: a crash in between leaves shards that are found trimmed again. */
@@ -357,8 +368,7 @@ forget_stream(struct stream *s, struct err *err)
 	pthread_mutex_lock(&all->lock);
 	stream_remove(all, s);
 	pthread_mutex_unlock(&all->lock);
-	if (atomic_load(&s->core->dropped))
-		result = log_drop_if_unused(s->core, err);
+	result = log_drop_if_unused(s->core, err);
 	stream_free(s);
 	return result;
 }
@@ -383,6 +393,8 @@ shards_maintain(struct table_db *db, struct err *err)
 		if (s == S_OK)
 			s = forget_trimmed(stream, err);
 	}
+	if (s == S_OK)
+		s = readers_maintain(db, err);
 	pthread_mutex_unlock(&db->control);
 	return s;
 }

@@ -302,6 +302,7 @@ struct table_write {
 	struct av old_item;                 /* AV_NONE: there was none */
 	struct av new_item;                 /* after PUT and UPDATE */
 	struct av updated_old, updated_new; /* UPDATE */
+	uint64_t change_seq;                /* of the record in the change log (change.h); 0: none was made */
 	struct table_units *units;          /* table first, then the indexes that were written */
 	size_t unit_count;
 };

@@ -171,10 +171,11 @@ struct table_core {
 	atomic_uint refs; /* each version holds one */
 	uint32_t number;
 	_Atomic(struct layout *) layout;
-	atomic_uint log_wants;   /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
-	atomic_bool dropped;     /* DELETING: set under all partition locks; nothing is written any more */
-	struct table *current;   /* counted; see above */
-	struct table_core *next; /* in its bucket */
+	_Atomic uint64_t log_news; /* the engine's place of the newest record that nobody was woken for; 0: none */
+	atomic_uint log_wants;     /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
+	atomic_bool dropped;       /* DELETING: set under all partition locks; nothing is written any more */
+	struct table *current;     /* counted; see above */
+	struct table_core *next;   /* in its bucket */
 	struct throttle throttle;
 	struct insights insights;
 	struct slice name;
@@ -326,11 +327,14 @@ void catalog_key_stream(struct buf *out, uint32_t table_number, uint32_t stream)
 void catalog_key_shard(struct buf *out, uint32_t table_number, uint32_t stream, struct slice id);
 void catalog_key_trim(struct buf *out, uint32_t table_number, uint32_t partition);
 void catalog_key_secret(struct buf *out);
+void catalog_key_reader(struct buf *out, uint32_t table_number, struct slice name);
+void catalog_key_position(struct buf *out, uint32_t table_number, struct slice name, uint32_t partition);
 /* Each row of a kind; keys without their letter. Ends with the first failure. */
 typedef enum status catalog_row(void *context, struct slice key, struct slice value, struct err *err);
 enum status catalog_each_stream(struct table_db *db, catalog_row *each, void *context, struct err *err);
 enum status catalog_each_shard(struct table_db *db, catalog_row *each, void *context, struct err *err);
 enum status catalog_each_trim(struct table_db *db, catalog_row *each, void *context, struct err *err);
+enum status catalog_each_reader(struct table_db *db, catalog_row *each, void *context, struct err *err);
 void space_range(uint32_t number, struct buf *from, struct buf *to);
 /* Apply and wait until it is durable. */
 enum status catalog_commit(struct table_db *db, struct engine_batch *batch, struct err *err);
