@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "table/change.h"
 #include "table/transact.h"
 #include "ttl/ttl.h"
 
@@ -610,6 +611,10 @@ the_items_are_those_of_a_model_under_a_moving_clock(void **state)
 			table_release(t);
 			db_reopen();
 			t = find("T");
+		} else if (what < 84) {
+			enum status s = table_split(fx.db, SLICE("T"), UINT32_MAX, &fx.err);
+
+			assert_true(s == S_OK || s == S_LIMIT_EXCEEDED);
 		} else {
 			uint64_t expected = 0;
 
