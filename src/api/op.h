@@ -65,7 +65,7 @@ struct op_options {
 	int io_queue_max; /* 4096; beyond: ThrottlingException */
 	struct loop **loops;
 	int loop_count;
-	struct fleet **fleets; /* one a database, in their order; NULL: no DAX clusters. Borrowed */
+	_Atomic(struct fleet *) *fleets; /* one a database, in their order; NULL: no DAX clusters. Borrowed */
 	bool wording_2026; /* validation errors in the service's newer words (base/wording.h) */
 };
 /* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */

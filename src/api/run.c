@@ -39,7 +39,7 @@ struct listener {
 
 struct op_context {
 	struct table_db **dbs;
-	struct fleet **fleets; /* NULL: none */
+	_Atomic(struct fleet *) *fleets; /* NULL: none */
 	size_t db_count;
 	struct worker_pool *pool;
 	struct figures *figures;
@@ -368,7 +368,7 @@ call_fleet(struct op_call *call)
 
 	for (size_t i = 0; c->fleets != NULL && i < c->db_count; i++)
 		if (c->dbs[i] == call->db)
-			return c->fleets[i];
+			return atomic_load_explicit(&c->fleets[i], memory_order_acquire);
 	return NULL;
 }
 

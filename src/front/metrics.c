@@ -101,7 +101,7 @@ add_sample(struct metrics_merge *m, struct slice line, struct slice region)
 	if (f == NULL)
 		abort(); /* a sample without a TYPE line: our own mistake */
 	out = &f->samples;
-	if (labels && memmem(line.data, line.len, "region=\"", 8) != NULL) {
+	if (region.len == 0 || (labels && memmem(line.data, line.len, "region=\"", 8) != NULL)) {
 		buf_put_slice(out, line);
 	} else {
 		buf_put(out, line.data, name_len);

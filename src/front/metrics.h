@@ -10,7 +10,7 @@
 struct metrics_merge; /* families in the order in which they first came */
 
 struct metrics_merge *metrics_merge_new(void);
-/* Samples that have no region label get this one. The text is copied. */
+/* Samples that have no region label get this one, unless it is empty. The text is copied. */
 void metrics_merge_add(struct metrics_merge *m, struct slice text, struct slice region);
 /* Writes all families and frees the merge. */
 void metrics_merge_end(struct metrics_merge *m, struct buf *out);

@@ -42,6 +42,9 @@ static const struct cli_option serve_options[] = {
 	 "loopback needs --auth sigv4."},
 	{G_NETWORK, "dax-tls-listen", CLI_TEXT, FIELD(dax_tls_listen), "ADDR:PORT", NULL, 0, 0, NULL,
 	 "The same over TLS (daxs://) with --tls-cert; the port of the original is 9111."},
+	{G_NETWORK, "dax-ports", CLI_TEXT, FIELD(dax_ports), "FIRST-LAST", "8121-8170", 0, 0, NULL,
+	 "Ports of the clusters that the DAX control plane (CreateCluster) makes: one for each node and one for each cluster's "
+	 "discovery endpoint. They listen on the address of --dax-listen, else on 127.0.0.1. 0: any free ones."},
 	{G_NETWORK, "max-connections", CLI_NUMBER, FIELD(max_connections), "N", "10000", 1, 1000000, NULL,
 	 "Connections open at once; beyond it new ones are closed."},
 	{G_NETWORK, "idle-timeout", CLI_NUMBER, FIELD(idle_timeout_ms), "MS", "75000", 100, HOUR_MS, NULL,
@@ -93,6 +96,8 @@ static const struct cli_option serve_options[] = {
 
 	{G_SIZE, "dax-memory", CLI_SIZE, FIELD(dax_memory_bytes), "SIZE", "256M", MIB, TIB, NULL,
 	 "Memory for what DAX clients have read: items and pages of Query and Scan together."},
+	{G_SIZE, "dax-node-memory", CLI_SIZE, FIELD(dax_node_memory_bytes), "SIZE", "64M", MIB, TIB, NULL,
+	 "The same for each node of a cluster that the DAX control plane makes, whatever its node type."},
 	{G_SIZE, "dax-record-ttl", CLI_NUMBER, FIELD(dax_record_ttl_ms), "MS", "300000", 0, 365 * 24 * HOUR_MS, NULL,
 	 "How long an item is answered from DAX's cache; 0: until it is written or room is needed."},
 	{G_SIZE, "dax-query-ttl", CLI_NUMBER, FIELD(dax_query_ttl_ms), "MS", "300000", 0, 365 * 24 * HOUR_MS, NULL,
@@ -180,15 +185,36 @@ check_access(const struct config *c, struct err *err)
 	return S_OK;
 }
 
+enum status
+config_ports(const char *text, int *ret_first, int *ret_last)
+{
+	char *end;
+	long first = strtol(text, &end, 10), last = first;
+
+	if (end != text && *end == '-' && first > 0) {
+		text = end + 1;
+		last = strtol(text, &end, 10);
+	}
+	if (end == text || *end != '\0' || first < 0 || last < first || last > 65535)
+		return S_VALIDATION;
+	*ret_first = (int)first;
+	*ret_last = (int)last;
+	return S_OK;
+}
+
 static enum status
 check(struct config *c, struct err *err)
 {
 	enum status s = check_access(c, err);
+	int first, last;
 
 	if (s == S_OK)
 		s = check_regions(&c->regions, err);
 	if (s != S_OK)
 		return s;
+	if (config_ports(c->dax_ports, &first, &last) != S_OK)
+		return err_set(err, S_VALIDATION, "--dax-ports: \"%s\" is no range of ports such as 8121-8170",
+			       c->dax_ports);
 	if (strlen(c->account) != 12 || strspn(c->account, "0123456789") != 12)
 		return err_set(err, S_VALIDATION, "--account: \"%s\" is not 12 digits", c->account);
 	if (c->ephemeral && c->data != NULL)

@@ -18,7 +18,8 @@ struct config {
 	const char *listen;
 	const char *tls_cert, *tls_key;
 	const char *dax_listen, *dax_tls_listen; /* NULL: none */
-	int64_t dax_memory_bytes, dax_record_ttl_ms, dax_query_ttl_ms;
+	const char *dax_ports;
+	int64_t dax_node_memory_bytes, dax_memory_bytes, dax_record_ttl_ms, dax_query_ttl_ms;
 	int auth;    /* enum config_auth */
 	int wording; /* enum config_wording */
 	const char *credentials;
@@ -40,5 +41,7 @@ extern const struct cli_command serve_command;
 /* Parse, cross-check and look through the credentials file. Pair with config_done, also after a failure. */
 enum cli_result config_read(struct config *ret, int argc, char **argv, struct err *err);
 void config_done(struct config *c);
+/* "8121-8160", "8121" or "0" (any free port). */
+enum status config_ports(const char *text, int *ret_first, int *ret_last);
 
 #endif

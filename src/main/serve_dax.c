@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "front/metrics.h"
 #include "main/credentials.h"
 
 #define LISTS_FILE     "dax-attribute-lists"
@@ -13,24 +14,46 @@ write_metrics(void *context, struct buf *out)
 {
 	struct serve_dax *d = context;
 
-	dax_front_write_metrics(d->front, out);
-	cache_write_metrics(d->cache, SLICE("serve"), out);
+	struct metrics_merge *caches = metrics_merge_new();
+	struct buf text = {0};
+
+	if (d->front != NULL) {
+		dax_front_write_metrics(d->front, out);
+		cache_write_metrics(d->cache, SLICE("serve"), &text);
+	}
+	metrics_merge_add(caches, buf_slice(&text), SLICE_NONE); /* each family once, whatever the nodes */
+	serve_fleet_add_metrics(d, caches);
+	metrics_merge_end(caches, out);
+	buf_done(&text);
 }
 
-static enum status
-open_lists(struct serve_dax *d, const struct config *c, const struct datadir *datadir, struct err *err)
+void
+serve_dax_init(struct serve_dax *d, const struct config *c, const struct datadir *datadir)
 {
-	char path[DATADIR_PATH_MAX + 64];
-
-	if (c->ephemeral)
-		return dax_lists_open(NULL, &d->lists, err);
-	snprintf(path, sizeof path, "%s/" LISTS_FILE, datadir->path);
-	return dax_lists_open(path, &d->lists, err);
+	d->config = c;
+	d->datadir = datadir;
+	pthread_mutex_init(&d->lock, NULL);
 }
 
 enum status
-serve_dax_open(struct serve_dax *d, const struct config *c, const struct datadir *datadir, struct op_context *ops,
-	       struct loop **loops, int loop_count, struct front_http *http, struct err *err)
+serve_dax_lists(void *context, struct dax_lists **ret, struct err *err)
+{
+	struct serve_dax *d = context;
+	char path[DATADIR_PATH_MAX + 64];
+	enum status s = S_OK;
+
+	snprintf(path, sizeof path, "%s/" LISTS_FILE, d->datadir->path);
+	pthread_mutex_lock(&d->lock);
+	if (d->lists == NULL)
+		s = dax_lists_open(d->config->ephemeral ? NULL : path, &d->lists, err);
+	*ret = d->lists;
+	pthread_mutex_unlock(&d->lock);
+	return s;
+}
+
+enum status
+serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *ops, struct loop **loops, int loop_count,
+	       struct front_http *http, struct err *err)
 {
 	struct dax_front_options options = {
 	    .upstream = dax_front_local(ops),
@@ -48,9 +71,10 @@ serve_dax_open(struct serve_dax *d, const struct config *c, const struct datadir
 	};
 	enum status s;
 
+	front_http_on_metrics(http, write_metrics, d);
 	if (c->dax_listen == NULL && c->dax_tls_listen == NULL)
 		return S_OK;
-	s = open_lists(d, c, datadir, err);
+	s = serve_dax_lists(d, &d->lists, err);
 	if (s == S_OK && c->auth == AUTH_SIGV4)
 		s = credentials_read(c->credentials, c->account, &options.keys, err);
 	if (s != S_OK)
@@ -67,7 +91,6 @@ serve_dax_open(struct serve_dax *d, const struct config *c, const struct datadir
 		front_http_add_address(http, "dax", dax_front_address(d->front));
 	if (dax_front_tls_address(d->front) != NULL)
 		front_http_add_address(http, "dax_tls", dax_front_tls_address(d->front));
-	front_http_on_metrics(http, write_metrics, d);
 	return S_OK;
 }
 
@@ -77,6 +100,7 @@ serve_dax_reload(struct serve_dax *d, const struct config *c)
 	struct auth_keys *keys;
 	struct err err;
 
+	serve_fleet_reload(d);
 	if (d->front == NULL)
 		return;
 	if (dax_front_reload_tls(d->front, &err) != S_OK)
@@ -92,7 +116,11 @@ serve_dax_reload(struct serve_dax *d, const struct config *c)
 int
 serve_dax_in_progress(const struct serve_dax *d)
 {
-	return d->front != NULL ? dax_front_in_progress(d->front) : 0;
+	int sum = d->front != NULL ? dax_front_in_progress(d->front) : 0;
+
+	for (size_t i = 0; i < d->region_count; i++)
+		sum += dax_fleet_in_progress(d->machines[i]);
+	return sum;
 }
 
 void
@@ -101,4 +129,5 @@ serve_dax_close(struct serve_dax *d)
 	dax_front_free(d->front);
 	cache_free(d->cache);
 	dax_lists_close(d->lists);
+	pthread_mutex_destroy(&d->lock);
 }

@@ -116,6 +116,7 @@ make_operations(struct server *s, struct err *err)
 	    .io_queue_max = 4096,
 	    .loops = s->loops,
 	    .loop_count = s->loop_count,
+	    .fleets = s->dax.fleets,
 	    .wording_2026 = s->config->wording == WORDING_OF_2026,
 	};
 
@@ -181,6 +182,7 @@ start(struct server *s, struct err *err)
 {
 	enum status status = datadir_open(s->config->data, &s->datadir, err);
 
+	serve_dax_init(&s->dax, s->config, &s->datadir);
 	for (size_t i = 0; status == S_OK && i < s->config->regions.count; i++)
 		status = open_region(s, s->config->regions.items[i], err);
 	if (status == S_OK)
@@ -192,9 +194,11 @@ start(struct server *s, struct err *err)
 	if (status == S_OK)
 		status = make_front(s, err);
 	if (status == S_OK)
-		status = serve_dax_open(&s->dax, s->config, &s->datadir, s->ops, s->loops, s->loop_count, s->http, err);
+		status = serve_dax_open(&s->dax, s->config, s->ops, s->loops, s->loop_count, s->http, err);
 	if (status == S_OK)
 		status = start_threads(s, err);
+	if (status == S_OK)
+		status = serve_fleet_open(&s->dax, s->ops, s->dbs, s->region_count, s->loops, s->loop_count, err);
 	return status;
 }
 
@@ -203,6 +207,7 @@ start(struct server *s, struct err *err)
 static void
 stop(struct server *s)
 {
+	serve_fleet_close(&s->dax);
 	for (int i = 0; i < s->loop_count; i++)
 		if (s->threads[i].running)
 			loop_stop(s->loops[i]);
