@@ -82,6 +82,8 @@ void op_start(struct op_call *call);
  * op_start. */
 void op_fail(struct op_call *call, const struct err *err);
 
+/* A table in Markdown: each operation's members with their constraints, in the order in which they are told. */
+void op_write_orders(struct buf *out);
 /* stator_requests_total, stator_errors_total, stator_request_seconds (histogram), by operation. */
 void op_write_metrics(struct op_context *c, struct buf *out);
 int op_in_progress(struct op_context *c);

@@ -51,6 +51,7 @@ serve(int argc, char **argv)
 static int version(int argc, char **argv);
 static int help(int argc, char **argv);
 static int options(int argc, char **argv);
+static int orders(int argc, char **argv);
 
 static const struct {
 	const char *name;
@@ -63,6 +64,7 @@ static const struct {
     {"version", "tell the version", version},
     {"help", "this text; `stator COMMAND --help` tells a command's options", help},
     {"options-markdown", NULL, options}, /* docs/OPTIONS.md */
+    {"orders-markdown", NULL, orders},   /* in docs/ERRORS.md */
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
@@ -88,6 +90,18 @@ help(int argc, char **argv)
 	       "  stator serve                 data in ./stator-data, endpoint http://127.0.0.1:8000\n"
 	       "  stator serve --ephemeral     nothing is kept: for tests\n"
 	       "  stator serve --help          every option\n");
+	return 0;
+}
+
+static int
+orders(int argc, char **argv)
+{
+	struct buf out = {0};
+
+	(void)argc, (void)argv;
+	op_write_orders(&out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_done(&out);
 	return 0;
 }
 

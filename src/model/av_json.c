@@ -24,6 +24,7 @@ struct reading {
 	struct err *err;
 	bool refused;    /* err holds the first value error; what is appended further is thrown away in the end */
 	bool empty_name; /* an attribute of the item itself has no name: told before all else */
+	bool empty_key;  /* what was refused is a name further inside: too many levels are told before it */
 };
 
 static void read_value(struct reading *v, int depth);
@@ -290,6 +291,7 @@ too_deep(struct reading *v, int depth)
 {
 	if (depth < CONTAINERS_MAX)
 		return false;
+	v->refused &= !v->empty_key;
 	refuse(v, "Nesting Levels have exceeded supported limits: "
 		  "Attributes in the item have nested levels beyond supported limit");
 	json_skip(v->r);
@@ -396,6 +398,7 @@ read_members(struct reading *v, int depth)
 			break;
 		if (name.len == 0) {
 			v->empty_name |= depth < 0;
+			v->empty_key |= !v->refused;
 			refuse(v, "Empty attribute name");
 		} else if (name.len > ATTR_NAME_MAX) {
 			refuse(v, INVALID "Attribute name is too large, must be less than 65536 bytes");
