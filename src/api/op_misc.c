@@ -1,10 +1,6 @@
 /* Tags, limits, endpoints. */
 #include "api/table_int.h"
 
-/* The account quotas of the original, which applications read to plan with; nothing here is that small. */
-#define ACCOUNT_UNITS 80000
-#define TABLE_UNITS   40000
-
 struct tag_request_in {
 	struct slice arn, next_token;
 	struct in_list tags, keys;
@@ -120,7 +116,7 @@ op_describe_limits(struct op_call *call, const void *input, struct err *err)
 	    call->out,
 	    "{\"AccountMaxReadCapacityUnits\":%d,\"AccountMaxWriteCapacityUnits\":%d,\"TableMaxReadCapacityUnits\":%d,"
 	    "\"TableMaxWriteCapacityUnits\":%d}",
-	    ACCOUNT_UNITS, ACCOUNT_UNITS, TABLE_UNITS, TABLE_UNITS);
+	    QUOTA_ACCOUNT_UNITS, QUOTA_ACCOUNT_UNITS, QUOTA_TABLE_UNITS, QUOTA_TABLE_UNITS);
 	return S_OK;
 }
 

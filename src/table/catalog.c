@@ -19,6 +19,7 @@ enum { /* first bytes of the keys */
        KEY_INSIGHTS = 'i',
        KEY_NEXT_NUMBER = 'n',
        KEY_PROGRESS = 'p',
+       KEY_QUOTA = 'q',
        KEY_POLICY = 'r',
        KEY_SHARD = 'h',
        KEY_SECRET = 'k',
@@ -159,6 +160,13 @@ void
 catalog_key_insights(struct buf *out, uint32_t table_number)
 {
 	buf_put_byte(out, KEY_INSIGHTS);
+	buf_put_be32(out, table_number);
+}
+
+void
+catalog_key_quota(struct buf *out, uint32_t table_number)
+{
+	buf_put_byte(out, KEY_QUOTA);
 	buf_put_be32(out, table_number);
 }
 
@@ -459,6 +467,8 @@ load_table(struct table_db *db, struct slice name, struct slice bytes, struct er
 		s = policy_load(t->core, err);
 	if (s == S_OK)
 		s = insights_load(t, err);
+	if (s == S_OK)
+		s = quota_load(t->core, err);
 	if (s != S_OK) {
 		table_release(t);
 		return s;

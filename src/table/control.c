@@ -10,10 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBERS_END        UINT32_MAX /* row keys of the last number still need an upper bound */
-#define DECREASES_FREE     4          /* a UTC day; later ones once an hour */
-#define DECREASE_PAUSE_MS  3600000LL
-#define MILLISECONDS_A_DAY (24 * 60 * 60 * 1000LL)
+#define NUMBERS_END UINT32_MAX /* row keys of the last number still need an upper bound */
 
 static enum status
 not_found(struct slice name, struct err *err)
@@ -128,6 +125,9 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 	s = next_numbers(db, 1 + spec->index_count, batch, &number, err);
 	if (s == S_OK) {
 		new_record(db, spec, number, a, &record);
+		s = quota_check_units(db, NULL, &record, err);
+	}
+	if (s == S_OK) {
 		policy = policy_of_spec(spec, record.created_ms);
 		if (policy != NULL)
 			policy_put_row(batch, number, policy);
@@ -233,6 +233,8 @@ struct alteration {
 	bool updating;                          /* the table goes through UPDATING */
 	struct stream *new_stream, *old_stream; /* enabled or disabled by this */
 	uint32_t drop_index;                    /* number of the index to drop; 0: none */
+	struct quota quota;                     /* with what this takes of it */
+	bool quota_changed;
 };
 
 static size_t
@@ -243,22 +245,6 @@ find_index(const struct record *r, struct slice name)
 	while (i < r->spec.index_count && !slice_eq(r->spec.indexes[i].name, name))
 		i++;
 	return i;
-}
-
-static enum status
-check_decrease(const struct table_throughput *now, int64_t now_ms, struct err *err)
-{
-	int64_t today =
-	    now->last_decrease_ms / MILLISECONDS_A_DAY == now_ms / MILLISECONDS_A_DAY ? now->decreases_today : 0;
-
-	if (today < DECREASES_FREE || now_ms - now->last_decrease_ms >= DECREASE_PAUSE_MS)
-		return S_OK;
-	return err_set(
-	    err, S_LIMIT_EXCEEDED,
-	    "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the "
-	    "first %d decreases, each subsequent decrease in the same UTC day can be performed at most once every %lld "
-	    "seconds. Number of decreases today: %lld.",
-	    DECREASES_FREE, DECREASE_PAUSE_MS / 1000, (long long)today);
 }
 
 /*
@@ -286,7 +272,7 @@ change_units(struct alteration *c, struct slice index, const struct table_throug
 		    (long long)now->read_units, (long long)read, index.len ? "index" : "table",
 		    (long long)now->write_units, (long long)write);
 	if (!at_once && (read < now->read_units || write < now->write_units)) {
-		s = check_decrease(now, now_ms, err);
+		s = quota_check_decrease(now, now_ms, err);
 		if (s != S_OK)
 			return s;
 	}
@@ -298,7 +284,7 @@ change_units(struct alteration *c, struct slice index, const struct table_throug
 		now->last_increase_ms = now_ms;
 	if ((read < now->read_units || write < now->write_units) && !at_once) {
 		/* the count of today's decreases goes up when this one is through */
-		if (now->last_decrease_ms / MILLISECONDS_A_DAY != now_ms / MILLISECONDS_A_DAY)
+		if (now->last_decrease_ms / QUOTA_DAY_MS != now_ms / QUOTA_DAY_MS)
 			now->decreases_today = 0;
 		now->last_decrease_ms = now_ms;
 	}
@@ -393,6 +379,7 @@ change_billing(struct alteration *c, bool *ret_from_on_demand, struct err *err)
 {
 	struct table_spec *spec = &c->record.spec;
 	int64_t now_ms = clock_wall_ms();
+	enum status s;
 
 	*ret_from_on_demand = false;
 	if (!c->update->set_billing || c->update->billing == spec->billing)
@@ -411,6 +398,10 @@ change_billing(struct alteration *c, bool *ret_from_on_demand, struct err *err)
 				       "specified when BillingMode is PROVISIONED");
 		return check_all_provisioned(c, err);
 	}
+	s = quota_switch_to_on_demand(&c->quota, now_ms, err);
+	if (s != S_OK)
+		return s;
+	c->quota_changed = true;
 	c->record.billing_changed_ms = now_ms;
 	drop_units(&spec->throughput, now_ms);
 	for (size_t i = 0; i < spec->index_count; i++)
@@ -586,9 +577,9 @@ check_new_index(struct alteration *c, const struct table_index_spec *new, struct
 	if (new->vector != NULL)
 		return vector_check_new_index(spec, new, err);
 	if (global >= GSI_MAX)
-		return err_set(err, S_VALIDATION,
-			       "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the "
-			       "per-table limit of %d",
+		return err_set(err, S_LIMIT_EXCEEDED,
+			       "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit "
+			       "of %d",
 			       GSI_MAX);
 	if (spec->billing == BILLING_PROVISIONED && !gives_units(&new->throughput))
 		return err_set(err, S_VALIDATION,
@@ -708,20 +699,29 @@ check_vector_change(struct alteration *c, struct err *err)
 
 /* ---- update ---- */
 
-static void
-change_settings(struct alteration *c)
+static enum status
+change_settings(struct alteration *c, struct err *err)
 {
 	struct table_spec *spec = &c->record.spec;
+	bool class_changes = c->update->set_class && c->update->class != spec->class;
+	int64_t now_ms = clock_wall_ms();
+	enum status s;
 
-	if (c->update->set_class && c->update->class != spec->class) {
+	if (c->update->set_class) {
+		s = quota_change_class(&c->quota, class_changes, now_ms, err);
+		if (s != S_OK)
+			return s;
+	}
+	if (class_changes) {
 		spec->class = c->update->class;
-		c->record.class_changed_ms = clock_wall_ms();
-		c->changed = c->updating = true;
+		c->record.class_changed_ms = now_ms;
+		c->changed = c->updating = c->quota_changed = true;
 	}
 	if (c->update->set_deletion_protection && c->update->deletion_protection != spec->deletion_protection) {
 		spec->deletion_protection = c->update->deletion_protection;
 		c->changed = true;
 	}
+	return S_OK;
 }
 
 static enum status
@@ -759,6 +759,7 @@ update_locked(struct alteration *c, struct table **ret, struct err *err)
 		return s;
 	if (t->record.status != TABLE_ACTIVE)
 		return in_use(doing[t->record.status], t->core->name, err);
+	c->quota = t->core->quota;
 	copy_record(t, c->arena, &c->record);
 	if (c->update->set_definitions &&
 	    c->update->create_index != NULL) /* else they mean nothing, whatever they say */
@@ -768,21 +769,27 @@ update_locked(struct alteration *c, struct table **ret, struct err *err)
 	if (s == S_OK)
 		s = change_indexes(c, err);
 	if (s == S_OK)
+		s = change_settings(c, err);
+	if (s == S_OK)
+		s = quota_check_units(c->db, t, &c->record, err);
+	if (s == S_OK)
 		s = change_stream(c, err);
 	if (s != S_OK)
 		return s;
-	change_settings(c);
 	if (!c->changed) {
 		*ret = table_hold((struct table *)t);
 		return S_OK;
 	}
 	if (c->updating)
 		c->record.status = TABLE_UPDATING;
+	if (c->quota_changed)
+		quota_put_row(c->batch, t->core->number, &c->quota);
 	s = catalog_change(c->db, t, &c->record, c->batch, ret, err);
 	if (s != S_OK) {
 		stream_free(c->new_stream);
 		return s;
 	}
+	t->core->quota = c->quota;
 	if (c->new_stream != NULL)
 		stream_begun(t->core, c->new_stream);
 	if (c->old_stream != NULL)

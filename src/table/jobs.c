@@ -87,9 +87,9 @@ settle_throughput(struct table_throughput *now, bool *has_pending, const struct 
 	if (!*has_pending)
 		return;
 	*has_pending = false;
-	if (pending->read_units > now->read_units || pending->write_units > now->write_units) {
+	if (pending->read_units > now->read_units || pending->write_units > now->write_units)
 		now->last_increase_ms = now_ms;
-	} else if (pending->read_units < now->read_units || pending->write_units < now->write_units) {
+	if (pending->read_units < now->read_units || pending->write_units < now->write_units) {
 		now->last_decrease_ms = now_ms;
 		now->decreases_today++;
 	}
@@ -180,6 +180,9 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	key.len = 0;
 	catalog_key_insights(&key, t->core->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	key.len = 0;
+	catalog_key_quota(&key, t->core->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	key.len = 0;
 	catalog_key_layout(&key, t->core->number);
@@ -371,6 +374,7 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 		engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), t->encoded);
 		policy_rewrite_row(batch, t->core);
 		insights_rewrite_row(batch, t);
+		quota_put_row(batch, t->core->number, &t->core->quota);
 		layout_put_row(t->core, batch);
 		stream_put_rows(t->core, batch);
 	} else {

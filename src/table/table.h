@@ -20,16 +20,19 @@
 
 #include <stdatomic.h>
 
-#define TABLES_MAX       2500
-#define GSI_MAX          20
-#define LSI_MAX          5
-#define VECTOR_MAX       5 /* vector indexes of a table */
-#define TAGS_MAX         50
-#define TAG_KEY_MAX      128 /* characters */
-#define TAG_VALUE_MAX    256
-#define COLLECTION_MAX   (10ULL * 1024 * 1024 * 1024)
-#define PAGE_BYTES_MAX   (1024 * 1024)
-#define INLINE_BYTES_MAX (128 * 1024) /* a page larger than this is read where blocking is allowed */
+#define TABLES_MAX 2500
+#define GSI_MAX    20
+#define LSI_MAX    5
+#define VECTOR_MAX 5 /* vector indexes of a table */
+#define TAGS_MAX   50
+/* Capacity units of each kind that may be provisioned; DescribeLimits tells them. */
+#define QUOTA_TABLE_UNITS   40000 /* a table, and a global index */
+#define QUOTA_ACCOUNT_UNITS 80000 /* all of a region */
+#define TAG_KEY_MAX         128   /* characters */
+#define TAG_VALUE_MAX       256
+#define COLLECTION_MAX      (10ULL * 1024 * 1024 * 1024)
+#define PAGE_BYTES_MAX      (1024 * 1024)
+#define INLINE_BYTES_MAX    (128 * 1024) /* a page larger than this is read where blocking is allowed */
 
 struct table_db; /* all tables of one region */
 struct table;    /* one table, counted; see table_find */

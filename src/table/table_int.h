@@ -145,6 +145,18 @@ struct throttle {
 	_Atomic uint32_t trouble[TROUBLE_KINDS]; /* how many are still to be refused, see table_trouble_set() */
 };
 
+#define QUOTA_DAY_MS            (24 * 60 * 60 * 1000LL)
+#define QUOTA_DECREASES         4 /* of provisioned units in a UTC day; later ones once an hour */
+#define QUOTA_DECREASE_PAUSE_MS 3600000LL
+#define QUOTA_ON_DEMAND         4 /* switches to on demand in 24 hours */
+#define QUOTA_CLASS             2 /* changes of class in: */
+#define QUOTA_CLASS_DAYS        30
+/* When the last changes of a kind were, the oldest first; ms of the epoch, 0: there were not so many. */
+struct quota {
+	int64_t on_demand_ms[QUOTA_ON_DEMAND];
+	int64_t class_ms[QUOTA_CLASS];
+};
+
 struct index_core {
 	atomic_uint refs;
 	uint32_t number;
@@ -178,6 +190,7 @@ struct table_core {
 	struct table_core *next;   /* in its bucket */
 	struct throttle throttle;
 	struct insights insights;
+	struct quota quota; /* guarded by db->control */
 	struct slice name;
 	int64_t policy_revision; /* the highest so far; guarded by db->control */
 	/* guarded by policy_lock; changes only while db->control is held too */
@@ -321,6 +334,7 @@ void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partiti
 void catalog_key_progress(struct buf *out, uint32_t index_number);
 void catalog_key_policy(struct buf *out, uint32_t table_number);
 void catalog_key_insights(struct buf *out, uint32_t table_number);
+void catalog_key_quota(struct buf *out, uint32_t table_number);
 void catalog_key_next_number(struct buf *out);
 void catalog_key_layout(struct buf *out, uint32_t table_number);
 void catalog_key_stream(struct buf *out, uint32_t table_number, uint32_t stream);
@@ -399,6 +413,18 @@ enum status split_where_needed(struct table_db *db, struct err *err);
 /* As many parts as that; those that are there stay. */
 void index_parts_grow(struct index_core *x, uint32_t partitions);
 void index_parts_free(struct index_core *x);
+
+/* ---- quota.c; all S_LIMIT_EXCEEDED. The caller holds db->control ---- */
+
+enum status quota_check_decrease(const struct table_throughput *now, int64_t now_ms, struct err *err);
+/* Take one of what is left; q is then to be written and to become the core's. */
+enum status quota_switch_to_on_demand(struct quota *q, int64_t now_ms, struct err *err);
+enum status quota_change_class(struct quota *q, bool changes, int64_t now_ms, struct err *err);
+void quota_put_row(struct engine_batch *batch, uint32_t table_number, const struct quota *q);
+enum status quota_load(struct table_core *core, struct err *err);
+/* What a table is about to be; `before`: what it was, or NULL. Only what grows is looked at. */
+enum status quota_check_units(struct table_db *db, const struct table *before, const struct record *after,
+			      struct err *err);
 
 /* ---- jobs.c: what happens later ---- */
 
