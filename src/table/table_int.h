@@ -203,7 +203,6 @@ struct table_core {
 struct ttl_core {
 	atomic_uint refs;
 	uint32_t number;
-	pthread_mutex_t sweeping;    /* see table_ttl_begin(); taken before any other lock of this room */
 	_Atomic int64_t earliest_ms; /* no row that is not dealt with is due before this; see ttl_lower() */
 	_Atomic int64_t deleting_ms; /* figures: due time of what is deleted next, 0: none */
 	_Atomic uint64_t backlog;

@@ -107,7 +107,6 @@ ttl_core_for(const struct table *before, uint32_t number)
 	atomic_init(&x->refs, 1);
 	atomic_init(&x->earliest_ms, 0); /* not known: look */
 	x->number = number;
-	pthread_mutex_init(&x->sweeping, NULL);
 	return x;
 }
 
@@ -116,7 +115,6 @@ ttl_core_release(struct ttl_core *x)
 {
 	if (x == NULL || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	pthread_mutex_destroy(&x->sweeping);
 	free(x);
 }
 
@@ -173,39 +171,25 @@ table_ttl_earliest_ms(const struct table *t)
 	return atomic_load_explicit(&t->ttl->earliest_ms, memory_order_relaxed);
 }
 
-void
-table_ttl_look_again(struct table *t)
-{
-	ttl_lower(t->ttl, 0);
-}
-
 /* ---- finding and deleting ---- */
 
 void
 table_ttl_due_done(struct table_ttl_due *due)
 {
 	buf_done(&due->keys);
+	buf_done(&due->next);
 	free(due->rows);
 	*due = (struct table_ttl_due){.count = 0};
 }
 
-bool
-table_ttl_begin(struct table *t, bool wait)
+void
+table_ttl_expect(struct table *t)
 {
-	if (!wait)
-		return pthread_mutex_trylock(&t->ttl->sweeping) == 0;
-	pthread_mutex_lock(&t->ttl->sweeping);
-	return true;
+	atomic_store(&t->ttl->earliest_ms, INT64_MAX);
 }
 
 void
-table_ttl_end(struct table *t)
-{
-	pthread_mutex_unlock(&t->ttl->sweeping);
-}
-
-void
-table_ttl_put_back(struct table *t, int64_t due_ms)
+table_ttl_leave(struct table *t, int64_t due_ms)
 {
 	ttl_lower(t->ttl, due_ms);
 }
@@ -223,38 +207,46 @@ add_row(struct table_ttl_due *due, int64_t due_ms, struct slice row_key)
 	buf_put_slice(&due->keys, row_key);
 }
 
-enum status
-table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_due *ret, struct err *err)
+/* Where the walk goes on; too old times, or none at all, are passed over. */
+static void
+walk_from(const struct ttl_core *x, int64_t now_ms, struct table_ttl_due *due)
 {
-	struct ttl_core *x = t->ttl;
-	struct buf from = {0}, to = {0};
+	if (due->more)
+		return;
+	due->next.len = 0;
+	ttl_put_key(&due->next, x->number, now_ms > TTL_PAST_MS ? now_ms - TTL_PAST_MS : 1, SLICE_NONE);
+}
+
+enum status
+table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_due *due, struct err *err)
+{
+	struct buf to = {0};
 	struct engine_iter *it;
 	enum status s = S_OK;
 
-	ret->keys.len = ret->count = 0;
-	ret->more = false;
-	/* too old, or no time at all: passed over */
-	ttl_put_key(&from, x->number, now_ms > TTL_PAST_MS ? now_ms - TTL_PAST_MS : 1, SLICE_NONE);
-	buf_put_be32(&to, x->number + 1);
-	atomic_store(&x->earliest_ms, INT64_MAX);
-	it = engine_iter_new(t->core->db->engine, NULL, SPACE_INDEXES, buf_slice(&from), buf_slice(&to), ENGINE_SCAN);
+	due->keys.len = due->count = 0;
+	walk_from(t->ttl, now_ms, due);
+	due->more = false;
+	due->next_due_ms = INT64_MAX;
+	buf_put_be32(&to, t->ttl->number + 1);
+	it = engine_iter_new(t->core->db->engine, NULL, SPACE_INDEXES, buf_slice(&due->next), buf_slice(&to),
+			     ENGINE_SCAN);
 	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it)) {
 		struct slice key = engine_iter_key(it);
 		int64_t due_ms = key_due_ms(key);
 
-		ret->more = due_ms < now_ms && ret->count == limit;
-		if (due_ms >= now_ms || ret->more) {
-			ttl_lower(x, due_ms);
+		if (due_ms >= now_ms || due->count == limit) {
+			due->more = due_ms < now_ms;
+			due->next_due_ms = due_ms;
+			due->next.len = 0;
+			buf_put_slice(&due->next, key);
 			break;
 		}
-		add_row(ret, due_ms, slice_of(key.data + KEY_HEAD, key.len - KEY_HEAD));
+		add_row(due, due_ms, slice_of(key.data + KEY_HEAD, key.len - KEY_HEAD));
 	}
 	if (!engine_iter_valid(it))
 		s = engine_iter_status(it, err);
-	if (s != S_OK)
-		ttl_lower(x, 0);
 	engine_iter_free(it);
-	buf_done(&from);
 	buf_done(&to);
 	return s;
 }

@@ -52,10 +52,10 @@ uint64_t table_ttl_generation(struct table_db *db);
 struct table **table_ttl_tables(struct table_db *db, size_t *ret_count);
 /* Before this nothing is due; INT64_MAX: there is nothing. Without asking the disk. */
 int64_t table_ttl_earliest_ms(const struct table *t);
-/* Writes were lost by a failed sync, or the clock stepped back: what was thought done may have to be done again. */
-void table_ttl_look_again(struct table *t);
-
-/* What is due, in the order in which it became due. Zeroed before the first use; used again and again. */
+/*
+ * A walk through what is due, in the order in which it became due, some at a time. Zeroed before the first use. Several
+ * may walk at once: each deletes what it comes to first.
+ */
 struct table_ttl_due {
 	struct buf keys; /* row keys of items */
 	struct table_ttl_row {
@@ -63,21 +63,22 @@ struct table_ttl_due {
 		uint32_t at, len;
 	} * rows;
 	size_t count, cap;
-	bool more; /* there was no room for all */
+	bool more;           /* there was no room for all: call table_ttl_find() again, it goes on from there */
+	int64_t next_due_ms; /* of the first row that was not taken; INT64_MAX: there is none */
+	struct buf next;     /* private: that row's key */
 };
 void table_ttl_due_done(struct table_ttl_due *due);
-/* One at a time may find and delete in a table: begin ... end. False: another one is at it, and wait is false. */
-bool table_ttl_begin(struct table *t, bool wait);
-void table_ttl_end(struct table *t);
-/*
- * At most `limit` items that are due. They count as dealt with from then on: what is not deleted after all must be told
- * by table_ttl_put_back(). May block.
- */
-enum status table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_due *ret, struct err *err);
-void table_ttl_put_back(struct table *t, int64_t due_ms);
+/* The next items that are due, at most `limit`. After a failure the walk is over. May block. */
+enum status table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_due *due, struct err *err);
 /* Delete rows [first, first + count) of what was found, those that are still due. One commit. May block. */
 enum status table_ttl_delete(struct table *t, const struct table_ttl_due *due, size_t first, size_t count,
 			     struct table_io *io, uint32_t *ret_deleted, struct err *err);
+/*
+ * For the one that keeps the earliest due time right: to be said before a walk begins, so that rows which come up
+ * behind its back are told by who puts them; and at its end, with the time of the first row that was not dealt with.
+ */
+void table_ttl_expect(struct table *t);
+void table_ttl_leave(struct table *t, int64_t due_ms);
 /* For the figures: that many are known to be due and not yet deleted, the next of them since then. */
 void table_ttl_set_backlog(struct table *t, uint64_t count, int64_t next_due_ms);
 

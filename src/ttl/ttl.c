@@ -7,23 +7,32 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOOK_NS      50000000LL   /* between two looks while there are tables with TTL */
-#define IDLE_LOOK_NS 250000000LL  /* while there are none */
-#define FIND_MAX     12000        /* rows found at a time; other tables have their turn between */
-#define COMMIT_MAX   16           /* deletes in one commit: what one lock is held for */
-#define TARGET_MS    600          /* after their time items shall be gone */
-#define RATE_MIN     4000         /* items a second */
-#define RATE_MAX     25000        /* also of what is late: about half a core */
+#define LOOK_NS      50000000LL  /* between two looks while there are tables with TTL */
+#define IDLE_LOOK_NS 250000000LL /* while there are none */
+#define FIND_MAX     256         /* rows found at a time */
+#define TURN_MAX     2048        /* items of one table, then others have their turn */
+#define COMMIT_MAX   8           /* deletes in one commit: what one lock is held for */
+#define RATE         17000       /* items a second: 10,000, which all become due when a second begins, in 0.6 of it */
+#define LATE_MS      600
+#define RATE_LATE    25000        /* of what has been due for so long; about half a core */
 #define BEHIND_NS    20000000LL   /* so much lost time is made up for */
 #define RETRY_NS     1000000000LL /* after the disk failed */
 #define SECOND_NS    1000000000LL
 
+/* One table and the walk through what is due in it. */
+struct sweep {
+	struct table *table;
+	struct table_ttl_due due;
+	size_t done; /* of due.rows */
+	bool open;   /* the walk has begun */
+};
+
 /* One region. */
 struct place {
 	struct table_db *db;
-	uint64_t generation; /* of `tables` */
-	struct table **tables;
-	size_t table_count;
+	uint64_t generation; /* of `sweeps` */
+	struct sweep *sweeps;
+	size_t count;
 	uint64_t reopened; /* of the engine: what was deleted before may be there again */
 	int64_t last_ms;   /* the clock when it was last looked at */
 	int64_t retry_ns;  /* not before this */
@@ -32,7 +41,6 @@ struct place {
 struct ttl_service {
 	pthread_t thread;
 	/* the thread's own */
-	struct table_ttl_due due;
 	struct arena arena;
 	int64_t next_ns; /* when the next commit may begin */
 	/* guarded by lock */
@@ -60,73 +68,87 @@ rest(struct ttl_service *s, int64_t until_ns)
 	return go_on;
 }
 
-/*
- * Rests before the next `count` of `left` items, the first of which has been due for delay_ms. Times are whole seconds
- * as a rule: what is due in a second becomes so at once, and is spread over the time there is.
- */
+/* Rests before the next `count` items, the first of which has been due for delay_ms. */
 static bool
-keep_pace(struct ttl_service *s, size_t count, size_t left, int64_t delay_ms)
+keep_pace(struct ttl_service *s, size_t count, int64_t delay_ms)
 {
-	int64_t rate = RATE_MAX, now_ns = clock_mono_ns();
+	int64_t now_ns = clock_mono_ns();
 
-	if (delay_ms < TARGET_MS)
-		rate = (int64_t)left * 1000 / (TARGET_MS - (delay_ms > 0 ? delay_ms : 0));
-	rate = rate < RATE_MIN ? RATE_MIN : rate > RATE_MAX ? RATE_MAX : rate;
 	if (s->next_ns < now_ns - BEHIND_NS)
 		s->next_ns = now_ns - BEHIND_NS;
-	s->next_ns += (int64_t)count * SECOND_NS / rate;
+	s->next_ns += (int64_t)count * SECOND_NS / (delay_ms < LATE_MS ? RATE : RATE_LATE);
 	return rest(s, s->next_ns);
 }
 
 /* A few neighbours: rows that are due at the same time are in the order of their hashes, so of one partition. */
 static enum status
-delete_some(struct table *t, const struct table_ttl_due *due, size_t first, size_t count, struct arena *arena,
-	    uint64_t *deleted, uint64_t *wait_seq, struct err *err)
+delete_some(struct table *t, const struct table_ttl_due *due, size_t *done, struct arena *arena, uint64_t *deleted,
+	    uint64_t *wait_seq, struct err *err)
 {
+	size_t count = due->count - *done < COMMIT_MAX ? due->count - *done : COMMIT_MAX;
 	struct table_io io = {.arena = arena, .may_block = true};
 	uint32_t now_deleted;
-	enum status s = table_ttl_delete(t, due, first, count, &io, &now_deleted, err);
+	enum status s = table_ttl_delete(t, due, *done, count, &io, &now_deleted, err);
 
-	if (s == S_OK) {
-		*deleted += now_deleted;
-		if (io.wait_seq > *wait_seq)
-			*wait_seq = io.wait_seq;
-	} else {
-		table_ttl_put_back(t, due->rows[first].due_ms);
-	}
 	arena_reset(arena);
-	return s;
+	if (s != S_OK)
+		return s;
+	*done += count;
+	*deleted += now_deleted;
+	if (io.wait_seq > *wait_seq)
+		*wait_seq = io.wait_seq;
+	return S_OK;
 }
 
-/* Goes on until everything found is deleted; service NULL: without rests. *ret_more: there was more than could be found
- * at once. */
-static enum status
-sweep_found(struct ttl_service *service, struct table *t, struct table_ttl_due *due, struct arena *arena,
-	    uint64_t *deleted, uint64_t *wait_seq, struct err *err)
+/* The walk is over, or given up. */
+static void
+close_sweep(struct sweep *w)
 {
+	if (!w->open)
+		return;
+	table_ttl_leave(w->table, w->done < w->due.count ? w->due.rows[w->done].due_ms : w->due.next_due_ms);
+	table_ttl_set_backlog(w->table, 0, 0);
+	table_ttl_due_done(&w->due);
+	w->open = false;
+	w->done = 0;
+}
+
+/* A turn of one table: at most TURN_MAX items. The walk stays open when there are more. */
+static enum status
+sweep_turn(struct ttl_service *service, struct sweep *w, struct err *err)
+{
+	uint64_t deleted = 0, wait_seq = 0;
 	enum status s = S_OK;
 
-	for (size_t at = 0, n; s == S_OK && at < due->count; at += n) {
-		n = due->count - at < COMMIT_MAX ? due->count - at : COMMIT_MAX;
-		table_ttl_set_backlog(t, due->count - at, due->rows[at].due_ms);
-		if (service != NULL &&
-		    !keep_pace(service, n, due->count - at, clock_wall_ms() - due->rows[at].due_ms)) {
-			table_ttl_put_back(t, due->rows[at].due_ms);
-			break;
-		}
-		s = delete_some(t, due, at, n, arena, deleted, wait_seq, err);
+	if (!w->open) {
+		table_ttl_expect(w->table);
+		w->open = true;
+		w->due.next_due_ms = 0; /* should the first look fail */
 	}
-	table_ttl_set_backlog(t, 0, 0);
+	for (size_t n = 0; n < TURN_MAX; n += COMMIT_MAX) {
+		const struct table_ttl_row *row;
+
+		if (w->done == w->due.count) {
+			if (w->due.count > 0 && !w->due.more)
+				break;
+			w->done = 0;
+			s = table_ttl_find(w->table, clock_wall_ms(), FIND_MAX, &w->due, err);
+			if (s != S_OK)
+				w->due.next_due_ms = 0;
+			if (s != S_OK || w->due.count == 0)
+				break;
+		}
+		row = &w->due.rows[w->done];
+		table_ttl_set_backlog(w->table, w->due.count - w->done, row->due_ms);
+		if (!keep_pace(service, COMMIT_MAX, clock_wall_ms() - row->due_ms))
+			break;
+		s = delete_some(w->table, &w->due, &w->done, &service->arena, &deleted, &wait_seq, err);
+		if (s != S_OK)
+			break;
+	}
+	if (s != S_OK || (w->done == w->due.count && !w->due.more))
+		close_sweep(w);
 	return s;
-}
-
-static enum status
-sweep_table(struct ttl_service *service, struct table *t, struct table_ttl_due *due, struct arena *arena,
-	    uint64_t *deleted, uint64_t *wait_seq, struct err *err)
-{
-	enum status s = table_ttl_find(t, clock_wall_ms(), FIND_MAX, due, err);
-
-	return s == S_OK ? sweep_found(service, t, due, arena, deleted, wait_seq, err) : s;
 }
 
 /* ---- the thread ---- */
@@ -134,33 +156,51 @@ sweep_table(struct ttl_service *service, struct table *t, struct table_ttl_due *
 static void
 release_tables(struct place *p)
 {
-	for (size_t i = 0; i < p->table_count; i++)
-		table_release(p->tables[i]);
-	free(p->tables);
-	p->tables = NULL;
-	p->table_count = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		close_sweep(&p->sweeps[i]);
+		table_release(p->sweeps[i].table);
+	}
+	free(p->sweeps);
+	p->sweeps = NULL;
+	p->count = 0;
+}
+
+static void
+find_tables(struct place *p)
+{
+	struct table **tables;
+
+	release_tables(p);
+	p->generation = table_ttl_generation(p->db);
+	tables = table_ttl_tables(p->db, &p->count);
+	p->sweeps = calloc(p->count + 1, sizeof *p->sweeps);
+	if (p->sweeps == NULL)
+		abort();
+	for (size_t i = 0; i < p->count; i++)
+		p->sweeps[i].table = tables[i];
+	free(tables);
 }
 
 static void
 refresh(struct place *p)
 {
-	uint64_t generation = table_ttl_generation(p->db);
 	uint64_t reopened = engine_reopened(table_db_engine(p->db));
 	int64_t now_ms = clock_wall_ms();
+	bool again = reopened != p->reopened || now_ms < p->last_ms;
 
-	if (generation != p->generation) {
-		release_tables(p);
-		p->generation = generation;
-		p->tables = table_ttl_tables(p->db, &p->table_count);
+	if (table_ttl_generation(p->db) != p->generation)
+		find_tables(p);
+	/* writes were lost by a failed sync, or the clock stepped back: what was thought done may have to be done again
+	 */
+	for (size_t i = 0; again && i < p->count; i++) {
+		close_sweep(&p->sweeps[i]);
+		table_ttl_leave(p->sweeps[i].table, 0);
 	}
-	if (reopened != p->reopened || now_ms < p->last_ms)
-		for (size_t i = 0; i < p->table_count; i++)
-			table_ttl_look_again(p->tables[i]);
 	p->reopened = reopened;
 	p->last_ms = now_ms;
 }
 
-/* One turn: each table that has something due deletes what can be found at once. True: some have more. */
+/* One turn of each table that has something due. True: some have more. */
 static bool
 turn(struct ttl_service *service, struct place *p)
 {
@@ -170,22 +210,18 @@ turn(struct ttl_service *service, struct place *p)
 	if (clock_mono_ns() < p->retry_ns)
 		return false;
 	refresh(p);
-	for (size_t i = 0; i < p->table_count; i++) {
-		struct table *t = p->tables[i];
-		uint64_t deleted = 0, wait_seq = 0;
-		enum status s;
+	for (size_t i = 0; i < p->count; i++) {
+		struct sweep *w = &p->sweeps[i];
 
-		if (table_ttl_earliest_ms(t) >= clock_wall_ms() || !table_ttl_begin(t, false))
+		if (!w->open && table_ttl_earliest_ms(w->table) >= clock_wall_ms())
 			continue;
-		s = sweep_table(service, t, &service->due, &service->arena, &deleted, &wait_seq, &err);
-		table_ttl_end(t);
-		more |= s == S_OK && service->due.more;
-		if (s == S_OK)
-			continue;
-		log_warn("ttl", "%.*s: items could not be deleted, tried again: %s", SLICE_ARG(table_name(t)),
-			 err.message);
-		p->retry_ns = clock_mono_ns() + RETRY_NS;
-		return false;
+		if (sweep_turn(service, w, &err) != S_OK) {
+			log_warn("ttl", "%.*s: items could not be deleted, tried again: %s",
+				 SLICE_ARG(table_name(w->table)), err.message);
+			p->retry_ns = clock_mono_ns() + RETRY_NS;
+			return false;
+		}
+		more |= w->open;
 	}
 	return more;
 }
@@ -202,11 +238,9 @@ run(void *context)
 		more = false;
 		for (size_t i = 0; i < s->place_count; i++) {
 			more |= turn(s, &s->places[i]);
-			if (s->places[i].table_count > 0)
+			if (s->places[i].count > 0)
 				look_ns = LOOK_NS;
 		}
-		if (!more && s->due.cap > 0)
-			table_ttl_due_done(&s->due);
 		if (!rest(s, more ? 0 : clock_mono_ns() + look_ns))
 			break;
 	} while (true);
@@ -254,7 +288,6 @@ ttl_service_free(struct ttl_service *s)
 	pthread_join(s->thread, NULL);
 	for (size_t i = 0; i < s->place_count; i++)
 		release_tables(&s->places[i]);
-	table_ttl_due_done(&s->due);
 	arena_done(&s->arena);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
@@ -263,6 +296,7 @@ ttl_service_free(struct ttl_service *s)
 
 /* ---- on demand ---- */
 
+/* A walk of its own; the thread, which may be at the same items, keeps its books. */
 static enum status
 sweep_now(struct table *t, uint64_t *deleted, uint64_t *wait_seq, struct err *err)
 {
@@ -270,12 +304,13 @@ sweep_now(struct table *t, uint64_t *deleted, uint64_t *wait_seq, struct err *er
 	struct arena arena = {0};
 	enum status s;
 
-	table_ttl_begin(t, true);
-	table_ttl_look_again(t);
-	do
-		s = sweep_table(NULL, t, &due, &arena, deleted, wait_seq, err);
-	while (s == S_OK && due.more);
-	table_ttl_end(t);
+	do {
+		size_t done = 0;
+
+		s = table_ttl_find(t, clock_wall_ms(), FIND_MAX, &due, err);
+		while (s == S_OK && done < due.count)
+			s = delete_some(t, &due, &done, &arena, deleted, wait_seq, err);
+	} while (s == S_OK && due.more);
 	table_ttl_due_done(&due);
 	arena_done(&arena);
 	return s;
