@@ -120,7 +120,8 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 		return err_set(err, S_RESOURCE_IN_USE, "Table already exists: %.*s", SLICE_ARG(spec->name));
 	}
 	if (directory_count(db) >= TABLES_MAX)
-		return err_set(err, S_LIMIT_EXCEEDED, "Too many tables. The limit of tables is %d", TABLES_MAX);
+		return err_set(err, S_LIMIT_EXCEEDED,
+			       "Subscriber limit exceeded: There is a limit of %d tables per subscriber", TABLES_MAX);
 	batch = engine_batch_new(db->engine);
 	s = next_numbers(db, 1 + spec->index_count, batch, &number, err);
 	if (s == S_OK) {

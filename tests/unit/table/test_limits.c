@@ -91,7 +91,8 @@ there_are_at_most_2500_tables(void **state)
 		arena_rewind(&fx.arena, mark);
 	}
 	spec.name = SLICE("one-more");
-	assert_int_equal(table_create(fx.db, &spec, &fx.arena, &d, &fx.err), S_LIMIT_EXCEEDED);
+	assert_status(table_create(fx.db, &spec, &fx.arena, &d, &fx.err), S_LIMIT_EXCEEDED,
+		      "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber");
 	wait_active("table7");
 	assert_ok(table_delete(fx.db, SLICE("table7"), &fx.arena, &d, &fx.err));
 	wait_gone("table7");
