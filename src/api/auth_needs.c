@@ -450,7 +450,7 @@ static const struct row *
 find_row(const struct op *op)
 {
 	const char *operation = op->name;
-	size_t low = 0, high = sizeof rows / sizeof *rows, guess = (size_t)(op - ops);
+	size_t low = 0, high = sizeof rows / sizeof *rows, guess = (size_t)(op - ops); /* of DynamoDB itself */
 
 	if (guess < high && strcmp(rows[guess].operation, operation) == 0) /* both tables are sorted */
 		return &rows[guess];

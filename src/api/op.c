@@ -98,7 +98,7 @@ const size_t op_count = sizeof ops / sizeof *ops;
 
 const struct service services[] = {
     {{"DynamoDB_20120810.", 18}, "dynamodb", ops, &op_count, NULL}, /* first: asked most */
-    {{"DynamoDBStreams_20120810.", 25}, "dynamodb", stream_ops, &stream_op_count, NULL},
+    {{"DynamoDBStreams_20120810.", 25}, "dynamodb", stream_ops, &stream_op_count, auth_stream_needs},
     {{"AmazonDAXV3.", 12}, "dax", dax_ops, &dax_op_count, auth_dax_needs},
 };
 const size_t service_count = sizeof services / sizeof *services;

@@ -63,7 +63,8 @@ enum status op_get_records(struct op_call *call, const void *in, struct err *err
 
 extern const struct op dax_ops[]; /* op_dax.c */
 extern const size_t dax_op_count;
-enum status auth_dax_needs(struct auth *a); /* auth_dax.c */
+enum status auth_dax_needs(struct auth *a);    /* auth_dax.c */
+enum status auth_stream_needs(struct auth *a); /* auth_stream.c */
 /* The DAX clusters of the call's region; NULL: this program runs none. */
 struct fleet *call_fleet(struct op_call *call);
 

@@ -31,7 +31,7 @@ call_done(struct op_call *call)
 	fx.http_status = call->http_status;
 }
 
-/* The reply, NUL-terminated, valid until the next call. */
+/* The reply, NUL-terminated, valid until the next call. operation: of DynamoDB, or a whole target. */
 static inline const char *
 call_op(const char *operation, const char *body)
 {
@@ -39,7 +39,7 @@ call_op(const char *operation, const char *body)
 	struct arena arena = {0};
 	char target[128];
 
-	snprintf(target, sizeof target, "DynamoDB_20120810.%s", operation);
+	snprintf(target, sizeof target, "%s%s", strchr(operation, '.') != NULL ? "" : "DynamoDB_20120810.", operation);
 	fx.out.len = 0;
 	*call = (struct op_call){.context = fx.context,
 				 .arena = &arena,
