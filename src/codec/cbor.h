@@ -17,7 +17,7 @@
 
 /* --- is it all there? --- */
 
-#define CBOR_SCAN_DEPTH 16 /* containers within containers; one level costs 8 bytes in each scan */
+#define CBOR_SCAN_DEPTH 48 /* containers within containers; one level costs 8 bytes in each scan */
 
 struct cbor_scan {
 	size_t at;        /* bytes known to belong to the items */

@@ -132,9 +132,11 @@ void dax_projected_write(const struct dax_paths *paths, struct av item, struct b
 
 enum option {
 	OPTION_PROJECTION = 0,
+	OPTION_NAMES = 1,
 	OPTION_CONSISTENT = 2,
 	OPTION_CAPACITY = 3,
 	OPTION_CONDITION = 4,
+	OPTION_VALUES = 5,
 	OPTION_METRICS = 6,
 	OPTION_RETURN_VALUES = 7,
 	OPTION_UPDATE = 8,

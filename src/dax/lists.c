@@ -25,8 +25,12 @@ struct dax_lists {
 	_Atomic(struct dax_list *) by_id[BUCKETS];
 	_Atomic(struct dax_list *) by_names[BUCKETS];
 	_Atomic uint64_t count;
+	_Atomic(struct dax_list *) first;
+	void (*share)(void *context); /* NULL: there are no other nodes */
+	void *share_context;
 	/* guarded by lock; who reads the chains takes none */
 	pthread_mutex_t lock;
+	struct dax_list *last;
 	size_t bytes;
 	int fd; /* -1: nothing is kept */
 	off_t end;
@@ -155,6 +159,11 @@ link_list(struct dax_lists *lists, struct dax_list *list)
 	list->by_names_next = atomic_load_explicit(names, memory_order_relaxed);
 	atomic_store_explicit(id, list, memory_order_release);
 	atomic_store_explicit(names, list, memory_order_release);
+	if (lists->last != NULL)
+		atomic_store_explicit(&lists->last->newer, list, memory_order_release);
+	else
+		atomic_store_explicit(&lists->first, list, memory_order_release);
+	lists->last = list;
 	lists->bytes += list_bytes(list);
 	atomic_fetch_add_explicit(&lists->count, 1, memory_order_relaxed);
 }
@@ -338,7 +347,7 @@ dax_lists_close(struct dax_lists *lists)
 bool
 dax_lists_is_synced(const struct dax_lists *lists)
 {
-	return lists->fd < 0 || atomic_load(&lists->synced) >= dax_lists_count(lists);
+	return (lists->fd < 0 && lists->share == NULL) || atomic_load(&lists->synced) >= dax_lists_count(lists);
 }
 
 enum status
@@ -347,14 +356,16 @@ dax_lists_sync(struct dax_lists *lists, struct err *err)
 	uint64_t count = dax_lists_count(lists);
 	enum status s = S_OK;
 
-	if (lists->fd < 0)
+	if (dax_lists_is_synced(lists))
 		return S_OK;
 	pthread_mutex_lock(&lists->sync_lock);
 	if (lists->synced < count) {
-		if (fdatasync(lists->fd) == 0)
-			lists->synced = count;
-		else
+		if (lists->fd >= 0 && fdatasync(lists->fd) != 0)
 			s = err_set(err, S_IO, "the file of attribute lists cannot be synced: %s", strerror(errno));
+		if (s == S_OK && lists->share != NULL)
+			lists->share(lists->share_context);
+		if (s == S_OK)
+			lists->synced = count;
 	}
 	pthread_mutex_unlock(&lists->sync_lock);
 	return s;
@@ -424,4 +435,36 @@ dax_lists_add(struct dax_lists *lists, const struct slice *names, size_t count, 
 	pthread_mutex_unlock(&lists->lock);
 	buf_done(&wire);
 	return s;
+}
+
+/* ---- for nodes of a cluster ---- */
+
+const struct dax_list *
+dax_lists_after(struct dax_lists *lists, const struct dax_list *last)
+{
+	return atomic_load_explicit(last != NULL ? &last->newer : &lists->first, memory_order_acquire);
+}
+
+enum status
+dax_lists_add_wire(struct dax_lists *lists, struct slice wire, struct err *err)
+{
+	const struct dax_list *added;
+	enum status s = S_OK;
+
+	if (wire.len > RECORD_MAX || !is_list(wire))
+		return err_set(err, S_VALIDATION, "no list of attribute names");
+	if (dax_lists_find(lists, id_of(wire)) != NULL)
+		return S_OK;
+	pthread_mutex_lock(&lists->lock);
+	if (find_id(lists, id_of(wire)) == NULL)
+		s = add_new(lists, wire, &added, err);
+	pthread_mutex_unlock(&lists->lock);
+	return s;
+}
+
+void
+dax_lists_on_sync(struct dax_lists *lists, void (*share)(void *context), void *context)
+{
+	lists->share_context = context;
+	lists->share = share;
 }

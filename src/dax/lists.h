@@ -14,6 +14,8 @@
 #ifndef STATOR_DAX_LISTS_H
 #define STATOR_DAX_LISTS_H
 
+#include <stdatomic.h>
+
 #include "base/slice.h"
 #include "base/status.h"
 
@@ -28,6 +30,7 @@ struct dax_list {
 	struct slice *names; /* in the order of the list */
 	struct slice wire;   /* the CBOR array of them */
 	struct dax_list *by_id_next, *by_names_next;
+	_Atomic(struct dax_list *) newer; /* added after this one */
 	uint64_t names_hash;
 };
 
@@ -51,5 +54,15 @@ bool dax_lists_is_synced(const struct dax_lists *lists);
 /* Everything added before is on the disk. May block. */
 enum status dax_lists_sync(struct dax_lists *lists, struct err *err);
 uint64_t dax_lists_count(const struct dax_lists *lists);
+
+/* ---- for nodes of a cluster, which tell each other their lists ---- */
+
+/* The list that was added after `last` (NULL: the first); NULL: none yet. Any thread. */
+const struct dax_list *dax_lists_after(struct dax_lists *lists, const struct dax_list *last);
+/* A list in wire form, from another node; nothing new when it is known. */
+enum status dax_lists_add_wire(struct dax_lists *lists, struct slice wire, struct err *err);
+/* dax_lists_sync() calls share(), which may block, so that the other nodes have a list before any client has its id.
+ * Before the lists are used. */
+void dax_lists_on_sync(struct dax_lists *lists, void (*share)(void *context), void *context);
 
 #endif

@@ -1,13 +1,18 @@
 #include "codec/json.h"
 #include "dax/dax_int.h"
 
-enum form { FORM_NONE, FORM_STRING, FORM_INTEGER, FORM_BOOLEAN };
+enum form { FORM_NONE, FORM_STRING, FORM_INTEGER, FORM_BOOLEAN, FORM_REPEATED };
+
+#define REPEATED (1u << OPTION_NAMES | 1u << OPTION_VALUES)
 
 static const struct {
 	uint8_t form;
 	const char *name;
 } known[OPTION_COUNT] = {
     [OPTION_PROJECTION] = {FORM_STRING, "ProjectionExpression"},
+    /* the Python client sends them beside the compiled expressions, which hold both already */
+    [OPTION_NAMES] = {FORM_REPEATED, "ExpressionAttributeNames"},
+    [OPTION_VALUES] = {FORM_REPEATED, "ExpressionAttributeValues"},
     [OPTION_CONSISTENT] = {FORM_BOOLEAN, "ConsistentRead"},
     [OPTION_CAPACITY] = {FORM_INTEGER, "ReturnConsumedCapacity"},
     [OPTION_CONDITION] = {FORM_STRING, "ConditionExpression"},
@@ -50,14 +55,15 @@ read_one(struct cbor_reader *r, uint32_t allowed, struct options *o, struct err 
 
 	if (cbor_failed(r))
 		return S_OK; /* told by the caller */
-	if (key < 0 || key >= OPTION_COUNT || (allowed >> key & 1) == 0)
+	if (key < 0 || key >= OPTION_COUNT || ((allowed | REPEATED) >> key & 1) == 0)
 		return err_set(err, S_VALIDATION, "Unknown option in a DAX request: %lld", (long long)key);
-	if (o->given >> key & 1)
-		return err_set(err, S_VALIDATION, "Option %s is given twice", known[key].name);
 	if (cbor_take_null(r))
 		return S_OK; /* as when it is not there */
 	o->given |= 1u << key;
-	switch (known[key].form) {
+	switch (known[key].form) { /* given twice, as the Python client does, the last one counts */
+	case FORM_REPEATED:
+		cbor_skip(r);
+		break;
 	case FORM_STRING:
 		o->strings[key] = cbor_peek(r) == CBOR_BYTES ? cbor_bytes(r) : cbor_text(r);
 		break;
