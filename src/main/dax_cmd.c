@@ -14,6 +14,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 #define G_UPSTREAM "The endpoint behind it"
 #define G_NETWORK  "Network"
 #define G_ACCESS   "Access"
+#define G_CLUSTER  "Cluster"
 #define G_CACHE    "Caches"
 #define G_SIZE     "Resources"
 #define G_LOG      "Log"
@@ -71,6 +72,17 @@ static const struct cli_option dax_options[] = {
 	 "For --auth sigv4: who may come in. Keys with policies are refused, for only the endpoint behind could apply them, "
 	 "and that is asked with the node's own keys. SIGHUP reads it again."},
 
+	{G_CLUSTER, "nodes", CLI_LIST, FIELD(nodes), "HOST:PORT", NULL, 0, 0, NULL,
+	 "All nodes of the cluster, this one among them, as clients reach them; the same list on each. Repeatable or separated "
+	 "by commas; at most 11. Without it the node is alone."},
+	{G_CLUSTER, "node", CLI_TEXT, FIELD(node), "HOST:PORT", NULL, 0, 0, NULL,
+	 "Which of --nodes this one is. Without it: the one that equals --listen or --tls-listen."},
+	{G_CLUSTER, "cluster-secret", CLI_TEXT, FIELD(cluster_secret), "FILE", NULL, 0, 0, NULL,
+	 "What the nodes know each other by: at least 16 bytes, the same on each node, readable by the owner only. Needed "
+	 "unless all nodes are on loopback."},
+	{G_CLUSTER, "peer-port-offset", CLI_NUMBER, FIELD(peer_port_offset), "N", "10000", 1, 60000, NULL,
+	 "Nodes reach each other on their port of --nodes plus this."},
+
 	{G_CACHE, "memory", CLI_SIZE, FIELD(memory_bytes), "SIZE", "256M", MIB, TIB, NULL,
 	 "Memory of the item cache and the query cache together."},
 	{G_CACHE, "record-ttl", CLI_NUMBER, FIELD(record_ttl_ms), "MS", "300000", 0, 365 * 24 * HOUR_MS, NULL,
@@ -96,7 +108,8 @@ const struct cli_command dax_command = {
 	"Runs a cache node that DAX clients talk to, in front of a DynamoDB endpoint: this server, Amazon's, DynamoDB Local. "
 	"`stator dax stats` tells what the caches of a running node hold. See docs/DAX-CLUSTER.md.",
 	"  stator dax --upstream https://dynamodb.eu-west-1.amazonaws.com\n"
-	"  stator dax --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8111 --http-listen 127.0.0.1:8112\n",
+	"  stator dax --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8111 --http-listen 127.0.0.1:8112\n"
+	"  stator dax --upstream http://127.0.0.1:8000 --listen 127.0.0.1:8111 --nodes 127.0.0.1:8111,127.0.0.1:8113\n",
 	"STATOR_DAX_",
 	dax_options,
 	sizeof dax_options / sizeof *dax_options,
@@ -139,6 +152,37 @@ check_access(const struct dax_config *c, struct err *err)
 	return S_OK;
 }
 
+static enum status
+check_cluster(struct dax_config *c, struct err *err)
+{
+	bool loopback = true, found = false;
+
+	if (c->nodes.count == 0)
+		return c->node == NULL && c->cluster_secret == NULL
+			   ? S_OK
+			   : err_set(err, S_VALIDATION, "--node and --cluster-secret belong to --nodes");
+	if (c->nodes.count > 11)
+		return err_set(err, S_VALIDATION, "--nodes: a cluster has at most 11 nodes");
+	if (c->node == NULL)
+		c->node = c->tls_listen != NULL ? c->tls_listen : c->listen;
+	for (size_t i = 0; i < c->nodes.count; i++) {
+		const char *colon = strrchr(c->nodes.items[i], ':');
+
+		loopback &= is_loopback(c->nodes.items[i]);
+		found |= strcmp(c->nodes.items[i], c->node) == 0;
+		if (colon != NULL && atoi(colon + 1) + c->peer_port_offset > 65535)
+			return err_set(err, S_VALIDATION, "--peer-port-offset: %s plus %lld is no port",
+				       c->nodes.items[i], (long long)c->peer_port_offset);
+	}
+	if (!found)
+		return err_set(err, S_VALIDATION, "--nodes does not name this node, %s: see --node", c->node);
+	if (!loopback && c->cluster_secret == NULL)
+		return err_set(err, S_VALIDATION,
+			       "--nodes can be reached from other machines, so they must know each other: add "
+			       "--cluster-secret FILE");
+	return S_OK;
+}
+
 static const char *
 environment(const char *name)
 {
@@ -168,7 +212,7 @@ check(struct dax_config *c, struct err *err)
 		if (c->upstream_region == NULL)
 			c->upstream_region = "us-east-1";
 	}
-	return check_access(c, err);
+	return check_access(c, err) == S_OK ? check_cluster(c, err) : err->status;
 }
 
 int

@@ -11,6 +11,9 @@ struct dax_config {
 	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
 	int auth; /* 0: any, 1: sigv4 */
 	const char *credentials;
+	struct cli_list nodes;
+	const char *node, *cluster_secret;
+	int64_t peer_port_offset;
 	const char *data;
 	int64_t memory_bytes, record_ttl_ms, query_ttl_ms, threads;
 	int log_format, log_level;

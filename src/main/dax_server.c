@@ -1,5 +1,6 @@
 /* `stator dax`, running: loops, upstream, caches, fronts; start and stop order. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "codec/json.h"
 #include "front/dax.h"
+#include "front/dax_peers.h"
 #include "front/dax_upstream.h"
 #include "io/http.h"
 #include "main/credentials.h"
@@ -32,6 +34,7 @@ struct dax_server {
 	struct dax_lists *lists;
 	struct cache *cache;
 	struct dax_front *front;
+	struct dax_peers *peers;  /* NULL: alone */
 	struct http_server *http; /* NULL: no --http-listen */
 };
 
@@ -56,7 +59,9 @@ put_metrics(const struct dax_server *s, struct buf *out)
 {
 	dax_front_write_metrics(s->front, out);
 	dax_remote_write_metrics(s->remote, out);
-	cache_write_metrics(s->cache, SLICE("dax"), out);
+	if (s->peers != NULL)
+		dax_peers_write_metrics(s->peers, out);
+	cache_write_metrics(s->cache, slice_str(s->config->node != NULL ? s->config->node : "dax"), out);
 }
 
 static void
@@ -171,6 +176,68 @@ make_front(struct dax_server *s, struct err *err)
 	return dax_front_new(&options, s->loops, s->loop_count, &s->front, err);
 }
 
+#define SECRET_MIN 16
+#define SECRET_MAX 4096
+
+/* Empty without --cluster-secret: then all nodes are on this machine. */
+static enum status
+read_secret(const char *path, struct buf *ret, struct err *err)
+{
+	struct stat about;
+	ssize_t n;
+	int fd;
+
+	if (path == NULL)
+		return S_OK;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &about) != 0) {
+		err_set(err, S_IO, "--cluster-secret: %s: %s", path, strerror(errno));
+	} else if ((about.st_mode & 077) != 0) {
+		err_set(err, S_IO, "--cluster-secret: %s can be read by others (mode %o); chmod 600 it", path,
+			(unsigned)about.st_mode & 0777);
+	} else {
+		buf_reserve(ret, SECRET_MAX);
+		n = read(fd, ret->data, SECRET_MAX);
+		ret->len = n > 0 ? (size_t)n : 0;
+		close(fd);
+		return ret->len >= SECRET_MIN
+			   ? S_OK
+			   : err_set(err, S_IO, "--cluster-secret: %s holds less than %d bytes", path, SECRET_MIN);
+	}
+	if (fd >= 0)
+		close(fd);
+	return S_IO;
+}
+
+static enum status
+make_peers(struct dax_server *s, struct err *err)
+{
+	const struct dax_config *c = s->config;
+	struct buf secret = {0};
+	struct dax_peers_options options = {
+	    .nodes = (const char *const *)c->nodes.items,
+	    .node_count = c->nodes.count,
+	    .port_offset = (int)c->peer_port_offset,
+	    .cache = s->cache,
+	    .lists = s->lists,
+	    .node = dax_front_node(s->front),
+	};
+	enum status status;
+
+	if (c->nodes.count == 0)
+		return S_OK;
+	while (strcmp(c->nodes.items[options.self], c->node) != 0)
+		options.self++;
+	status = read_secret(c->cluster_secret, &secret, err);
+	options.secret = buf_slice(&secret);
+	if (status == S_OK)
+		status = dax_peers_new(&options, &s->peers, err);
+	if (secret.cap > 0)
+		explicit_bzero(secret.data, secret.cap);
+	buf_done(&secret);
+	return status;
+}
+
 static enum status
 make_http(struct dax_server *s, struct err *err)
 {
@@ -207,6 +274,8 @@ start(struct dax_server *s, struct err *err)
 	cache_set_ttl(s->cache, CACHE_QUERIES, s->config->query_ttl_ms);
 	status = make_front(s, err);
 	if (status == S_OK)
+		status = make_peers(s, err);
+	if (status == S_OK)
 		status = make_http(s, err);
 	for (; status == S_OK && s->running < s->loop_count; s->running += status == S_OK) {
 		int failed = pthread_create(&s->threads[s->running], NULL, run_loop, s->loops[s->running]);
@@ -228,6 +297,7 @@ stop(struct dax_server *s)
 		pthread_join(s->threads[i], NULL);
 	if (s->http != NULL)
 		http_server_free(s->http);
+	dax_peers_free(s->peers);
 	dax_front_free(s->front);
 	dax_remote_free(s->remote);
 	cache_free(s->cache);
@@ -299,6 +369,8 @@ drain(struct dax_server *s)
 {
 	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
 
+	if (s->peers != NULL)
+		dax_peers_leave(s->peers);
 	dax_front_drain(s->front);
 	while (dax_front_in_progress(s->front) > 0 && clock_mono_ns() < deadline_ns)
 		usleep(DRAIN_STEP_MS * 1000);
