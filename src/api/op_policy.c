@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "api/op_int.h"
+#include "table/stream.h"
 
 #define FLAG_NO_VERSION 1u /* of table_policy.flags, on the disk */
 
@@ -192,11 +193,16 @@ read_arn(struct op_call *call, struct slice arn, struct slice *ret_table, struct
 	return read_resource(arn, given, ret_table, ret_label, err);
 }
 
-/* No table of this version has a stream. */
+/* Streams have no policies in this version; one that is not there is told as such. */
 static enum status
-no_stream(struct slice table, struct slice label, struct err *err)
+refuse_stream(struct op_call *call, struct slice arn, struct slice table, struct slice label, struct err *err)
 {
-	return err_set(err, S_RESOURCE_NOT_FOUND, MSG_POLICY_NO_STREAM, SLICE_ARG(label), SLICE_ARG(table));
+	struct table_io io = {.arena = call->arena};
+	struct stream_description d;
+
+	if (stream_describe(call->db, arn, SLICE_NONE, SLICE_NONE, 1, &io, &d, NULL) != S_OK)
+		return err_set(err, S_RESOURCE_NOT_FOUND, MSG_POLICY_NO_STREAM, SLICE_ARG(label), SLICE_ARG(table));
+	return err_set(err, S_VALIDATION, MSG_REFUSED_MEMBER, "A policy of a stream");
 }
 
 static void
@@ -223,7 +229,7 @@ op_put_policy(struct op_call *call, const void *input, struct err *err)
 	if (s == S_OK)
 		s = check_document(in->policy, label.len > 0 ? POLICY_STREAM : POLICY_TABLE, &policy, err);
 	if (s == S_OK && label.len > 0)
-		s = no_stream(table, label, err);
+		s = refuse_stream(call, in->arn, table, label, err);
 	if (s == S_OK && in->confirm != IN_TRUE && auth_would_lock_out(call, policy, table))
 		s = err_set(err, S_ACCESS_DENIED, MSG_POLICY_LOCK_OUT);
 	if (s == S_OK) {
@@ -248,7 +254,7 @@ op_get_policy(struct op_call *call, const void *input, struct err *err)
 	if (s == S_OK)
 		s = table_describe(call->db, table, call->arena, &description, err);
 	if (s == S_OK && label.len > 0)
-		s = no_stream(table, label, err);
+		s = refuse_stream(call, in->arn, table, label, err);
 	if (s != S_OK)
 		return s;
 	kept = table_policy_find(call->db, table);
@@ -273,7 +279,7 @@ op_delete_policy(struct op_call *call, const void *input, struct err *err)
 	enum status s = read_arn(call, in->arn, &table, &label, err);
 
 	if (s == S_OK && label.len > 0)
-		s = no_stream(table, label, err);
+		s = refuse_stream(call, in->arn, table, label, err);
 	if (s == S_OK)
 		s = table_policy_set(call->db, table, &change, &revision, err);
 	if (s == S_OK)

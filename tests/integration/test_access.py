@@ -470,3 +470,46 @@ def test_the_account_can_be_chosen(start_server, failing):
     assert client.describe_table(TableName="music")["Table"]["TableArn"] == f"arn:aws:dynamodb:{REGION}:111122223333:table/music"
     with failing("AccessDeniedException"):
         client.describe_table(TableName=f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/music")
+
+
+# ---- streams ----
+
+
+def test_streams_need_rights_of_their_own(secured):
+    one, two = TABLE + "one/stream/*", TABLE + "two/stream/*"
+    server = secured(
+        key("reader", allow(["dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"], one)),
+        key("taker", allow("dynamodb:GetRecords", two)),
+        key("lister", allow("dynamodb:ListStreams")),
+        key("nobody", allow("dynamodb:*", [TABLE + "one", TABLE + "two"])),
+    )
+    admin = client_of(server, "admin")
+    for name in ("one", "two"):
+        create(admin, "pk:S", name, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arns = {name: admin.describe_table(TableName=name)["Table"]["LatestStreamArn"] for name in ("one", "two")}
+    streams = {k: client_of(server, k, service="dynamodbstreams") for k in ("admin", "reader", "taker", "lister", "nobody")}
+
+    def iterator(client, name):
+        shard = streams["admin"].describe_stream(StreamArn=arns[name])["StreamDescription"]["Shards"][0]["ShardId"]
+        return client.get_shard_iterator(StreamArn=arns[name], ShardId=shard, ShardIteratorType="LATEST")["ShardIterator"]
+
+    mine, theirs = iterator(streams["reader"], "one"), iterator(streams["admin"], "two")
+    assert streams["reader"].get_records(ShardIterator=mine)["Records"] == []
+    assert streams["taker"].get_records(ShardIterator=theirs)["Records"] == []
+    assert len(streams["lister"].list_streams()["Streams"]) == 2
+    for client, call, parameters, action, resource in (
+        ("reader", "get_records", {"ShardIterator": theirs}, "GetRecords", arns["two"]),
+        ("reader", "describe_stream", {"StreamArn": arns["two"]}, "DescribeStream", arns["two"]),
+        ("reader", "list_streams", {}, "ListStreams", TABLE + "*/stream/*"),
+        ("taker", "get_records", {"ShardIterator": mine}, "GetRecords", arns["one"]),
+        ("nobody", "describe_stream", {"StreamArn": arns["one"]}, "DescribeStream", arns["one"]),
+        ("nobody", "get_records", {"ShardIterator": mine}, "GetRecords", arns["one"]),
+    ):
+        error = refused(getattr(streams[client], call), **parameters)
+        assert error["Code"] == "AccessDeniedException"
+        assert f"is not authorized to perform: dynamodb:{action} on resource: {resource} because" in error["Message"]
+    # an iterator's owner cannot be changed with its beginning
+    forged = arns["one"] + theirs[len(arns["two"]) :]
+    assert refused(streams["reader"].get_records, ShardIterator=forged)["Message"] == "Invalid ShardIterator"
+    assert refused(admin.put_resource_policy, ResourceArn=arns["one"], Policy=json.dumps(document(
+        {**allow("dynamodb:GetRecords", arns["one"]), "Principal": {"AWS": ACCOUNT}})))["Code"] == "ValidationException"
