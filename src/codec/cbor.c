@@ -474,7 +474,7 @@ utf8_length(const uint8_t *at, size_t left)
 bool
 cbor_utf8_valid(struct slice text)
 {
-	const uint8_t *at = (const uint8_t *)text.data, *end = at + text.len;
+	const uint8_t *at = (const uint8_t *)text.data, *end = text.len > 0 ? at + text.len : at;
 
 	while (at < end) {
 		uint64_t eight;

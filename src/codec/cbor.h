@@ -63,7 +63,9 @@ struct cbor_items { /* of a container being read */
 static inline void
 cbor_init(struct cbor_reader *r, struct slice bytes)
 {
-	*r = (struct cbor_reader){(const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.len, NULL};
+	const char *at = bytes.len > 0 ? bytes.data : "";
+
+	*r = (struct cbor_reader){(const uint8_t *)at, (const uint8_t *)at + bytes.len, NULL};
 }
 static inline bool
 cbor_failed(const struct cbor_reader *r)

@@ -65,6 +65,7 @@ add_table(struct dax_request *r, struct batch *b, struct cbor_reader *reader, co
 {
 	struct batch_table *t = &b->tables[b->table_count];
 	struct slice name = cbor_string(reader);
+	const struct dax_table *table;
 
 	if (cbor_failed(reader)) {
 		dax_request_fail_cbor(r, reader);
@@ -74,11 +75,13 @@ add_table(struct dax_request *r, struct batch *b, struct cbor_reader *reader, co
 		dax_request_fail(r, err_set(&r->err, S_VALIDATION, "%s", too_many));
 		return NULL;
 	}
+	table = dax_request_table(r, name);
+	if (table == NULL)
+		return NULL; /* by now the batch may be gone with the request */
 	memset(t, 0, sizeof *t);
-	t->table = dax_request_table(r, name);
-	if (t->table != NULL)
-		b->table_count++;
-	return t->table != NULL ? t : NULL;
+	t->table = table;
+	b->table_count++;
+	return t;
 }
 
 static struct batch *

@@ -126,11 +126,12 @@ find_tables(struct dax_request *r, struct transact *t)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		struct action *a = &t->actions[i];
+		const struct dax_table *table = dax_request_table(r, a->table_name);
 		enum status s;
 
-		a->table = dax_request_table(r, a->table_name);
-		if (a->table == NULL)
-			return false;
+		if (table == NULL)
+			return false; /* by now the actions may be gone with the request */
+		a->table = table;
 		t->tables[i] = a->table;
 		s = dax_key_read(a->table, a->key_bytes, &r->arena, &a->key, &r->err);
 		if (s != S_OK) {

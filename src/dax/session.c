@@ -290,6 +290,8 @@ dax_session_feed(struct dax_session *s, const char *data, size_t len, size_t *re
 {
 	size_t used = 0;
 
+	if (len == 0)
+		data = "";
 	s->feeding = true;
 	while (!s->closing && s->running == NULL) {
 		enum cbor_progress progress = cbor_scan_run(&s->scan, data + used, len - used);

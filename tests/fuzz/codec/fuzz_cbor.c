@@ -12,6 +12,10 @@ walk(struct cbor_reader *r, int depth)
 {
 	struct cbor_items items;
 
+	if (depth == 64) {
+		cbor_fail(r, "too deep");
+		return;
+	}
 	switch (cbor_peek(r)) {
 	case CBOR_UINT:
 	case CBOR_NEGATIVE:
@@ -25,20 +29,19 @@ walk(struct cbor_reader *r, int depth)
 		break;
 	case CBOR_ARRAY:
 		items = cbor_array(r);
-		while (depth < 64 && cbor_next(r, &items))
+		while (cbor_next(r, &items))
 			walk(r, depth + 1);
 		break;
 	case CBOR_MAP:
 		items = cbor_map(r);
-		while (depth < 64 && cbor_next(r, &items)) {
+		while (cbor_next(r, &items)) {
 			walk(r, depth + 1);
 			walk(r, depth + 1);
 		}
 		break;
 	case CBOR_TAG:
 		(void)cbor_tag(r);
-		if (depth < 64)
-			walk(r, depth + 1);
+		walk(r, depth + 1);
 		break;
 	case CBOR_TRUE:
 	case CBOR_FALSE:
