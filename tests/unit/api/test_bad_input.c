@@ -135,7 +135,8 @@ is_told(struct slice told, const struct buf *head, const struct buf *tail)
 	if (!slice_starts(told, buf_slice(head)))
 		return false;
 	behind = slice_of(told.data + head->len, told.len - head->len);
-	return behind.len >= tail->len && memcmp(behind.data + behind.len - tail->len, tail->data, tail->len) == 0;
+	return behind.len >= tail->len &&
+	       slice_eq(slice_of(behind.data + behind.len - tail->len, tail->len), buf_slice(tail));
 }
 
 static void
