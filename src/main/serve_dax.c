@@ -126,6 +126,8 @@ serve_dax_in_progress(const struct serve_dax *d)
 void
 serve_dax_close(struct serve_dax *d)
 {
+	for (size_t i = 0; i < d->region_count; i++)
+		dax_fleet_free(d->machines[i]);
 	dax_front_free(d->front);
 	cache_free(d->cache);
 	dax_lists_close(d->lists);

@@ -21,7 +21,7 @@ struct serve_dax {
 	char host[128];                          /* that nodes of clusters listen on */
 	struct dax_fleet *machines[REGIONS_MAX]; /* one a region */
 	_Atomic(struct fleet *) fleets[REGIONS_MAX];
-	size_t region_count; /* of machines */
+	_Atomic size_t region_count; /* of machines; loops that write metrics look at them */
 };
 
 /* First of all. */
@@ -38,7 +38,7 @@ enum status serve_fleet_open(struct serve_dax *d, struct op_context *ops, struct
 void serve_fleet_reload(struct serve_dax *d);
 void serve_fleet_add_metrics(struct serve_dax *d, struct metrics_merge *merge);
 /* While the loops run, if they ever did: calls of the nodes are waited for. */
-void serve_fleet_close(struct serve_dax *d);
+void serve_fleet_close(struct serve_dax *d); /* what is left of them serve_dax_close() frees */
 /* The lists that all nodes share; opened when they are first asked for. */
 enum status serve_dax_lists(void *context, struct dax_lists **ret, struct err *err);
 

@@ -75,7 +75,7 @@ serve_fleet_open(struct serve_dax *d, struct op_context *ops, struct table_db **
 		struct fleet *fleet;
 
 		d->machines[i] = make_machine(d, options.region, ops, loops, loop_count);
-		d->region_count++;
+		atomic_store(&d->region_count, i + 1);
 		options.machine = dax_fleet_machine(d->machines[i]);
 		s = fleet_open(table_db_engine(dbs[i]), &options, &fleet, err);
 		if (s == S_OK)
@@ -101,9 +101,6 @@ serve_fleet_add_metrics(struct serve_dax *d, struct metrics_merge *merge)
 void
 serve_fleet_close(struct serve_dax *d)
 {
-	for (size_t i = 0; i < d->region_count; i++) {
+	for (size_t i = 0; i < d->region_count; i++)
 		fleet_close(atomic_exchange(&d->fleets[i], NULL));
-		dax_fleet_free(d->machines[i]);
-	}
-	d->region_count = 0;
 }
