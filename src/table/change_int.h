@@ -48,6 +48,13 @@ log_key_seq(struct slice key)
 	memcpy(&seq, key.data + 8, sizeof seq);
 	return __builtin_bswap64(seq);
 }
+/* Numbers go on behind this one. The caller is alone. */
+static inline void
+log_raise(struct partition *p, uint64_t seq)
+{
+	if (atomic_load(&p->log_last) < seq)
+		atomic_store(&p->log_last, seq);
+}
 /* The first and the last record's number in [from, to] of a partition; 0: there is none. */
 enum status log_find_first(struct table_core *core, uint32_t partition, uint64_t from, uint64_t to, uint64_t *ret,
 			   struct err *err);
@@ -213,8 +220,9 @@ enum status shards_maintain(struct table_db *db, struct err *err);
 /* ---- change_trim.c ---- */
 
 uint64_t log_horizon(int64_t age_ms); /* the first sequence number that is younger than that */
-/* Drop what nobody needs any more; with slack so that it is done in few large steps. */
-enum status logs_trim(struct table_db *db, bool slack, struct err *err);
+/* Drop what nobody needs any more; with slack so that it is done in few large steps. *ret_all: not all was looked at
+ * before that time (clock_mono_ns). */
+enum status logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, struct err *err);
 /* The table's whole log, when no stream and no reader is left. The caller holds db->control. */
 enum status log_drop_if_unused(struct table_core *core, struct err *err);
 /* The figures of a table go on to count when it is gone. */

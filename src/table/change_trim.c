@@ -13,6 +13,7 @@
 
 #define SLACK_MS    (15 * 60 * 1000LL) /* records may stay that much longer, so that they go in few ranges */
 #define LOG_LOOK_NS 5000000000LL
+#define LOG_STEP_NS 50000000LL /* trimming takes a rest after that long */
 
 /* The first sequence number that is younger than that. */
 uint64_t
@@ -62,16 +63,19 @@ trim(struct table_core *core, struct partition *p, uint64_t through, struct err 
 	return s;
 }
 
-/* Where the log begins, found once and kept until something is trimmed. */
+/* Where the log begins, found once and kept until something is trimmed; 0: it is empty. */
 static enum status
 find_oldest(struct table_core *core, struct partition *p, uint64_t *ret, struct err *err)
 {
+	uint64_t last = atomic_load_explicit(&p->log_last, memory_order_acquire);
 	enum status s = S_OK;
 
 	*ret = atomic_load(&p->log_oldest);
-	if (*ret != 0)
+	if (*ret != 0 || last == p->log_empty_at)
 		return S_OK;
 	s = log_find_first(core, p->id, atomic_load(&p->log_trimmed) + 1, UINT64_MAX, ret, err);
+	if (s == S_OK && *ret == 0)
+		p->log_empty_at = last;
 	if (s == S_OK)
 		atomic_store(&p->log_oldest, *ret);
 	return s;
@@ -152,17 +156,19 @@ keep_from(struct table_core *core, const struct partition *p)
 }
 
 enum status
-logs_trim(struct table_db *db, bool slack, struct err *err)
+logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, struct err *err)
 {
 	struct arena a = {0};
 	struct table_core **cores;
 	size_t count = logged_cores(db, &a, &cores);
 	enum status s = S_OK;
 
+	*ret_all = true;
 	for (size_t i = 0; i < count; i++) {
 		const struct layout *l = layout_of(cores[i]);
 
-		for (uint32_t n = 0; s == S_OK && n < l->count; n++)
+		*ret_all &= clock_mono_ns() < until_ns;
+		for (uint32_t n = 0; s == S_OK && *ret_all && n < l->count; n++)
 			s = trim_partition(cores[i], l->by_id[n], keep_from(cores[i], l->by_id[n]), slack, err);
 		core_release(cores[i]);
 	}
@@ -229,7 +235,8 @@ log_drop_if_unused(struct table_core *core, struct err *err)
 enum status
 change_maintain(struct table_db *db, struct err *err)
 {
-	enum status s = logs_trim(db, false, err);
+	bool all;
+	enum status s = logs_trim(db, false, INT64_MAX, &all, err);
 
 	if (s == S_OK)
 		s = shards_maintain(db, err);
@@ -239,8 +246,13 @@ change_maintain(struct table_db *db, struct err *err)
 enum status
 log_job(struct table_db *db, struct err *err)
 {
-	enum status s = logs_trim(db, true, err);
+	bool all;
+	enum status s = logs_trim(db, true, clock_mono_ns() + LOG_STEP_NS, &all, err);
 
+	if (s == S_OK && !all) { /* the other jobs have their turn; what was trimmed is not looked for again */
+		jobs_add(db, JOB_LOG, SLICE_NONE, 0, 0, LOG_STEP_NS);
+		return S_OK;
+	}
 	if (s == S_OK)
 		s = shards_maintain(db, err);
 	if (s == S_OK)

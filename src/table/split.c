@@ -238,6 +238,10 @@ take_row(struct table_core *core, struct slice row, struct err *err)
 		if (p->parent >= count)
 			return damaged(core, err);
 	}
+	for (uint32_t i = 0; i < count; i++) { /* numbers go on behind the split, whatever the clock says now */
+		log_raise(l->by_id[i], l->by_id[i]->split_seq);
+		log_raise(l->by_id[l->by_id[i]->parent], l->by_id[i]->split_seq);
+	}
 	return S_OK;
 }
 

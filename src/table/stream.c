@@ -644,13 +644,6 @@ load_shard(void *context, struct slice key, struct slice value, struct err *err)
 }
 
 /* Sequence numbers go on behind all that were ever told, whatever is left of the log. */
-static void
-raise(_Atomic uint64_t *to, uint64_t seq)
-{
-	if (atomic_load(to) < seq)
-		atomic_store(to, seq);
-}
-
 static enum status
 raise_by_shards(struct stream *s, struct err *err)
 {
@@ -666,8 +659,8 @@ raise_by_shards(struct stream *s, struct err *err)
 	for (size_t i = 0; i < s->shard_count; i++) {
 		const struct shard *shard = s->shards[i];
 
-		raise(&layout_of(s->core)->by_id[shard->partition]->log_last,
-		      shard->last != 0 ? shard->last : shard->first - 1);
+		log_raise(layout_of(s->core)->by_id[shard->partition],
+			  shard->last != 0 ? shard->last : shard->first - 1);
 	}
 	return S_OK;
 }
@@ -711,7 +704,7 @@ load_trim(void *context, struct slice key, struct slice value, struct err *err)
 
 		atomic_store(&p->log_trimmed, get_be64(value.data));
 		atomic_store(&p->log_stale, get_be64(value.data));
-		raise(&p->log_last, get_be64(value.data));
+		log_raise(p, get_be64(value.data));
 	}
 	return S_OK;
 }
@@ -747,9 +740,46 @@ load_last(struct table_core *core, struct err *err)
 	for (uint32_t i = 0; s == S_OK && i < l->count; i++) {
 		s = log_find_last(core, i, 1, UINT64_MAX, &last, err);
 		if (s == S_OK)
-			raise(&l->by_id[i]->log_last, last);
+			log_raise(l->by_id[i], last);
 	}
 	return s;
+}
+
+/*
+ * What a failed sync left in doubt was refused to the client, who may have met a crash before the catalog was put
+ * right: a table that is not being updated has no stream that begins or ends. One whose table never came to be has
+ * ended.
+ */
+static enum status
+resolve(struct stream *s, struct err *err)
+{
+	struct table *t = s->core->current;
+	struct engine_batch *batch;
+	struct buf key = {0};
+	uint64_t seq;
+	enum status result;
+
+	if (t == NULL && s->status != STREAM_DISABLED) {
+		s->status = STREAM_DISABLED;
+		s->disabled_ms = s->created_ms;
+	}
+	if (t == NULL || t->record.status != TABLE_ACTIVE)
+		return S_OK;
+	if (s->status == STREAM_DISABLING)
+		s->status = STREAM_ENABLED;
+	if (s->status != STREAM_ENABLING)
+		return S_OK;
+	batch = engine_batch_new(s->core->db->engine);
+	catalog_key_stream(&key, s->core->number, s->number);
+	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	result = engine_apply(s->core->db->engine, batch, &seq, err);
+	engine_batch_free(batch);
+	buf_done(&key);
+	if (result == S_OK) {
+		stream_remove(s->core->db->streams, s);
+		stream_free(s);
+	}
+	return result;
 }
 
 static enum status
@@ -798,6 +828,8 @@ streams_open(struct table_db *db, struct err *err)
 		s = catalog_each_shard(db, load_shard, db, err);
 	if (s == S_OK)
 		s = readers_load(db, err);
+	for (size_t i = all->count; s == S_OK && i-- > 0;) /* backward: one may be taken out */
+		s = resolve(all->by_arn[i], err);
 	for (size_t i = 0; s == S_OK && i < all->count; i++)
 		s = raise_by_shards(all->by_arn[i], err);
 	if (s != S_OK)

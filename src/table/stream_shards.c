@@ -239,35 +239,63 @@ stream_deleted(struct table_core *core)
 
 /* ---- shards that are old ---- */
 
-/* Close and reopen the open shards with records that were made at or before then. db->control is held. */
-static enum status
-roll(struct stream *s, int64_t made_until_ms, struct err *err)
+/* Has the partition's open shard records, and was it made at or before then? */
+static struct shard *
+shard_to_roll(const struct stream *s, const struct partition *p, int64_t made_until_ms)
 {
-	struct table_core *core = s->core;
-	struct layout *l = (struct layout *)layout_of(core);
-	struct engine_batch *batch;
-	struct shard_change *c;
-	uint64_t seq = 0, last;
+	struct shard *open = shard_open_of(s, p->id);
+
+	if (open == NULL || open->created_ms > made_until_ms ||
+	    atomic_load_explicit(&p->log_last, memory_order_relaxed) < open->first)
+		return NULL;
+	return open;
+}
+
+/* All locks are held. *ret_seq 0: there was nothing to do. */
+static enum status
+roll_locked(struct stream *s, int64_t made_until_ms, struct engine_batch *batch, uint64_t *ret_seq, struct err *err)
+{
+	struct layout *l = (struct layout *)layout_of(s->core);
+	struct shard_change *c = shard_change_new(s, batch);
 	enum status result = S_OK;
+	uint64_t last;
 
-	batch = engine_batch_new(core->db->engine);
-	c = shard_change_new(s, batch);
-	core_lock_all(core);
 	for (uint32_t i = 0; i < l->count; i++) {
-		struct shard *open = shard_open_of(s, i);
+		struct shard *open = shard_to_roll(s, l->by_id[i], made_until_ms);
 
-		if (open == NULL || open->created_ms > made_until_ms ||
-		    atomic_load_explicit(&l->by_id[i]->log_last, memory_order_relaxed) < open->first)
+		if (open == NULL)
 			continue;
 		shard_change_close(c, open, &last);
 		shard_change_open(c, i, open);
 	}
-	if (c->closed_count > 0)
-		result = engine_apply(core->db->engine, batch, &seq, err);
-	if (result == S_OK && c->closed_count > 0)
-		shard_change_done(c, l, seq);
-	core_unlock_all(core);
+	if (c->closed_count > 0) {
+		result = engine_apply(s->core->db->engine, batch, ret_seq, err);
+		if (result == S_OK)
+			shard_change_done(c, l, *ret_seq);
+	}
 	shard_change_free(c);
+	return result;
+}
+
+/* Close such shards and open a child of each. The caller holds db->control. */
+static enum status
+roll(struct stream *s, int64_t made_until_ms, struct err *err)
+{
+	struct table_core *core = s->core;
+	const struct layout *l = layout_of(core);
+	struct engine_batch *batch;
+	bool any = false;
+	uint64_t seq = 0;
+	enum status result;
+
+	for (uint32_t i = 0; !any && i < l->count; i++)
+		any = shard_to_roll(s, l->by_id[i], made_until_ms) != NULL;
+	if (!any)
+		return S_OK;
+	batch = engine_batch_new(core->db->engine);
+	core_lock_all(core);
+	result = roll_locked(s, made_until_ms, batch, &seq, err);
+	core_unlock_all(core);
 	engine_batch_free(batch);
 	return result == S_OK && seq != 0 ? engine_sync_to(core->db->engine, seq, err) : result;
 }

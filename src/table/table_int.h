@@ -109,6 +109,7 @@ struct partition {
 	_Atomic uint64_t log_bytes;
 	/* change_trim.c; written by the background thread */
 	_Atomic uint64_t log_oldest;  /* at or before the first record that is there; 0: not known */
+	uint64_t log_empty_at;        /* log_last when no record was found */
 	_Atomic uint64_t log_trimmed; /* records up to here are gone */
 	_Atomic uint64_t log_stale;   /* those up to here are older than a stream shows */
 	/* split.c; written under the lock */

@@ -1085,6 +1085,65 @@ a_reader_reads_parents_before_children(void **state)
 }
 
 static void
+numbers_go_on_behind_a_split_when_the_clock_has_stepped_back(void **state)
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+	struct change_reader *r = open_reader("t", "toy/one", 0, false, NULL);
+	struct seen seen = nothing_seen();
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 0)));
+	assert_int_equal(drain(r, &seen), 20);
+	assert_ok(change_maintain(fx.db, &fx.err)); /* nothing is left in the log that would tell its last number */
+	for (uint32_t i = 0; i < 4; i++)
+		assert_ok(table_split(fx.db, SLICE("t"), i, &fx.err));
+	change_reader_close(r);
+	table_release(t);
+	clock_shift_us(-HOUR_US);
+	db_reopen();
+	t = find("t");
+	r = open_reader("t", "toy/one", 0, false, NULL);
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 1)));
+	assert_int_equal(drain(r, &seen), 20);
+	assert_ok(change_reader_detach(r, &fx.err));
+	table_release(t);
+}
+
+static void
+a_stream_that_was_refused_does_not_come_back(void **state) /* its row was written, and then the sync failed */
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+	struct table *kept = create_streamed("kept", STREAM_KEYS_ONLY);
+	struct engine_batch *batch = engine_batch_new(fx.engine);
+	struct stream *s;
+	uint64_t seq;
+
+	(void)state;
+	pthread_mutex_lock(&fx.db->control);
+	s = stream_begin(fx.db, SLICE("t"), table_schema(t), t->core->number, STREAM_NEW_IMAGE, batch);
+	stream_free(s);
+	s = stream_begin(fx.db, SLICE("never"), table_schema(t), 4711, STREAM_NEW_IMAGE, batch);
+	stream_free(s);
+	stream_put_row(stream_enabled(kept->core), kept->core->number, STREAM_DISABLING, 0, batch);
+	pthread_mutex_unlock(&fx.db->control);
+	assert_ok(engine_apply(fx.engine, batch, &seq, &fx.err));
+	engine_batch_free(batch);
+	table_release(t);
+	table_release(kept);
+	db_reopen();
+	assert_int_equal(describe("t").stream_arn.len, 0);
+	assert_int_equal(describe("kept").stream, STREAM_KEYS_ONLY);
+	set_stream("t", true, STREAM_KEYS_ONLY);
+	assert_int_equal(open_shards(describe("t").stream_arn), 4);
+	assert_int_equal(fx.db->streams->count, 3); /* that of no table ends by itself */
+	clock_shift_us(25 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(fx.db->streams->count, 2);
+}
+
+static void
 a_reader_is_woken(void **state)
 {
 	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
@@ -1197,6 +1256,8 @@ main(void)
 	    TEST(a_reader_goes_on_where_it_stood),
 	    TEST(two_readers_do_not_meet),
 	    TEST(a_reader_reads_parents_before_children),
+	    TEST(numbers_go_on_behind_a_split_when_the_clock_has_stepped_back),
+	    TEST(a_stream_that_was_refused_does_not_come_back),
 	    TEST(a_reader_is_woken),
 	    TEST(a_reader_that_lags_too_long_is_told),
 	    TEST(a_reader_may_finish_what_a_dropped_table_left),
