@@ -41,6 +41,7 @@ struct op_call {
 	/* out */
 	int http_status;
 	enum status status;
+	uint64_t change_seq; /* of an accepted write of one item: its record in the change log; 0: none was made */
 	/* while running; private to api */
 	const struct op *op;
 	struct table_db *db;

@@ -158,6 +158,7 @@ commit(struct op_call *call, const struct write_in *in, struct table_write *w, s
 	enum status s = table_commit(w, 1, &io, err);
 
 	call->wait_seq = io.wait_seq;
+	call->change_seq = w->change_seq;
 	if (s == S_OK) {
 		write_reply(call, in, w, w->kind == WRITE_PUT ? w->item : w->key, &io);
 		if (io.wait_seq > call->wait_seq)

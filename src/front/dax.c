@@ -403,7 +403,17 @@ local_done(struct op_call *op)
 }
 
 static void
-local_call(void *context, struct dax_call *call)
+local_done_coherent(struct op_call *op)
+{
+	struct dax_call *call = ((struct local_call *)op->owner)->call;
+
+	call->http_status = op->http_status;
+	call->order = op->change_seq;
+	call->done(call);
+}
+
+static void
+start_local(void *context, struct dax_call *call, void (*done)(struct op_call *op))
 {
 	struct local_call *local = arena_alloc(call->arena, sizeof *local);
 	struct op_call *op = &local->op;
@@ -421,13 +431,26 @@ local_call(void *context, struct dax_call *call)
 	op->secure = call->secure;
 	op->gone = call->gone;
 	op->out = call->out;
-	op->done = local_done;
+	op->done = done;
 	op->owner = local;
 	op_start(op);
 }
 
-struct dax_upstream
-dax_front_local(struct op_context *ops)
+static void
+local_call(void *context, struct dax_call *call)
 {
-	return (struct dax_upstream){.call = local_call, .context = ops, .table_ms = LOCAL_TABLE_MS};
+	start_local(context, call, local_done);
+}
+
+static void
+local_call_coherent(void *context, struct dax_call *call)
+{
+	start_local(context, call, local_done_coherent);
+}
+
+struct dax_upstream
+dax_front_local(struct op_context *ops, bool coherent)
+{
+	return (struct dax_upstream){
+	    .call = coherent ? local_call_coherent : local_call, .context = ops, .table_ms = LOCAL_TABLE_MS};
 }

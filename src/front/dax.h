@@ -40,7 +40,8 @@ int dax_front_in_progress(const struct dax_front *f);
 void dax_front_write_metrics(struct dax_front *f, struct buf *out);
 void dax_front_free(struct dax_front *f); /* after the loops ended; NULL is fine */
 
-/* The operations of this process as an upstream. */
-struct dax_upstream dax_front_local(struct op_context *ops);
+/* The operations of this process as an upstream. coherent: writes are told by their place in the change log, as a
+ * coherent cache asks for (cache/coherent.h). */
+struct dax_upstream dax_front_local(struct op_context *ops, bool coherent);
 
 #endif

@@ -407,7 +407,7 @@ dax_fleet_new(const struct dax_fleet_options *options)
 	if (f == NULL)
 		abort();
 	f->options = *options;
-	f->local = dax_front_local(options->ops);
+	f->local = dax_front_local(options->ops, false);
 	pthread_mutex_init(&f->lock, NULL);
 	return f;
 }

@@ -19,6 +19,7 @@ struct config {
 	const char *tls_cert, *tls_key;
 	const char *dax_listen, *dax_tls_listen; /* NULL: none */
 	const char *dax_ports;
+	bool dax_coherent;
 	int64_t dax_node_memory_bytes, dax_memory_bytes, dax_record_ttl_ms, dax_query_ttl_ms;
 	int auth;    /* enum config_auth */
 	int wording; /* enum config_wording */

@@ -20,6 +20,8 @@ write_metrics(void *context, struct buf *out)
 	if (d->front != NULL) {
 		dax_front_write_metrics(d->front, out);
 		cache_write_metrics(d->cache, SLICE("serve"), &text);
+		if (d->coherent != NULL)
+			coherent_write_metrics(d->coherent, SLICE("serve"), &text);
 	}
 	metrics_merge_add(caches, buf_slice(&text), SLICE_NONE); /* each family once, whatever the nodes */
 	serve_fleet_add_metrics(d, caches);
@@ -52,11 +54,11 @@ serve_dax_lists(void *context, struct dax_lists **ret, struct err *err)
 }
 
 enum status
-serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *ops, struct loop **loops, int loop_count,
-	       struct front_http *http, struct err *err)
+serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *ops, struct table_db **dbs,
+	       size_t db_count, struct loop **loops, int loop_count, struct front_http *http, struct err *err)
 {
 	struct dax_front_options options = {
-	    .upstream = dax_front_local(ops),
+	    .upstream = dax_front_local(ops, c->dax_coherent),
 	    .listen = c->dax_listen,
 	    .tls_listen = c->dax_tls_listen,
 	    .tls_cert = c->tls_cert,
@@ -84,7 +86,10 @@ serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *o
 	cache_set_ttl(d->cache, CACHE_QUERIES, c->dax_query_ttl_ms);
 	options.cache = d->cache;
 	options.lists = d->lists;
-	s = dax_front_new(&options, loops, loop_count, &d->front, err);
+	if (c->dax_coherent)
+		s = coherent_new(d->cache, dbs, db_count, &d->coherent, err);
+	if (s == S_OK)
+		s = dax_front_new(&options, loops, loop_count, &d->front, err);
 	if (s != S_OK)
 		return s;
 	if (dax_front_address(d->front) != NULL)
@@ -129,6 +134,7 @@ serve_dax_close(struct serve_dax *d)
 	for (size_t i = 0; i < d->region_count; i++)
 		dax_fleet_free(d->machines[i]);
 	dax_front_free(d->front);
+	coherent_free(d->coherent);
 	cache_free(d->cache);
 	dax_lists_close(d->lists);
 	pthread_mutex_destroy(&d->lock);

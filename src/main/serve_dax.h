@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "cache/coherent.h"
 #include "front/dax.h"
 #include "front/dax_fleet.h"
 #include "main/config.h"
@@ -13,8 +14,9 @@
 /* Zeroed: none. */
 struct serve_dax {
 	struct cache *cache;
-	struct dax_lists *lists; /* of all nodes; NULL before the first one starts. Guarded by lock */
-	struct dax_front *front; /* NULL: neither --dax-listen nor --dax-tls-listen was given */
+	struct coherent *coherent; /* NULL: not --dax-coherent */
+	struct dax_lists *lists;   /* of all nodes; NULL before the first one starts. Guarded by lock */
+	struct dax_front *front;   /* NULL: neither --dax-listen nor --dax-tls-listen was given */
 	pthread_mutex_t lock;
 	const struct config *config;
 	const struct datadir *datadir;
@@ -28,8 +30,9 @@ struct serve_dax {
 void serve_dax_init(struct serve_dax *d, const struct config *c, const struct datadir *datadir);
 /* After the operations and before the loops run; tells the HTTP front its addresses and figures. Pair with
  * serve_dax_close(), also after a failure. */
-enum status serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *ops, struct loop **loops,
-			   int loop_count, struct front_http *http, struct err *err);
+enum status serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *ops, struct table_db **dbs,
+			   size_t db_count, struct loop **loops, int loop_count, struct front_http *http,
+			   struct err *err);
 /* SIGHUP. The credentials file has been read once more without a mistake. */
 void serve_dax_reload(struct serve_dax *d, const struct config *c);
 /* When the loops run: the clusters that were there start again. */

@@ -194,7 +194,8 @@ start(struct server *s, struct err *err)
 	if (status == S_OK)
 		status = make_front(s, err);
 	if (status == S_OK)
-		status = serve_dax_open(&s->dax, s->config, s->ops, s->loops, s->loop_count, s->http, err);
+		status = serve_dax_open(&s->dax, s->config, s->ops, s->dbs, s->region_count, s->loops, s->loop_count,
+					s->http, err);
 	if (status == S_OK)
 		status = start_threads(s, err);
 	if (status == S_OK)

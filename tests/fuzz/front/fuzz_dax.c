@@ -79,7 +79,7 @@ set_up(void)
 	make_table(
 	    "{\"TableName\":\"nums\",\"BillingMode\":\"PAY_PER_REQUEST\",\"KeySchema\":[{\"AttributeName\":\"pk\","
 	    "\"KeyType\":\"HASH\"}],\"AttributeDefinitions\":[{\"AttributeName\":\"pk\",\"AttributeType\":\"N\"}]}");
-	node_options.upstream = dax_front_local(context);
+	node_options.upstream = dax_front_local(context, false);
 	node_options.lists = lists;
 	cache = cache_new(1 << 20);
 	node_options.cache = cache;

@@ -61,7 +61,7 @@ up(void **state)
 	if (fixture_up(state) != 0)
 		return -1;
 	dx_make_tables();
-	dx_up_with(dax_front_local(fx.context), true);
+	dx_up_with(dax_front_local(fx.context, false), true);
 	return 0;
 }
 
