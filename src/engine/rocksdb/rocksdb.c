@@ -487,6 +487,19 @@ rocks_checkpoint(struct engine *e, const char *dir, struct err *err)
 	return message != NULL ? rocks_error(message, err) : S_OK;
 }
 
+/* See wal.c: an ingestion uses up a number that no batch has. */
+static void
+note_ingestion(struct rocks *r, bool begins, char **message)
+{
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	char mark[DURABLE_MARK_SIZE];
+
+	wal_ingest_encode(mark, begins);
+	rocksdb_writebatch_put_log_data(batch, mark, sizeof mark);
+	rocksdb_write(r->db, r->write_options, batch, message);
+	rocksdb_writebatch_destroy(batch);
+}
+
 static enum status
 rocks_ingest(struct engine *e, enum engine_space space, const char *const *files, size_t files_count, struct err *err)
 {
@@ -499,11 +512,16 @@ rocks_ingest(struct engine *e, enum engine_space space, const char *const *files
 	if (!gate_enter(r, true))
 		return being_reopened(0, err);
 	s = rocks_making_finish(r, err);
-	if (s == S_OK && atomic_load(&r->state) == ENGINE_RUNNING)
-		rocksdb_ingest_external_file_cf(r->db, r->spaces[space], files, files_count, r->ingest_options,
-						&message);
-	else if (s == S_OK)
+	if (s == S_OK && atomic_load(&r->state) == ENGINE_RUNNING) {
+		note_ingestion(r, true, &message);
+		if (message == NULL)
+			rocksdb_ingest_external_file_cf(r->db, r->spaces[space], files, files_count, r->ingest_options,
+							&message);
+		if (message == NULL)
+			note_ingestion(r, false, &message);
+	} else if (s == S_OK) {
 		s = refused(r, err);
+	}
 	gate_leave(r);
 	return message != NULL ? rocks_error(message, err) : s;
 }

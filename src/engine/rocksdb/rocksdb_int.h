@@ -154,6 +154,9 @@ bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
 
 /* ---- wal.c ---- */
 void wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number);
+/* Between the two, numbers are used up by other things than batches. */
+void wal_ingest_encode(char mark[DURABLE_MARK_SIZE], bool begins);
+/* Also cuts off what was never durable and must not be recovered: writes behind missing ones. */
 enum status wal_check(const char *dir, struct err *err);
 
 /* ---- metrics.c ---- */

@@ -8,6 +8,13 @@
  * opening the log is read once; sequence numbers missing at a damaged place, and a later mark that covers them, mean
  * lost acknowledged writes, and the engine refuses to open.
  *
+ * There is one thing RocksDB does not notice: a file of the log that ends early, but at a record's end, while the next
+ * file is there. Power loss leaves that, for nothing orders the bytes of two files that were not synced. It would go on
+ * with the next file, and a later batch without the earlier ones it was decided by would leave index rows and counts
+ * out of step. So the log is cut where the numbers stop following each other, unless a mark says that what is missing
+ * was durable. (Only engine_ingest() uses up numbers
+ * without a batch; it says so in the log before and after.)
+ *
  * What this cannot see: damage behind the last mark but before the last sync (at most what was written between two
  * syncs before a crash). An orderly end writes a last mark.
  *
@@ -18,20 +25,24 @@
  * The format is RocksDB's (and LevelDB's): blocks of 32 KiB; records in fragments that do not cross a block,
  * each with a header: masked CRC-32C (4), length (2), type (1), little-endian.
  */
+#include "base/log.h"
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BLOCK_BYTES  32768
 #define HEADER_BYTES 7
 #define BATCH_HEADER 12 /* sequence number (8), count (4) */
 
 static const char mark_magic[8] = {'S', 't', 'a', 't', 'o', 'r', 'D', 'M'};
+static const char ingest_magic[8] = {'S', 't', 'a', 't', 'o', 'r', 'I', 'N'};
 
 enum fragment_type { FRAGMENT_FULL = 1, FRAGMENT_FIRST, FRAGMENT_MIDDLE, FRAGMENT_LAST };
 
@@ -53,6 +64,12 @@ struct scan {
 	char damage_path[PATH_MAX];
 	bool missing; /* there are later batches, and these numbers were skipped */
 	uint64_t missing_through;
+	bool ingesting; /* numbers may be used up elsewhere */
+	/* the log is to be cut there: numbers are missing and no damaged place says why */
+	uint64_t record_offset; /* where the present record begins */
+	bool cut;
+	uint64_t cut_offset;
+	char cut_path[PATH_MAX];
 };
 
 static uint64_t
@@ -65,12 +82,24 @@ get_le(const char *p, int bytes)
 	return v;
 }
 
+static void
+encode(char mark[DURABLE_MARK_SIZE], const char magic[8], uint64_t number)
+{
+	memcpy(mark, magic, 8);
+	for (int i = 0; i < 8; i++)
+		mark[8 + i] = (char)(number >> (8 * i));
+}
+
 void
 wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number)
 {
-	memcpy(mark, mark_magic, sizeof mark_magic);
-	for (int i = 0; i < 8; i++)
-		mark[8 + i] = (char)(durable_number >> (8 * i));
+	encode(mark, mark_magic, durable_number);
+}
+
+void
+wal_ingest_encode(char mark[DURABLE_MARK_SIZE], bool begins)
+{
+	encode(mark, ingest_magic, begins);
 }
 
 /* ---- CRC-32C ---- */
@@ -160,9 +189,9 @@ take_bytes(struct slice *in, struct slice *ret)
 	return true;
 }
 
-/* The highest number that the batch's marks call durable, 0 when it has none. */
+/* The highest number that the batch's marks call durable, 0 when it has none. *ingesting is set when it says so. */
 static uint64_t
-find_mark(struct slice batch)
+find_mark(struct slice batch, bool *ingesting)
 {
 	/* how the entries of a batch look, by their tag: a column family's id, then so many byte strings */
 	static const struct {
@@ -191,6 +220,8 @@ find_mark(struct slice batch)
 			if (!take_bytes(&in, &bytes))
 				return mark;
 		}
+		if (tag == 0x3 && bytes.len == DURABLE_MARK_SIZE && memcmp(bytes.data, ingest_magic, 8) == 0)
+			*ingesting = bytes.data[8] != 0;
 		if (tag == 0x3 && bytes.len == DURABLE_MARK_SIZE &&
 		    memcmp(bytes.data, mark_magic, sizeof mark_magic) == 0) {
 			uint64_t number = get_le(bytes.data + 8, 8);
@@ -216,10 +247,22 @@ note_damage(struct scan *scan, size_t at)
 	memcpy(scan->damage_path, scan->path, sizeof scan->path);
 }
 
+/* Batches are missing before this one, and the files read well. */
+static void
+note_gap(struct scan *scan, uint64_t number)
+{
+	note_damage(scan, 0);
+	scan->damage_offset = scan->cut_offset = scan->record_offset;
+	memcpy(scan->cut_path, scan->path, sizeof scan->path);
+	scan->missing = scan->cut = true;
+	scan->missing_through = number - 1;
+}
+
 static enum status
 check_batch(struct scan *scan, struct slice batch, struct err *err)
 {
-	uint64_t number, count;
+	uint64_t number, count, mark;
+	bool ingesting = scan->ingesting;
 
 	if (batch.len < BATCH_HEADER)
 		return S_OK;
@@ -236,9 +279,12 @@ check_batch(struct scan *scan, struct slice batch, struct err *err)
 			scan->damaged = false;
 		}
 	}
+	mark = find_mark(batch, &scan->ingesting);
+	if (!scan->damaged && !ingesting && count > 0 && scan->next_number != 0 && number > scan->next_number)
+		note_gap(scan, number);
 	if (count > 0) /* an empty batch (a mark alone, or RocksDB's note of how far it recovered) takes no number */
 		scan->next_number = number + count;
-	if (!scan->missing || find_mark(batch) < (scan->missing_from != 0 ? scan->missing_from : scan->missing_through))
+	if (!scan->missing || mark < (scan->missing_from != 0 ? scan->missing_from : scan->missing_through))
 		return S_OK;
 	return err_set(
 	    err, S_CORRUPT,
@@ -257,6 +303,7 @@ take_fragment(struct scan *scan, size_t at, int type, struct slice payload, stru
 		if (scan->in_record)
 			note_damage(scan, at); /* the record before has no end */
 		scan->record.len = 0;
+		scan->record_offset = scan->offset + at;
 		scan->in_record = true;
 	} else if (!scan->in_record) {
 		note_damage(scan, at); /* the record has no beginning */
@@ -513,6 +560,63 @@ by_number(const struct dirent **a, const struct dirent **b)
 	return x < y ? -1 : x > y;
 }
 
+/* A process that has the database open holds this lock; RocksDB will refuse to open, and nothing may be cut under it.
+ */
+static bool
+is_open_elsewhere(const char *dir)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[PATH_MAX];
+	bool held = false;
+	int fd = -1;
+
+	if (snprintf(path, sizeof path, "%s/LOCK", dir) < (int)sizeof path)
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		held = fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	if (fd >= 0)
+		close(fd);
+	return held;
+}
+
+static bool
+cut_file(int dir_fd, const char *name, uint64_t length)
+{
+	int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && ftruncate(fd, (off_t)length) == 0 && fsync(fd) == 0;
+	int cause = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = cause;
+	return ok;
+}
+
+/* The later files first: a crash in between leaves what will be cut again. */
+static enum status
+cut_log(const struct scan *scan, const char *dir, struct dirent **logs, int count, struct err *err)
+{
+	const char *cut_name = strrchr(scan->cut_path, '/') + 1;
+	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = dir_fd >= 0, reached = false;
+
+	for (int i = count - 1; ok && !reached && i >= 0; i--) {
+		reached = strcmp(logs[i]->d_name, cut_name) == 0;
+		ok = cut_file(dir_fd, logs[i]->d_name, reached ? scan->cut_offset : 0);
+	}
+	if (!ok)
+		err_set(err, S_IO, "the log in %s cannot be cut: %s", dir, strerror(errno));
+	if (dir_fd >= 0)
+		close(dir_fd);
+	if (!ok)
+		return S_IO;
+	log_warn("engine",
+		 "the log lacks writes %" PRIu64 " to %" PRIu64
+		 " (none was acknowledged) and is cut at %s, byte %" PRIu64,
+		 scan->missing_from, scan->missing_through, scan->cut_path, scan->cut_offset);
+	return S_OK;
+}
+
 enum status
 wal_check(const char *dir, struct err *err)
 {
@@ -532,8 +636,11 @@ wal_check(const char *dir, struct err *err)
 		if (s == S_OK && !obsolete &&
 		    snprintf(scan->path, sizeof scan->path, "%s/%s", dir, logs[i]->d_name) < (int)sizeof scan->path)
 			s = scan_file(scan, err);
-		free(logs[i]);
 	}
+	if (s == S_OK && scan->cut && !is_open_elsewhere(dir))
+		s = cut_log(scan, dir, logs, count, err);
+	for (int i = 0; i < count; i++)
+		free(logs[i]);
 	free(logs);
 	buf_done(&scan->record);
 	free(scan);

@@ -178,6 +178,20 @@ find_in_log(const char *path, const char *text)
 	return found - bytes;
 }
 
+/* Where the record of a put with this key ends: behind it lie the value's length (a byte), the value, and often a mark.
+ */
+static off_t
+end_in_log(const char *path, const char *key, off_t value_size)
+{
+	off_t at = find_in_log(path, key) + (off_t)strlen(key) + 1 + value_size;
+	int fd = open(path, O_RDONLY);
+	char tag = 0;
+
+	assert_int_equal(pread(fd, &tag, 1, at), 1);
+	close(fd);
+	return tag == 3 ? at + 2 + 16 : at;
+}
+
 static void
 damage(const char *path, off_t at)
 {
@@ -257,6 +271,48 @@ a_log_cut_anywhere_is_opened_with_what_is_before(void **state)
 	open_engine(); /* cannot be told from an end that was never written */
 	assert_true(is_there(89));
 	assert_false(is_there(90));
+}
+
+/* Every file of the log. */
+static int
+count_logs(void)
+{
+	struct dirent *entry;
+	int count = 0;
+	DIR *d = opendir(dir);
+
+	while ((entry = readdir(d)) != NULL)
+		count += strstr(entry->d_name, ".log") != NULL;
+	closedir(d);
+	return count;
+}
+
+/* What the loss of power leaves when the end of one file did not reach the disk and the next one did. */
+static void
+a_log_that_ends_early_before_another_file_is_damage(void **state)
+{
+	char path[128];
+	uint64_t seq;
+	struct err err;
+	struct engine_batch *b = engine_batch_new(e);
+
+	(void)state;
+	/* this row is not moved to a table, so all files of the log stay */
+	engine_batch_put(b, SPACE_CATALOG, SLICE("row"), SLICE("value"));
+	assert_int_equal(engine_apply(e, b, &seq, &err), S_OK);
+	engine_batch_free(b);
+	for (int i = 0; i < 100; i++)
+		put(i);
+	newest_log(path);
+	for (int i = 100; count_logs() < 3; i++) {
+		assert_int_equal(try_put(i, 100000, &seq, &err), S_OK);
+		assert_true(i < 2000);
+	}
+	put(99999);
+	close_engine();
+	assert_int_equal(truncate(path, end_in_log(path, "00000089", 100)), 0);
+	assert_int_equal(try_open(&e, &err), S_CORRUPT);
+	assert_non_null(strstr(err.message, "durable and are lost"));
 }
 
 static void
@@ -922,6 +978,7 @@ main(void)
 	    TEST(what_was_waited_for_is_found_again),
 	    TEST(a_torn_end_of_the_log_is_no_damage),
 	    TEST(a_log_cut_anywhere_is_opened_with_what_is_before),
+	    TEST(a_log_that_ends_early_before_another_file_is_damage),
 	    TEST(damage_in_what_was_durable_is_refused),
 	    TEST(cold_keys_are_not_waited_for),
 	    TEST(a_checkpoint_is_an_engine_of_its_own),
