@@ -87,6 +87,8 @@ change_end(struct table_core *core, struct partition *p, const struct change_dra
 
 		while (known < seq && !atomic_compare_exchange_weak(&core->log_news, &known, seq))
 			;
+		if (engine_durable(core->db->engine) >= seq) /* nothing is synced here: nobody else would tell them */
+			log_wake_readers(core->db);
 	}
 }
 

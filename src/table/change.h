@@ -58,8 +58,9 @@ struct change_reader_options {
 	unsigned images;      /* CHANGE_NEW_IMAGE | CHANGE_OLD_IMAGE */
 	int64_t retention_ms; /* records older than that go, acknowledged or not */
 	bool in_memory;       /* nothing durable: it ends with change_reader_close(), or with the process */
-	/* Called when records may have become readable, from the thread that syncs the log: short, only to post or
-	 * signal, and not to call this room. May be NULL. */
+	/* Called when records may have become readable, from the thread that syncs the log, or by the writer itself
+	 * where writes are durable at once, under its locks: short, only to post or signal, and not to call this room.
+	 * May be NULL. */
 	void (*wake)(void *context);
 	void *context;
 };

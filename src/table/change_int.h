@@ -134,6 +134,7 @@ uint64_t readers_keep_from(struct table_core *core, const struct partition *p);
 /* What readers want of the table's records; 0: there is none. */
 unsigned readers_want(struct table_core *core);
 bool readers_use(struct table_core *core);
+void log_wake_readers(struct table_db *db);
 struct log_listener *log_listen(struct table_db *db);
 void log_listener_end(struct log_listener *l);
 

@@ -540,8 +540,8 @@ static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_listener *listeners;
 
 /* What is not durable yet is told again after the next sync. */
-static void
-wake_readers(struct table_db *db)
+void
+log_wake_readers(struct table_db *db)
 {
 	uint64_t durable = engine_durable(db->engine);
 	struct streams *all = lock_streams(db);
@@ -564,7 +564,7 @@ on_sync(void *context)
 
 	pthread_mutex_lock(&l->lock);
 	if (l->db != NULL && l->db->streams->readers != NULL)
-		wake_readers(l->db);
+		log_wake_readers(l->db);
 	pthread_mutex_unlock(&l->lock);
 }
 
