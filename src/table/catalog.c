@@ -555,6 +555,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 								: (uint32_t)options->partitions;
 	db->throttling = options->throttling;
 	atomic_init(&db->throttles, options->throttling);
+	db->split_bytes = SPLIT_BYTES;
 	db->collection_bytes_max = options->collection_bytes_max > 0 ? options->collection_bytes_max : COLLECTION_MAX;
 	pthread_mutex_init(&db->control, NULL);
 	pthread_mutex_init(&db->list_lock, NULL);

@@ -23,7 +23,6 @@
 #define ROW_RANGE   32 /* first hash, partition, parent, split seq, inherited bytes */
 
 /* docs/STREAMS.md tells these. */
-#define SPLIT_BYTES       (10ULL * 1024 * 1024 * 1024)
 #define SPLIT_WRITES      20000 /* a second, over SPLIT_LOOKS looks in a row */
 #define SPLIT_LOOKS       12    /* every 5 s: a minute */
 #define SPLIT_BY_RATE_MAX 64    /* partitions; more locks do not make anything faster */
@@ -497,7 +496,8 @@ is_too_large(const struct table_core *core, const struct layout *l, uint32_t pla
 	buf_put_be32(&to, core->number);
 	buf_put_be64(&to, range_last(l, place));
 	key_after_prefix(&to);
-	large = engine_approximate_bytes(core->db->engine, SPACE_ITEMS, buf_slice(&from), buf_slice(&to)) > SPLIT_BYTES;
+	large = engine_approximate_bytes(core->db->engine, SPACE_ITEMS, buf_slice(&from), buf_slice(&to)) >
+		core->db->split_bytes;
 	buf_done(&from);
 	buf_done(&to);
 	return large;
@@ -534,7 +534,7 @@ split_table_where_needed(struct table *t, struct err *err)
 		if (is_written_much(l->by_id[i], now_ns) && l->count < SPLIT_BY_RATE_MAX)
 			chosen = i;
 	}
-	for (uint32_t i = 0; bytes > (int64_t)SPLIT_BYTES && i < l->count && chosen == UINT32_MAX; i++)
+	for (uint32_t i = 0; bytes > (int64_t)t->core->db->split_bytes && i < l->count && chosen == UINT32_MAX; i++)
 		if (is_too_large(t->core, l, i))
 			chosen = l->ranges[i].partition->id;
 	if (chosen == UINT32_MAX || l->count >= PARTITIONS_MAX || t->record.status == TABLE_DELETING)

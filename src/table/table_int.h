@@ -270,6 +270,7 @@ struct table_db {
 	bool throttling;
 	atomic_bool throttles; /* throttling, or refusals were asked for */
 	uint64_t collection_bytes_max;
+	uint64_t split_bytes; /* SPLIT_BYTES; smaller in tests */
 	/* guarded by control */
 	pthread_mutex_t control; /* one control-plane change at a time; held across its sync */
 	uint32_t next_number;
@@ -398,6 +399,8 @@ enum status ttl_filled(struct table_db *db, struct table *t, uint32_t number, st
 enum status ttl_drop(struct table_db *db, struct table *t, uint32_t number, struct arena *a, struct err *err);
 void ttl_write_metrics(struct table_db *db, struct buf *out);
 /* ---- split.c ---- */
+
+#define SPLIT_BYTES (10ULL * 1024 * 1024 * 1024) /* of items, on the disk: a larger partition is split */
 
 /* The layout as it is made with the table. */
 void layout_init(struct table_core *core, uint32_t partitions);

@@ -290,6 +290,39 @@ def test_a_stream_is_switched_off_and_on(region, name):
         assert region.read(region.iterator(first, shard["ShardId"], "LATEST")) == ([], None)
 
 
+def test_a_stream_takes_the_time_its_table_takes(start_server):
+    region = Region(start_server("--ephemeral", "--control-plane-delay", "400"))
+
+    def until(arn, *statuses):
+        seen = []
+        while not seen or seen[-1] != statuses[-1]:
+            status = region.streams.describe_stream(StreamArn=arn)["StreamDescription"]["StreamStatus"]
+            seen += [status] if status not in seen else []
+        assert tuple(seen) == statuses
+
+    region.db.create_table(
+        TableName="slow",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )
+    arn = region.table("slow")["LatestStreamArn"]
+    until(arn, "ENABLING", "ENABLED")
+    while region.table("slow")["TableStatus"] != "ACTIVE":
+        time.sleep(0.01)
+    region.put("slow", "k", n=1)
+    reply = region.db.update_table(TableName="slow", StreamSpecification={"StreamEnabled": False})
+    assert reply["TableDescription"]["TableStatus"] == "UPDATING"
+    region.put("slow", "k", n=2)  # it is not over before it is DISABLED
+    until(arn, "DISABLING", "DISABLED")
+    while region.table("slow")["TableStatus"] != "ACTIVE":
+        time.sleep(0.01)
+    region.put("slow", "k", n=3)
+    assert len(region.records(arn)) == 2
+    region.close()
+
+
 def test_the_rules_of_switching(region, name):
     invalid = "One or more parameter values were invalid: "
     update, on = region.db.update_table, {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}

@@ -735,6 +735,62 @@ a_table_splits_until_there_are_enough(void **state)
 }
 
 static void
+a_partition_that_is_written_much_splits_by_itself(void **state)
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+	struct partition *busy = layout_of(t->core)->by_id[1];
+	const struct layout *l;
+	uint64_t sorted[WRITE_SAMPLES], at = 0;
+
+	(void)state;
+	for (int i = 0; atomic_load(&busy->writes) < 2 * WRITE_SAMPLES; i++)
+		assert_ok(put(t, row(i, 0)));
+	memcpy(sorted, busy->samples, sizeof sorted);
+	for (int look = 0; look < 12; look++) { /* a minute, for the background thread */
+		assert_ok(split_where_needed(fx.db, &fx.err));
+		assert_int_equal(layout_of(t->core)->count, 4);
+		atomic_fetch_add(&busy->writes, 1000000000 / WRITE_SAMPLES * WRITE_SAMPLES);
+	}
+	assert_ok(split_where_needed(fx.db, &fx.err));
+	l = layout_of(t->core);
+	assert_int_equal(l->count, 5);
+	assert_int_equal(l->by_id[4]->parent, 1);
+	for (uint32_t i = 0; i < l->count; i++)
+		if (l->ranges[i].partition == l->by_id[4])
+			at = l->ranges[i].first;
+	{
+		int below = 0;
+
+		for (int i = 0; i < WRITE_SAMPLES; i++)
+			below += sorted[i] < at;
+		assert_int_equal(below, WRITE_SAMPLES / 2); /* cut in the middle of what was written */
+	}
+	assert_ok(split_where_needed(fx.db, &fx.err));
+	assert_int_equal(layout_of(t->core)->count, 5);
+	table_release(t);
+}
+
+static void
+a_partition_that_is_large_splits_by_itself(void **state)
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_ok(put(t, row(i, 0)));
+	assert_ok(split_where_needed(fx.db, &fx.err));
+	assert_int_equal(layout_of(t->core)->count, 4);
+	fx.db->split_bytes = 400; /* of about 1,000 */
+	for (int i = 0; i < 30; i++)
+		assert_ok(split_where_needed(fx.db, &fx.err));
+	assert_true(layout_of(t->core)->count > 4 && layout_of(t->core)->count < 40);
+	assert_int_equal(describe("t").item_count, 100);
+	for (int i = 0; i < 100; i++)
+		assert_same(get(t, key_of(i)), row(i, 0));
+	table_release(t);
+}
+
+static void
 indexes_are_kept_across_splits(void **state)
 {
 	struct table_index_spec indexes[] = {
@@ -1251,6 +1307,8 @@ main(void)
 	    TEST(numbers_go_on_behind_what_was_trimmed),
 	    TEST(a_split_partition_has_two_children),
 	    TEST(a_table_splits_until_there_are_enough),
+	    TEST(a_partition_that_is_written_much_splits_by_itself),
+	    TEST(a_partition_that_is_large_splits_by_itself),
 	    TEST(indexes_are_kept_across_splits),
 	    TEST(every_write_is_in_the_stream_once_and_in_order),
 	    TEST(what_a_failed_sync_took_is_not_in_the_stream),
