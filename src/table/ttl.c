@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define KEY_HEAD 12 /* bytes of a row's key before the item's */
+#define ROW_HEAD 12 /* bytes of an item's row key before its parts: number and hash */
 
 /* ---- due times ---- */
 
@@ -251,28 +252,39 @@ table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_d
 	return s;
 }
 
-/* The item's key, from the item: in it the values are as they were written. AV_NONE: it is gone, or due another time.
- */
 static enum status
-find_key(struct table *t, int64_t due_ms, struct slice row_key, struct table_io *io, struct av *ret, struct err *err)
+put_attrs(struct slice *bytes, const struct key_attr *attrs, unsigned count, struct buf *out)
+{
+	enum status s = S_OK;
+
+	for (unsigned i = 0; s == S_OK && i < count; i++) {
+		av_put_name(out, attrs[i].name);
+		s = key_read_part(bytes, attrs[i].type, out);
+	}
+	return s;
+}
+
+/* The item's key out of its row key. Whether there is such an item, and when it is due, the commit finds out. */
+static enum status
+read_key(const struct table *t, struct slice row_key, struct buf *work, struct arena *a, struct av *ret,
+	 struct err *err)
 {
 	const struct key_schema *schema = &t->record.spec.schema;
-	struct slice names[2 * KEY_ATTRS_MAX];
-	struct engine_value value = {0};
-	size_t count = 0;
+	struct slice bytes = slice_of(row_key.data + ROW_HEAD, row_key.len - ROW_HEAD);
 	enum status s;
+	size_t map;
 
-	*ret = AV_NONE;
-	s = engine_get(t->core->db->engine, NULL, SPACE_ITEMS, row_key, ENGINE_MAY_BLOCK, &value, err);
-	if (s == S_OK && table_ttl_due_ms(av_stored(value.data), t->record.ttl.attribute) == due_ms) {
-		for (unsigned i = 0; i < schema->partition_count; i++)
-			names[count++] = schema->partition[i].name;
-		for (unsigned i = 0; i < schema->sort_count; i++)
-			names[count++] = schema->sort[i].name;
-		*ret = item_pick(io->arena, av_stored(value.data), names, count);
-	}
-	engine_value_done(&value);
-	return s == S_NOT_FOUND ? S_OK : s;
+	work->len = 0;
+	map = av_open(work, TAG_M);
+	s = put_attrs(&bytes, schema->partition, schema->partition_count, work);
+	if (s == S_OK)
+		s = put_attrs(&bytes, schema->sort, schema->sort_count, work);
+	if (s == S_OK)
+		s = av_close_map(work, map, schema->partition_count + schema->sort_count, NULL);
+	if (s != S_OK || bytes.len > 0)
+		return err_set(err, S_CORRUPT, "a row of TTL of table %.*s names no item", SLICE_ARG(t->core->name));
+	*ret = av_of_buf(a, work, 0);
+	return S_OK;
 }
 
 static const int64_t delay_bounds_ms[TTL_DELAYS] = {100, 250, 500, 1000, 2500, 5000, 15000, 60000};
@@ -295,32 +307,29 @@ table_ttl_delete(struct table *t, const struct table_ttl_due *due, size_t first,
 		 uint32_t *ret_deleted, struct err *err)
 {
 	struct table_write *writes = ARENA_ARRAY(io->arena, struct table_write, count);
+	struct buf work = {0};
 	int64_t now_ms;
-	size_t n = 0;
 	enum status s = S_OK;
 
 	*ret_deleted = 0;
-	for (size_t i = first; s == S_OK && i < first + count; i++) {
-		struct table_write *w = &writes[n];
+	for (size_t i = 0; s == S_OK && i < count; i++) {
+		const struct table_ttl_row *row = &due->rows[first + i];
 
-		s = find_key(t, due->rows[i].due_ms, buf_part(&due->keys, due->rows[i].at, due->rows[i].len), io,
-			     &w->key, err);
-		w->kind = WRITE_DELETE;
-		w->table = t;
-		w->cause = CAUSE_TTL;
-		w->expires_ms = due->rows[i].due_ms;
-		n += av_exists(w->key);
+		writes[i] = (struct table_write){
+		    .kind = WRITE_DELETE, .table = t, .cause = CAUSE_TTL, .expires_ms = row->due_ms};
+		s = read_key(t, buf_part(&due->keys, row->at, row->len), &work, io->arena, &writes[i].key, err);
 	}
+	buf_done(&work);
 	if (s == S_OK)
-		s = table_commit(writes, n, io, err);
+		s = table_commit(writes, count, io, err);
 	if (s == S_RESOURCE_NOT_FOUND)
 		return S_OK; /* the table was deleted */
 	if (s != S_OK)
 		return s;
 	now_ms = clock_wall_ms();
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!av_exists(writes[i].old_item))
-			continue; /* changed meanwhile */
+			continue; /* changed or deleted meanwhile */
 		++*ret_deleted;
 		count_deleted(t->ttl, writes[i].expires_ms, now_ms);
 	}

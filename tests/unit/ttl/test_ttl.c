@@ -208,6 +208,61 @@ times_more_than_five_years_ago_are_ignored(void **state)
 	table_release(t);
 }
 
+/* A map of pk, sk and due, whatever bytes they have. */
+static struct av
+raw_item(struct slice pk, const char *sk, struct slice sk_bytes)
+{
+	struct buf out = {0};
+	size_t map = av_open(&out, TAG_M);
+	struct av v;
+
+	av_put_name(&out, SLICE("pk"));
+	av_put_string(&out, pk);
+	av_put_name(&out, SLICE("sk"));
+	if (sk != NULL)
+		put_value(&out, sk);
+	else
+		av_put_binary(&out, sk_bytes);
+	av_put_name(&out, SLICE("due"));
+	put_value(&out, text("N:%lld", NOW_S - 1));
+	assert_ok(av_close_map(&out, map, 3, NULL));
+	v = av_of_buf(&fx.arena, &out, 0);
+	buf_done(&out);
+	return v;
+}
+
+static void
+items_with_keys_of_any_kind_are_found_again(void **state)
+{
+	static const enum av_type types[] = {AV_S, AV_N, AV_B};
+	static const char *const numbers[] = {"N:0", "N:-1.5E10", "N:1E-130",
+					      "N:99999999999999999999999999999999999999"};
+	static const struct slice strings[] = {{"a", 1}, {"a\0b", 3}, {"\0", 1}, {"\0\377\0\0", 4}};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		const char *name = text("T-%d", i);
+		struct table *t;
+
+		table_release(create(name, schema("pk", "sk", types[i]), NULL, 0));
+		enable(name, "due");
+		t = find(name);
+		for (int a = 0; a < 4; a++)
+			for (int b = 0; b < 4; b++) {
+				const char *sk = types[i] == AV_N   ? numbers[b]
+						 : types[i] == AV_S ? text("S:%d", b)
+								    : NULL;
+
+				assert_ok(put(t, raw_item(strings[a], sk, strings[b])));
+			}
+		assert_int_equal(describe(name).item_count, 16);
+		assert_int_equal(sweep(), 16);
+		assert_int_equal(describe(name).item_count, 0);
+		table_release(t);
+	}
+	assert_int_equal(index_rows(), 0);
+}
+
 /* ---- who writes meanwhile ---- */
 
 static struct table_ttl_due
@@ -647,6 +702,7 @@ main(void)
 	    TEST(only_numbers_are_times_and_fractions_count),
 	    TEST(items_go_when_their_time_has_passed_and_not_before),
 	    TEST(times_more_than_five_years_ago_are_ignored),
+	    TEST(items_with_keys_of_any_kind_are_found_again),
 	    TEST(an_item_updated_just_before_is_kept),
 	    TEST(a_clock_set_back_keeps_what_is_not_due_any_more),
 	    TEST(every_kind_of_write_keeps_the_rows),
