@@ -56,6 +56,9 @@ func describe(err error) map[string]any {
 	about := map[string]any{"message": err.Error()}
 	if failed, ok := err.(awserr.Error); ok {
 		about["code"], about["message"] = failed.Code(), failed.Message()
+		if failed.OrigErr() != nil {
+			about["because"] = failed.OrigErr().Error()
+		}
 	}
 	if failed, ok := err.(awserr.RequestFailure); ok {
 		about["status"], about["requestId"] = failed.StatusCode(), failed.RequestID()
