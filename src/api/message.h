@@ -86,8 +86,6 @@
 	"because its projection type is not ALL"
 #define MSG_GLOBAL_NOT_PROJECTED                                                                                       \
 	"One or more parameter values were invalid: Global secondary index %.*s does not project [%.*s]"
-#define MSG_SELECT_SPECIFIC                                                                                            \
-	"Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
 #define MSG_SELECT_PROJECTED    "ALL_PROJECTED_ATTRIBUTES can be used only when %s using an IndexName"
 #define MSG_SELECT_NOT_SPECIFIC "Cannot specify the %s when choosing to get %s"
 #define MSG_NO_TOTAL_SEGMENTS                                                                                          \

@@ -154,7 +154,7 @@ check_select(const struct reading *r, struct err *err)
 	bool some = in->projection.data != NULL || in->attributes_to_get.set;
 
 	if (select == SELECT_IN_SPECIFIC && !some)
-		return err_set(err, S_VALIDATION, MSG_SELECT_SPECIFIC);
+		return err_set(err, S_VALIDATION, "%s", wording(W_SELECT_SPECIFIC));
 	if (select == SELECT_IN_PROJECTED && in->index_name.data == NULL)
 		return err_set(err, S_VALIDATION, MSG_SELECT_PROJECTED, r->scan ? "Scanning" : "Querying");
 	if (some && select > SELECT_IN_SPECIFIC)

@@ -17,6 +17,7 @@
 #include "model/av_json.h"
 
 #define READS_AGAIN_MAX 3
+#define NEWER_DEPTH_MAX 127 /* levels of JSON */
 #define LOST_STEP_MS    5
 #define LOST_WAIT_MS    1000         /* how long a read waits until a lost write is not shown any more */
 #define INLINE_BODY_MAX (256 * 1024) /* reading a larger one takes a loop away from its other clients for too long */
@@ -257,18 +258,44 @@ on_sync(void *context)
 
 /* ---- running ---- */
 
+/* Does the JSON go deeper than the service's newer layer reads? It has the limit of many parsers: 127 levels. */
+static bool __attribute__((cold)) is_deep(struct slice body)
+{
+	int depth = 0;
+
+	for (size_t i = 0; i < body.len; i++) {
+		switch (body.data[i]) {
+		case '"':
+			for (i++; i < body.len && body.data[i] != '"'; i++)
+				i += body.data[i] == '\\';
+			break;
+		case '{':
+		case '[':
+			if (++depth > NEWER_DEPTH_MAX)
+				return true;
+			break;
+		case '}':
+		case ']':
+			depth--;
+			break;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
 static enum status
-run_once(struct op_call *call)
+run_in_words(struct op_call *call, unsigned moved, struct err *err)
 {
 	const struct op *op = call->op;
-	struct err *err = &call->err;
 	void *in = NULL;
 	enum status s = S_OK;
 
 	call->out->len = call->out_start;
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
-	wording_begin(op->flags >> 8 & call->context->wording);
+	wording_begin(moved);
 	if (op->shape != NULL) {
 		in = arena_zalloc(call->arena, op->shape->size);
 		s = shape_read(call->body, op->shape, in, call->arena, err);
@@ -279,8 +306,18 @@ run_once(struct op_call *call)
 		s = auth_check(call, in, err);
 	if (s == S_OK)
 		s = op_meet_trouble(call, SLICE_NONE, err);
-	if (s == S_OK)
-		s = op->run(call, in, err);
+	return s == S_OK ? op->run(call, in, err) : s;
+}
+
+static enum status
+run_once(struct op_call *call)
+{
+	struct err *err = &call->err;
+	unsigned moved = call->op->flags >> 8 & call->context->wording;
+	enum status s = run_in_words(call, moved, err);
+
+	if (s == S_VALIDATION && (moved & WORDING_ENVELOPE) && is_deep(call->body))
+		s = run_in_words(call, 0, err); /* the service leaves such a request to its older layer */
 	if (s == S_OK) {
 		call->status = S_OK;
 		call->http_status = 200;

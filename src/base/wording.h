@@ -23,7 +23,9 @@ enum wording_part {
 #define WORDING_2026 7u /* all parts; what an operation has moved is cut out of it */
 
 #define WORDING_DETECTED "1 validation error detected: "
-#define WORDING_INVALID  "One or more parameter values were invalid: "
+#define WORDING_SPECIFIC                                                                                               \
+	"Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+#define WORDING_INVALID "One or more parameter values were invalid: "
 
 /*
  * id, part, classic, 2026. Both formats of a row take the same arguments; the newer may leave some at the end out and
@@ -55,6 +57,8 @@ enum wording_part {
 	X(RETURN_VALUES, MEMBERS, "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",                                \
 	  "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]")                                                         \
 	X(CONDITIONAL_OPERATOR, MEMBERS, "[OR, AND]", "[ALL, OR]")                                                     \
+	/* Query; Scan has not moved */                                                                                \
+	X(SELECT_SPECIFIC, MEMBERS, WORDING_SPECIFIC, WORDING_DETECTED WORDING_SPECIFIC)                               \
 	/* operation */                                                                                                \
 	X(BATCH_EMPTY, MEMBERS, "The requestItems parameter is required for %s",                                       \
 	  WORDING_DETECTED "Value at 'RequestItems' failed to satisfy constraint: Member must have length greater "    \

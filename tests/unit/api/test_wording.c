@@ -343,6 +343,75 @@ transactions(void **state)
 		       "Invalid ConditionExpression: Syntax error; token: \"<EOF>\", near: \"(\"");
 }
 
+static void
+a_query_without_attributes_and_a_scan(void **state)
+{
+#define SPECIFIC "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+	(void)state;
+	expect_invalid("Query",
+		       "{'TableName':'hash','Select':'SPECIFIC_ATTRIBUTES','KeyConditionExpression':'pk = :p',"
+		       "'ExpressionAttributeValues':{':p':{'S':'a'}}}",
+		       ONE SPECIFIC);
+	expect_invalid("Scan", "{'TableName':'hash','Select':'SPECIFIC_ATTRIBUTES'}", SPECIFIC);
+}
+
+/* %s in the body stands for a value of that depth. */
+static void
+expect_deep(const char *operation, const char *body, int depth, const char *message)
+{
+	const char *hole = strstr(body, "%s");
+	struct buf out = {0};
+
+	buf_put(&out, body, (size_t)(hole - body));
+	for (int i = 0; i < depth; i++)
+		buf_put_lit(&out, "{'M':{'n':");
+	buf_put_lit(&out, "{'S':'leaf'}");
+	for (int i = 0; i < depth; i++)
+		buf_put_lit(&out, "}}");
+	buf_printf(&out, "%s", hole + 2);
+	buf_put_byte(&out, '\0');
+	expect_invalid(operation, out.data, message);
+	buf_done(&out);
+}
+
+static void
+requests_too_deep_for_the_newer_layer_get_the_older_words(void **state)
+{
+#define DEEP                                                                                                           \
+	"'ConditionExpression':'#d = "                                                                                 \
+	":deep','ExpressionAttributeNames':{'#d':'d'},'ExpressionAttributeValues':{':deep':%s}"
+#define OLD_ENUM                                                                                                       \
+	"Value 'BOGUS' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, " \
+	"UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"
+#define OLD_XOR                                                                                                        \
+	ONE "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: "  \
+	    "[OR, AND]"
+#define TWO "'Expected':{'a':{'Value':%s},'b':{'Exists':false}},'ConditionalOperator':'XOR'"
+	(void)state;
+	expect_deep("DeleteItem", "{'TableName':'absent'," KEY "," DEEP ",'ReturnValues':'BOGUS'}", 63, ONE OLD_ENUM);
+	expect_deep("DeleteItem", "{'TableName':'absent'," KEY "," DEEP ",'ReturnValues':'BOGUS'}", 62,
+		    ONE ENUM_RETURN);
+	expect_deep("DeleteItem", "{'TableName':'absent'," KEY ",'Expected':{'d':{'Value':%s}},'ReturnValues':'BOGUS'}",
+		    63, ONE OLD_ENUM);
+	expect_deep("DeleteItem", "{'TableName':'absent','Key':{'pk':%s},'ReturnValues':'BOGUS'}", 100, ONE OLD_ENUM);
+	expect_deep("PutItem", "{'TableName':'absent','Item':{'pk':{'S':'a'}}," TWO "}", 100, OLD_XOR);
+	expect_deep("UpdateItem",
+		    "{'TableName':'absent'," KEY ",'AttributeUpdates':{'x':{'Action':'PUT','Value':{'S':'1'}}}," TWO
+		    "}",
+		    100, OLD_XOR);
+	expect_deep("PutItem", "{'TableName':'absent','Item':{'pk':{'S':'a'}}," TWO "}", 40,
+		    ONE "Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]");
+	expect_deep("DeleteItem", "{'TableName':'absent'," KEY "," DEEP ",'ReturnValues':'UPDATED_NEW'}", 100,
+		    "ReturnValues can only be ALL_OLD or NONE");
+	/* brackets within a string are no levels */
+	expect_invalid(
+	    "DeleteItem",
+	    "{'TableName':'absent','Key':{'pk':{'S':'[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+	    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[['}},"
+	    "'ReturnValues':'BOGUS'}",
+	    ONE ENUM_RETURN);
+}
+
 static int
 up(void **state)
 {
@@ -365,6 +434,8 @@ main(void)
 	    cmocka_unit_test(values_are_told_as_each_operation_has_moved),
 	    cmocka_unit_test(batches),
 	    cmocka_unit_test(transactions),
+	    cmocka_unit_test(a_query_without_attributes_and_a_scan),
+	    cmocka_unit_test(requests_too_deep_for_the_newer_layer_get_the_older_words),
 	};
 
 	return cmocka_run_group_tests(tests, up, fixture_down);
