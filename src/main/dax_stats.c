@@ -380,7 +380,7 @@ tell_json(const struct stats *s)
 	for (size_t i = 0; i < s->node_count; i++) {
 		const struct node *n = &s->nodes[i];
 
-		buf_put_lit(&out, i > 0 ? ",{\"node\":" : "{\"node\":");
+		buf_put_slice(&out, i > 0 ? SLICE(",{\"node\":") : SLICE("{\"node\":"));
 		json_put_string(&out, slice_str(n->name));
 		buf_printf(&out,
 			   ",\"memory_bytes\":%.0f,\"budget_bytes\":%.0f,\"record_ttl_millis\":%.0f,"

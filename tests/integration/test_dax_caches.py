@@ -1,6 +1,8 @@
 """What the caches of a DAX node keep, seen through its protocol (docs/DAX-CACHES.md)."""
 
+import json
 import random
+import subprocess
 import time
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from conftest import make_client, unique_name
 from controls import Controls
 from dax_client import DaxClient, DaxError, cond_exists
+from stator_server import binary
 
 NONE = object()
 NOTHING, ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATED_NEW = 1, 2, 3, 4, 5
@@ -181,6 +184,26 @@ def test_a_transaction_is_found_in_the_cache_a_moment_later(node):
     while dax.get(table, "a") != {"v": 1} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (dax.get(table, "a"), dax.get(table, "b")) == ({"v": 1}, {"v": 2})
+
+
+def test_stats_tells_what_is_there(node):
+    server, _, dax, table = node("--dax-record-ttl", "0", "--dax-query-ttl", "60000")
+    dax.put(table, "a", {"v": 1})
+    for key in "aaab":
+        dax.get(table, key)
+    dax.scan(table)
+    command = [binary(), "dax", "stats", "--endpoint", server.endpoint]
+    told = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
+    assert [(n["node"], n["record_ttl_millis"], n["query_ttl_millis"]) for n in told["nodes"]] == [("serve", 0, 60000)]
+    rows = {row["cache"]: row for row in told["tables"] if row["table"] == table}
+    assert {k: rows["item"][k] for k in ("hits", "misses", "writes", "entries")} == {"hits": 3, "misses": 1, "writes": 1, "entries": 2}
+    assert {k: rows["query"][k] for k in ("hits", "misses", "entries")} == {"hits": 0, "misses": 1, "entries": 1}
+    assert rows["item"]["timed_hits"] == 3 and 0 < rows["item"]["hit_seconds"] < 60
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Node serve: " in text and "items live until evicted, queries live 60 s" in text
+    assert [line.split()[:3] for line in text.splitlines() if f" {table} " in line] == [["item", table, "2"], ["query", table, "1"]]
+    plain = subprocess.run([*command[:-1], "http://127.0.0.1:1"], capture_output=True, text=True)
+    assert plain.returncode == 1 and "http://127.0.0.1:1" in plain.stderr
 
 
 # ---- coherent mode ----

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -397,6 +398,85 @@ a_value_too_large_to_keep_ends_the_older_one(void **state)
 	cache_free(c);
 }
 
+static uint64_t
+metric(struct cache *c, const char *line)
+{
+	struct buf text = {0};
+	char *at;
+	uint64_t value;
+
+	cache_write_metrics(c, SLICE("n1"), &text);
+	buf_put_byte(&text, 0);
+	at = strstr(text.data, line);
+	if (at == NULL)
+		fail_msg("no %s in\n%s", line, text.data);
+	value = strtoull(at + strlen(line), NULL, 10);
+	buf_done(&text);
+	return value;
+}
+
+static size_t
+resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	size_t pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*s %zu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+fill_with(struct cache *c, uint64_t *next, size_t bytes, size_t least, size_t most)
+{
+	static char value[8192];
+
+	for (size_t put = 0; put < bytes;) {
+		size_t len = least + (size_t)rand() % (most - least + 1);
+		struct buf out = {0};
+		struct cache_key k;
+		char text[32];
+
+		snprintf(text, sizeof text, "item-%010llu", (unsigned long long)(*next)++);
+		k = item(c, text);
+		assert_int_equal(cache_get(c, &k, &out), CACHE_MISS);
+		memset(value, (int)*next, len);
+		cache_fill(c, &k, CACHE_HIT, slice_of(value, len));
+		put += len;
+	}
+}
+
+/* Values of other and other sizes: what makes an allocator keep twice what is in use. */
+static void
+the_process_takes_no_more_than_the_budget(void **state)
+{
+	enum { BUDGET = 16 << 20 };
+	size_t before = resident_bytes();
+	struct cache *c = cache_new(BUDGET);
+	uint64_t next = 0;
+
+	(void)state;
+	fill_with(c, &next, 2 * BUDGET, 1024, 1024);
+	assert_true(BUDGET / cache_figures(c, CACHE_ITEMS).entries <= 1280); /* an item of 1 KB takes 1.25 KB at most */
+	for (int round = 0; round < 8; round++)
+		fill_with(c, &next, 2 * BUDGET, 50, round % 2 ? 300 : 8192);
+	fill_with(c, &next, 2 * BUDGET, 1024, 1024);
+	assert_true(BUDGET / cache_figures(c, CACHE_ITEMS).entries <= 1280);
+	assert_in_range(metric(c, "stator_dax_cache_memory_bytes{node=\"n1\"} "), BUDGET * 9 / 10, BUDGET);
+#ifndef STATOR_SANITIZE /* has memory of its own for each byte */
+	assert_in_range(resident_bytes() - before, BUDGET / 2, BUDGET + (1 << 20)); /* and what the test takes itself */
+#else
+	(void)before;
+#endif
+	cache_clear(c);
+	assert_int_equal(cache_figures(c, CACHE_ITEMS).entries, 0);
+#ifndef STATOR_SANITIZE
+	assert_true(resident_bytes() - before < BUDGET / 4); /* given back */
+#endif
+	cache_free(c);
+}
+
 static void
 without_a_budget_nothing_is_kept(void **state)
 {
@@ -501,23 +581,6 @@ a_hit_allocates_nothing(void **state)
 	assert_int_equal(mallinfo2().uordblks, before);
 	buf_done(&out);
 	cache_free(c);
-}
-
-static uint64_t
-metric(struct cache *c, const char *line)
-{
-	struct buf text = {0};
-	char *at;
-	uint64_t value;
-
-	cache_write_metrics(c, SLICE("n1"), &text);
-	buf_put_byte(&text, 0);
-	at = strstr(text.data, line);
-	if (at == NULL)
-		fail_msg("no %s in\n%s", line, text.data);
-	value = strtoull(at + strlen(line), NULL, 10);
-	buf_done(&text);
-	return value;
 }
 
 static void
@@ -721,6 +784,7 @@ main(void)
 	    cmocka_unit_test(a_cleared_table_keeps_nothing_also_of_answers_on_their_way),
 	    cmocka_unit_test(the_least_recently_used_make_room_and_the_budget_holds),
 	    cmocka_unit_test(a_value_too_large_to_keep_ends_the_older_one),
+	    cmocka_unit_test(the_process_takes_no_more_than_the_budget),
 	    cmocka_unit_test(without_a_budget_nothing_is_kept),
 	    cmocka_unit_test(a_page_of_a_megabyte_is_kept_and_comes_back_whole),
 	    cmocka_unit_test(a_peek_counts_hits_only),
