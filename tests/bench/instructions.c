@@ -213,6 +213,16 @@ loop_put_item(void)
 	call(SLICE("DynamoDB_20120810.PutItem"), slice_str(put_text));
 }
 
+/* The same with a change record of both images. */
+static void
+stream_up(void)
+{
+	operations_up();
+	call(SLICE("DynamoDB_20120810.UpdateTable"),
+	     SLICE("{\"TableName\":\"t12\",\"StreamSpecification\":{\"StreamEnabled\":true,\"StreamViewType\":"
+		   "\"NEW_AND_OLD_IMAGES\"}}"));
+}
+
 static const struct {
 	const char *name;
 	void (*up)(void);
@@ -221,7 +231,7 @@ static const struct {
     {"json_read", json_up, loop_json_read},        {"json_write", json_up, loop_json_write},
     {"sigv4_verify", sigv4_up, loop_sigv4_verify}, {"row_key", json_up, loop_row_key},
     {"condition", json_up, loop_condition},        {"get_item", operations_up, loop_get_item},
-    {"put_item", operations_up, loop_put_item},
+    {"put_item", operations_up, loop_put_item},    {"put_item_streamed", stream_up, loop_put_item},
 };
 
 int
