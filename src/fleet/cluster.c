@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "fleet/fleet_int.h"
 
-#define NO_CLUSTER "Cluster not found."
+#define NO_CLUSTER    "Cluster not found."
+#define GRACE_STEP_MS INT64_C(20)
 
 /* --- checks --- */
 
@@ -431,8 +432,10 @@ settle_nodes(struct fleet *f, struct fleet_cluster *c, struct fleet_batch *b)
 					  n->zone);
 			break;
 		case NODE_REBOOTING:
-			if (n->member != NULL)
+			if (n->member != NULL) {
+				f->machine.pause(f->machine.context, n->member);
 				log_failure(c, f->machine.again(f->machine.context, n->member, &err), &err);
+			}
 			n->state = NODE_AVAILABLE;
 			fleet_batch_event(b, SOURCE_CLUSTER, c->name, "Restarted node %s", n->id);
 			break;
@@ -447,12 +450,29 @@ settle_nodes(struct fleet *f, struct fleet_cluster *c, struct fleet_batch *b)
 	}
 }
 
+/* Nodes that are going still have clients, and may have them yet. */
+static bool
+clients_are_leaving(struct fleet *f, const struct fleet_cluster *c)
+{
+	if (c->state != CLUSTER_MODIFYING || clock_mono_ns() - c->leaving_ns > FLEET_GRACE_MS * INT64_C(1000000))
+		return false;
+	for (int i = 0; i < c->node_count; i++)
+		if ((c->nodes[i].state == NODE_DELETING || c->nodes[i].state == NODE_REBOOTING) &&
+		    c->nodes[i].member != NULL && !f->machine.is_idle(f->machine.context, c->nodes[i].member))
+			return true;
+	return false;
+}
+
 void
 fleet_step(struct fleet *f, struct fleet_cluster *c)
 {
 	struct fleet_batch *b;
 	struct err err;
 
+	if (clients_are_leaving(f, c)) {
+		c->due_ns = clock_mono_ns() + GRACE_STEP_MS * 1000000;
+		return;
+	}
 	c->due_ns = 0;
 	if (c->state == CLUSTER_DELETING) {
 		finish_delete(f, c);
@@ -776,6 +796,7 @@ fleet_decrease(struct fleet *f, struct slice name, int64_t replication, const st
 		return s;
 	}
 	fleet_tell(f, c);
+	c->leaving_ns = clock_mono_ns();
 	c->due_ns = soon(f);
 	*ret = c;
 	return S_OK;
@@ -804,8 +825,7 @@ fleet_reboot(struct fleet *f, struct slice name, struct slice node_id, struct fl
 		return s;
 	}
 	fleet_tell(f, c);
-	if (n->member != NULL)
-		f->machine.pause(f->machine.context, n->member);
+	c->leaving_ns = clock_mono_ns();
 	c->due_ns = soon(f);
 	*ret = c;
 	return S_OK;

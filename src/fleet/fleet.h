@@ -8,7 +8,8 @@
  *
  * A cluster is creating, available, modifying or deleting, a node creating, available, rebooting or deleting. Steps
  * that take time at Amazon take `delay_ms` here and are done by one thread of the fleet; a node that is going leaves
- * the endpoints answer at once, so that clients have left it when it is closed.
+ * the endpoints answer at once, and is closed when its clients have
+ * gone (they ask every 4 s), or after FLEET_GRACE_MS.
  *
  * The first node in the list that is available is the primary; the others are replicas. When it leaves, the next one
  * is, with a new leader session.
@@ -34,6 +35,7 @@
 #define FLEET_DEFAULT_GROUP     "default.dax1.0"
 #define FLEET_EVENT_DAYS        14
 #define FLEET_EVENTS_MAX        2000
+#define FLEET_GRACE_MS          6000
 
 /* --- who makes nodes --- */
 
@@ -60,6 +62,8 @@ struct fleet_machine {
 	/* Begin to listen. S_DAX_CAPACITY: no port or no memory is left. */
 	enum status (*start)(void *context, const struct fleet_member_spec *spec, struct fleet_member **ret,
 			     int *ret_port, struct err *err);
+	/* Has it no connections of clients any more? */
+	bool (*is_idle)(void *context, struct fleet_member *member);
 	/* Close the port and its connections; what is in the cache stays for again(). */
 	void (*pause)(void *context, struct fleet_member *member);
 	enum status (*again)(void *context, struct fleet_member *member, struct err *err);
@@ -113,7 +117,8 @@ struct fleet_cluster {
 	int node_count;
 	/* while running */
 	struct fleet_member *discovery;
-	int64_t due_ns; /* of its next step, when it is not available */
+	int64_t due_ns;     /* of its next step, when it is not available */
+	int64_t leaving_ns; /* since when nodes of it have been leaving */
 	int64_t leader_session;
 	int leader; /* number of the primary; -1: none */
 };

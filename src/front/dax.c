@@ -357,6 +357,13 @@ dax_front_in_progress(const struct dax_front *f)
 	return sum;
 }
 
+int
+dax_front_connections(const struct dax_front *f)
+{
+	return (f->plain != NULL ? stream_server_connections(f->plain) : 0) +
+	       (f->tls != NULL ? stream_server_connections(f->tls) : 0);
+}
+
 void
 dax_front_write_metrics(struct dax_front *f, struct buf *out)
 {

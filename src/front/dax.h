@@ -37,6 +37,7 @@ enum status dax_front_reload_tls(struct dax_front *f, struct err *err); /* any t
 void dax_front_set_keys(struct dax_front *f, struct auth_keys *keys);
 void dax_front_drain(struct dax_front *f); /* any thread */
 int dax_front_in_progress(const struct dax_front *f);
+int dax_front_connections(const struct dax_front *f); /* open now */
 void dax_front_write_metrics(struct dax_front *f, struct buf *out);
 void dax_front_free(struct dax_front *f); /* after the loops ended; NULL is fine */
 

@@ -337,6 +337,13 @@ start(void *context, const struct fleet_member_spec *spec, struct fleet_member *
 	return S_OK;
 }
 
+static bool
+is_idle(void *context, struct fleet_member *m)
+{
+	(void)context;
+	return m->front == NULL || dax_front_connections(m->front) == 0;
+}
+
 static void
 take_break(void *context, struct fleet_member *m)
 {
@@ -418,6 +425,7 @@ dax_fleet_machine(struct dax_fleet *f)
 	return (struct fleet_machine){
 	    .context = f,
 	    .start = start,
+	    .is_idle = is_idle,
 	    .pause = take_break,
 	    .again = again,
 	    .stop = stop,

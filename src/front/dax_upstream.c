@@ -6,6 +6,7 @@
 #include "api/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/json.h"
 #include "io/sigv4.h"
 
 #define ANSWER_MAX ((size_t)64 << 20) /* BatchGetItem: 16 MB of items, in JSON */
@@ -39,6 +40,19 @@ count(_Atomic uint64_t *figure, uint64_t by)
 	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
+static bool
+is_object(struct dax_call *call)
+{
+	struct json_reader r;
+
+	json_init(&r, buf_slice(call->out), call->arena);
+	if (json_peek(&r) != JSON_OBJECT)
+		return false;
+	json_skip(&r);
+	json_end(&r);
+	return !json_failed(&r);
+}
+
 static void
 answered(struct http_call *http)
 {
@@ -51,7 +65,12 @@ answered(struct http_call *http)
 	count(&c->home->failures[http->failure], 1);
 	if (http->status >= 500)
 		count(&c->home->errors, 1);
-	if (http->failure == HTTP_CALL_BUSY) {
+	if (http->status == 200 &&
+	    !is_object(call)) { /* a proxy's page, half an answer: a write may or may not be done */
+		log_warn("dax", "upstream: a reply of status 200 is no JSON object");
+		call->http_status = 0;
+		call->err_message = "The table's endpoint answered with something that is no JSON";
+	} else if (http->failure == HTTP_CALL_BUSY) {
 		call->http_status = 400;
 		buf_put_lit(call->out, "{\"__type\":\"com.amazon.coral.availability#ThrottlingException\",\"message\":"
 				       "\"Rate exceeded: this node has as many calls under way as it may\"}");

@@ -82,6 +82,9 @@ static const struct cli_option dax_options[] = {
 	 "unless all nodes are on loopback."},
 	{G_CLUSTER, "peer-port-offset", CLI_NUMBER, FIELD(peer_port_offset), "N", "10000", 1, 60000, NULL,
 	 "Nodes reach each other on their port of --nodes plus this."},
+	{G_CLUSTER, "leave-time", CLI_NUMBER, FIELD(leave_time_ms), "MS", "6000", 0, HOUR_MS, NULL,
+	 "After SIGTERM or SIGINT the other nodes leave this one out of their answers at once, and it goes on answering for at "
+	 "most this long, until its clients, which ask every 4 s, have gone to the others."},
 
 	{G_CACHE, "memory", CLI_SIZE, FIELD(memory_bytes), "SIZE", "256M", MIB, TIB, NULL,
 	 "Memory of the item cache and the query cache together."},

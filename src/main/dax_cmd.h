@@ -13,7 +13,7 @@ struct dax_config {
 	const char *credentials;
 	struct cli_list nodes;
 	const char *node, *cluster_secret;
-	int64_t peer_port_offset;
+	int64_t peer_port_offset, leave_time_ms;
 	const char *data;
 	int64_t memory_bytes, record_ttl_ms, query_ttl_ms, threads;
 	int log_format, log_level;

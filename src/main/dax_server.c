@@ -367,10 +367,17 @@ wait_for_end(struct dax_server *s, const sigset_t *signals)
 static void
 drain(struct dax_server *s)
 {
-	int64_t deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
+	int64_t deadline_ns;
 
-	if (s->peers != NULL)
+	if (s->peers != NULL) {
+		/* clients ask for the nodes every 4 s: they go to the others by themselves, and nothing breaks off */
+		int64_t until_ns = clock_mono_ns() + s->config->leave_time_ms * 1000000;
+
 		dax_peers_leave(s->peers);
+		while (dax_front_connections(s->front) > 0 && clock_mono_ns() < until_ns)
+			usleep(DRAIN_STEP_MS * 1000);
+	}
+	deadline_ns = clock_mono_ns() + s->config->drain_timeout_ms * 1000000;
 	dax_front_drain(s->front);
 	while (dax_front_in_progress(s->front) > 0 && clock_mono_ns() < deadline_ns)
 		usleep(DRAIN_STEP_MS * 1000);

@@ -1,0 +1,70 @@
+/*
+ * A load on a DAX cluster while its nodes come and go: some readers and writers, and what the application saw.
+ *
+ *     node load.js dax://127.0.0.1:8111[,dax://...] table seconds
+ *
+ * Prints "ready" when the first write is done, at the end one line of JSON: calls that succeeded and failed, and the
+ * longest time without a read or a write that succeeded. Every item holds the number of its last write; a reader that
+ * finds a number that was never written, or a writer's own item missing, is told as "wrong".
+ */
+"use strict";
+const { Dax } = require("@amazon-dax-sdk/client-dax");
+const [endpoints, table, seconds] = process.argv.slice(2);
+const client = new Dax({
+	endpoints: endpoints.split(","),
+	region: "us-east-1",
+	credentials: async () => ({ accessKeyId: "test", secretAccessKey: "test" }),
+});
+const seen = { read: { ok: 0, failed: 0, gap_ms: 0 }, write: { ok: 0, failed: 0, gap_ms: 0 }, errors: {}, wrong: 0 };
+const last = {};
+let end = 0;
+let number = 0;
+
+async function repeat(kind, call) {
+	while (Date.now() < end) {
+		try {
+			/* an application's own deadline: a call that this client puts on a pooled connection which the other side
+			 * has closed meanwhile is neither answered nor timed out */
+			await Promise.race([call(), new Promise((_, no) => setTimeout(() => no(new Error("deadline")), 1000))]);
+			const now = Date.now();
+			seen[kind].ok++;
+			seen[kind].gap_ms = Math.max(seen[kind].gap_ms, now - last[kind]);
+			last[kind] = now;
+		} catch (error) {
+			seen[kind].failed++;
+			const name = `${kind}: ${error.name} ${String(error.message).slice(0, 80)}`;
+			seen.errors[name] = (seen.errors[name] || 0) + 1;
+		}
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
+}
+
+const key = (n) => ({ pk: { S: `k${n % 40}` } });
+
+async function read() {
+	const { Item } = await client.getItem({ TableName: table, Key: key(Math.floor(Math.random() * 40)) });
+	if (Item !== undefined && Number(Item.n.N) > number) seen.wrong++;
+}
+
+async function write() {
+	const mine = ++number;
+	await client.putItem({ TableName: table, Item: { ...key(mine), n: { N: String(mine) }, ["a" + (mine % 25)]: { S: "x" } } });
+}
+
+(async () => {
+	/* the client's own timers do not keep a process alive, an application's do */
+	setInterval(() => {}, 1000);
+	await write();
+	console.log("ready");
+	last.read = last.write = Date.now();
+	end = Date.now() + Number(seconds) * 1000;
+	const all = [];
+	for (let i = 0; i < 4; i++) all.push(repeat("read", read));
+	for (let i = 0; i < 2; i++) all.push(repeat("write", write));
+	await Promise.all(all);
+	console.log(JSON.stringify(seen));
+	process.exit(0);
+})().catch((error) => {
+	console.error(error);
+	process.exit(1);
+});

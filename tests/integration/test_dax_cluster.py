@@ -1,0 +1,305 @@
+"""`stator dax`: in front of endpoints that are well, slow, down or another's; and as a cluster whose nodes die."""
+
+import http.server
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import ROOT, create, make_client, wait_active
+from dax_nodes import DaxNode, Load, free_ports, run_js
+
+KEYS = [("pk", "S", "HASH")]
+
+
+@pytest.fixture
+def start_node(tmp_path):
+    nodes = []
+
+    def start(*args, **kwargs):
+        node = DaxNode(tmp_path, *args, **kwargs)
+        nodes.append(node)
+        return node
+
+    yield start
+    problems = [problem for node in nodes if (problem := node.finish())]
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+def make_users(client, name="users"):
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+PUT_GET = """
+const key = { pk: { S: "a" } };
+await dax.putItem({ TableName: "users", Item: { ...key, n: { N: "1" }, s: { S: "x" } } });
+const first = await dax.getItem({ TableName: "users", Key: key });
+const second = await dax.getItem({ TableName: "users", Key: key });
+const refused = await attempt(dax.putItem({ TableName: "users", Item: { ...key, n: { N: "2" } },
+    ConditionExpression: "attribute_not_exists(pk)" }));
+const after = await dax.getItem({ TableName: "users", Key: key });
+const missing = await attempt(dax.getItem({ TableName: "nowhere", Key: key }));
+const page = await dax.query({ TableName: "users", KeyConditionExpression: "pk = :p",
+    ExpressionAttributeValues: { ":p": { S: "a" } } });
+return { first, second, refused, after, missing, page: page.Items };
+"""
+
+
+def check_put_get(seen):
+    item = {"pk": {"S": "a"}, "n": {"N": "1"}, "s": {"S": "x"}}
+    assert seen["first"]["Item"] == item and seen["second"]["Item"] == item
+    assert "ConditionalCheckFailedException" in json.dumps(seen["refused"])
+    assert seen["after"]["Item"] == item  # what the table refused is in no cache
+    assert "ResourceNotFoundException" in json.dumps(seen["missing"])
+    assert seen["page"] == [item]
+
+
+def test_a_node_in_front_of_this_server(start_server, start_node):
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    node = start_node(server.endpoint)
+    check_put_get(run_js(PUT_GET, node.url))
+    assert node.metric("stator_dax_cache_hits_total", 'cache="item"') >= 2
+
+
+def test_a_node_in_front_of_dynamodb_local(start_node, tmp_path):
+    lib = ROOT / "build" / "java" / "dynamodb-local" / "lib"
+    (port,) = free_ports(1, 1)
+    local = subprocess.Popen(
+        ["java", f"-Djava.library.path={lib}", "-cp", f"{lib}/*",
+         "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", str(port)],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(300):
+            assert local.poll() is None, "DynamoDB Local ended"
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        make_users(make_client(f"http://127.0.0.1:{port}"))
+        node = start_node(f"http://127.0.0.1:{port}")
+        check_put_get(run_js(PUT_GET, node.url))
+        assert node.metric("stator_dax_cache_hits_total", 'cache="item"') >= 2
+    finally:
+        local.terminate()
+        local.wait(30)
+
+
+class Stand(http.server.BaseHTTPRequestHandler):
+    """An endpoint that answers DescribeTable and does with the rest what the test says."""
+
+    protocol_version = "HTTP/1.1"
+    do = None
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        operation = self.headers["x-amz-target"].split(".")[1]
+        assert self.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=test/")
+        if operation == "DescribeTable":
+            reply = {"Table": {"TableName": body["TableName"], "TableId": "11111111-1111-1111-1111-111111111111",
+                               "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                               "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}}
+            self.answer(200, reply)
+        else:
+            self.server.do(self, operation, body)
+
+    def answer(self, status, reply):
+        text = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def stand():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stand)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+GET = 'return await attempt(dax.getItem({ TableName: "users", Key: { pk: { S: "a" } } }));'
+PUT_THEN_GET = """
+const put = await attempt(dax.putItem({ TableName: "users", Item: { pk: { S: "a" }, n: { N: "2" } } }));
+const get = await attempt(dax.getItem({ TableName: "users", Key: { pk: { S: "a" } } }));
+return { put, get };
+"""
+
+
+def test_an_error_of_the_endpoint_reaches_the_client_in_its_own_words(stand, start_node):
+    stand.do = lambda h, op, body: h.answer(400, {"__type": "com.amazonaws.dynamodb.v20120810#RequestLimitExceeded",
+                                                  "message": "slow down, please"})
+    node = start_node(stand.url)
+    assert "slow down, please" in run_js(GET, node.url)["error"]
+
+
+@pytest.mark.parametrize("status, body", [(500, b"{}"), (502, b"<html>bad gateway</html>"), (200, b"no JSON"), (200, b"")])
+def test_an_endpoint_that_answers_nonsense_is_an_error_and_leaves_nothing_in_the_cache(stand, start_node, status, body):
+    stand.do = lambda h, op, b: h.answer(status, body)
+    node = start_node(stand.url)
+    seen = run_js(PUT_THEN_GET, node.url)
+    assert "error" in seen["get"], seen
+    stand.do = lambda h, op, b: h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "1"}}})
+    assert run_js(GET, node.url)["Item"]["n"] == {"N": "1"}
+
+
+def test_a_write_without_an_answer_leaves_the_item_to_the_table(stand, start_node):
+    node = start_node(stand.url, "--upstream-timeout", 300)
+    stand.do = lambda h, op, b: h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "1"}}})
+    assert run_js(GET, node.url)["Item"]["n"] == {"N": "1"}
+
+    def hang_on_writes(h, op, body):
+        if op == "PutItem":
+            time.sleep(1)
+        h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "2"}}} if op == "GetItem" else {})
+
+    stand.do = hang_on_writes
+    began = time.monotonic()
+    seen = run_js(PUT_THEN_GET, node.url)
+    assert "error" in seen["put"] and seen["get"]["Item"]["n"] == {"N": "2"}
+    assert time.monotonic() - began < 10
+    assert node.metric("stator_dax_upstream_failures_total", "timeout") == 1
+
+
+def test_an_endpoint_that_is_down_is_an_error_at_once_and_forgotten_when_it_is_back(start_server, start_node):
+    (port,) = free_ports(1, 1)
+    node = start_node(f"http://127.0.0.1:{port}")
+    began = time.monotonic()
+    assert "error" in run_js(GET, node.url)
+    assert time.monotonic() - began < 10
+    assert node.metric("stator_dax_upstream_failures_total", "connect") >= 1
+    server = start_server("--ephemeral", listen=f"127.0.0.1:{port}")
+    make_users(make_client(server.endpoint))
+    check_put_get(run_js(PUT_GET, node.url))
+
+
+def test_more_calls_than_allowed_are_throttled(stand, start_node):
+    release = threading.Event()
+
+    def hold(h, op, body):
+        release.wait(20)
+        h.answer(200, {})
+
+    stand.do = hold
+    node = start_node(stand.url, "--upstream-calls", 4)
+    release_soon = threading.Timer(3, release.set)
+    release_soon.start()
+    seen = run_js("""
+        const all = [];
+        for (let i = 0; i < 8; i++)
+            all.push(attempt(dax.getItem({ TableName: "users", Key: { pk: { S: "k" + i } } })));
+        return await Promise.all(all);
+    """, node.url)
+    release_soon.cancel()
+    release.set()
+    throttled = [s for s in seen if "Throttling" in json.dumps(s)]
+    assert 1 <= len(throttled) <= 4, seen
+
+
+# ---- clusters ----
+
+
+def start_cluster(start_node, upstream, count, *args):
+    ports = free_ports(count)
+    names = ",".join(f"127.0.0.1:{port}" for port in ports)
+
+    def start(i):
+        return start_node(upstream, "--nodes", names, *args, listen=f"127.0.0.1:{ports[i]}")
+
+    nodes = [start(i) for i in range(count)]
+    for node in nodes:
+        until(lambda: node.metric("stator_dax_peer_up") == count - 1)
+    return nodes, start
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def test_what_one_node_has_the_others_get(start_server, start_node):
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    nodes, _ = start_cluster(start_node, server.endpoint, 3)
+    check_put_get(run_js(PUT_GET, nodes[1].url))
+    for node in nodes:
+        until(lambda: node.metric("stator_dax_cache_entries", 'cache="item"') == 1)
+        until(lambda: node.metric("stator_dax_cache_entries", 'cache="query"') == 1)
+        until(lambda: node.metric("stator_dax_attribute_lists") >= 1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server, start_node, how):
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    nodes, start = start_cluster(start_node, server.endpoint, 3)
+    load = Load([node.url for node in nodes], "users", 6 if how == signal.SIGKILL else 10)
+    time.sleep(1.5)
+    if how == signal.SIGKILL:
+        nodes[0].kill()
+    else:
+        nodes[0].process.send_signal(how)
+    until(lambda: nodes[1].metric("stator_dax_peer_up") == 1, 2)
+    if how == signal.SIGTERM:
+        nodes[0].process.wait(30)
+    else:
+        time.sleep(1)
+    back = start(0)
+    until(lambda: back.metric("stator_dax_peer_up") == 2, 5)
+    seen = load.result()
+    assert seen["wrong"] == 0, seen
+    assert seen["read"]["gap_ms"] < 2000 and seen["write"]["gap_ms"] < 2000, seen
+    assert seen["read"]["ok"] > 200 and seen["write"]["ok"] > 100, seen
+    # the client loses the calls that are under way when it notices that a node is gone, six at most at a time, and again
+    # when its connections turn out to be dead
+    assert seen["read"]["failed"] + seen["write"]["failed"] <= 12, seen
+    assert "127.0.0.1:%s leads" % nodes[0].address.split(":")[1] not in back.log().splitlines()[-1]
+
+
+def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tmp_path):
+    server = start_server("--ephemeral")
+    secrets = []
+    for text in ("0123456789abcdef\n", "another secret of some length\n"):
+        path = tmp_path / f"secret-{len(secrets)}"
+        path.write_text(text)
+        path.chmod(0o600)
+        secrets.append(path)
+    ports = free_ports(2)
+    names = ",".join(f"127.0.0.1:{port}" for port in ports)
+    a = start_node(server.endpoint, "--nodes", names, "--cluster-secret", secrets[0], listen=f"127.0.0.1:{ports[0]}")
+    start_node(server.endpoint, "--nodes", names, "--cluster-secret", secrets[1], listen=f"127.0.0.1:{ports[1]}")
+    time.sleep(1)
+    assert a.metric("stator_dax_peer_up") == 0
+    assert a.metric("stator_dax_peers_refused_total") >= 1
+    for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"\x05\x00\x00\x00\x05abcd", b"\x00" * 64):
+        with socket.create_connection(("127.0.0.1", ports[0] + 10000), 5) as s:
+            s.sendall(noise)
+            s.settimeout(15)
+            try:
+                assert s.recv(100) == b""
+            except ConnectionResetError:
+                pass
+    assert a.metric("stator_dax_peer_up") == 0
