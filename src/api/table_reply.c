@@ -18,6 +18,7 @@ struct writer {
 	struct op_call *call;
 	struct buf *out;
 	const char *between;
+	bool asked_only; /* warm throughput: not what nobody asked for */
 };
 
 static void
@@ -124,6 +125,8 @@ put_on_demand(struct writer *w, const struct table_throughput *t)
 static void
 put_warm(struct writer *w, const struct table_throughput *t, const char *status)
 {
+	if (w->asked_only && t->warm_read_units <= 0 && t->warm_write_units <= 0)
+		return;
 	open_member(w, "WarmThroughput");
 	put_int(w, "ReadUnitsPerSecond", table_warm_units(t->warm_read_units, t->read_units, WARM_READS_INITIAL));
 	put_int(w, "WriteUnitsPerSecond", table_warm_units(t->warm_write_units, t->write_units, WARM_WRITES_INITIAL));
@@ -304,6 +307,7 @@ table_reply(struct op_call *call, const char *member, const struct table_descrip
 {
 	struct writer w = {.call = call, .out = call->out, .between = ""};
 
+	w.asked_only = d->status == TABLE_CREATING && strcmp(member, "Table") != 0; /* the reply to CreateTable */
 	buf_put_byte(w.out, '{');
 	open_member(&w, member);
 	put_definitions(&w, &d->spec);

@@ -248,6 +248,14 @@ find_index(const struct record *r, struct slice name)
 	return i;
 }
 
+/* What units were once provisioned stays warm when they go. */
+static void
+keep_warm(struct table_throughput *t)
+{
+	t->warm_read_units = table_warm_units(t->warm_read_units, t->read_units, WARM_READS_INITIAL);
+	t->warm_write_units = table_warm_units(t->warm_write_units, t->write_units, WARM_WRITES_INITIAL);
+}
+
 /*
  * Provisioned units: shown as they were until UPDATING ends, as DynamoDB does; only a table that comes from on demand
  * (`at_once`) has the new ones immediately. index: empty for the table's own.
@@ -277,6 +285,7 @@ change_units(struct alteration *c, struct slice index, const struct table_throug
 		if (s != S_OK)
 			return s;
 	}
+	keep_warm(now);
 	*has_pending = true;
 	*pending = *now;
 	pending->read_units = read;
@@ -297,13 +306,14 @@ change_units(struct alteration *c, struct slice index, const struct table_throug
 	return S_OK;
 }
 
+/* The table stays ACTIVE meanwhile. */
 static void
 set_limit(struct alteration *c, int64_t wanted, int64_t *now)
 {
 	if (wanted == 0 || wanted == *now)
 		return;
 	*now = wanted;
-	c->changed = c->updating = true;
+	c->changed = true;
 }
 
 /* What is warm never cools. */

@@ -70,18 +70,19 @@ struct table_throughput {
 	int64_t write_units;
 	int64_t max_read_units; /* on-demand maxima; -1: none */
 	int64_t max_write_units;
-	int64_t
-	    warm_read_units; /* warm throughput as described; -1: the service's default (in an update: too little) */
+	int64_t warm_read_units; /* kept warm, see table_warm_units(); -1: nothing asked (in an update: too little) */
 	int64_t warm_write_units;
 	int64_t last_increase_ms, last_decrease_ms, decreases_today; /* describe only; ms of the epoch, 0: never */
 };
 
-/* Warm throughput as it is told, of what was asked for (-1: nothing), of provisioned units (0: none) and of the
- * service's default. */
+/* Warm throughput as it is told: what was asked for or provisioned once (-1: nothing), but not less than the units
+ * provisioned (0: none, on demand) or the service's default. */
 static inline int64_t
-table_warm_units(int64_t asked, int64_t provisioned, int64_t initial)
+table_warm_units(int64_t kept, int64_t provisioned, int64_t initial)
 {
-	return asked > 0 ? asked : provisioned > 0 ? provisioned : initial;
+	int64_t least = provisioned > 0 ? provisioned : initial;
+
+	return kept > least ? kept : least;
 }
 
 /* What makes a vector index one (vector.h). */

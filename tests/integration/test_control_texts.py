@@ -307,3 +307,45 @@ def test_a_table_may_be_warmer_than_it_would_be(client):
     wait_active(client, name)
     warm = client.describe_table(TableName=name)["Table"]["WarmThroughput"]
     assert (warm["ReadUnitsPerSecond"], warm["WriteUnitsPerSecond"]) == (12001, 4000)
+
+
+def test_only_a_description_tells_warmth_nobody_asked_for(client):
+    name = unique_name()
+    created = client.create_table(**new_table(name, **indexed()))["TableDescription"]
+    assert "WarmThroughput" not in created and "WarmThroughput" not in created["GlobalSecondaryIndexes"][0]
+    wait_active(client, name)
+    table = client.describe_table(TableName=name)["Table"]
+    assert table["WarmThroughput"]["ReadUnitsPerSecond"] == 12000
+    assert table["GlobalSecondaryIndexes"][0]["WarmThroughput"]["ReadUnitsPerSecond"] == 12000
+
+
+def test_what_was_provisioned_stays_warm(client):
+    def warm():
+        wait_active(client, name)
+        told = client.describe_table(TableName=name)["Table"]["WarmThroughput"]
+        return told["ReadUnitsPerSecond"], told["WriteUnitsPerSecond"]
+
+    def units(reads, writes):
+        return {"ReadCapacityUnits": reads, "WriteCapacityUnits": writes}
+
+    name = unique_name()
+    client.create_table(**new_table(name, BillingMode="PROVISIONED", ProvisionedThroughput=units(3, 3)))
+    assert warm() == (3, 3)
+    client.update_table(TableName=name, ProvisionedThroughput=units(1, 5))
+    assert warm() == (3, 5)
+    client.update_table(TableName=name, BillingMode="PAY_PER_REQUEST")
+    assert warm() == (12000, 4000)
+    client.update_table(TableName=name, BillingMode="PROVISIONED", ProvisionedThroughput=units(2, 2))
+    assert warm() == (12000, 4000)
+
+
+def test_maxima_and_warmth_change_while_the_table_is_active(start_server):
+    own = make_client(start_server("--ephemeral", "--control-plane-delay", "1000").endpoint)
+    name = unique_name()
+    own.create_table(**new_table(name))
+    wait_active(own, name)
+    for change in ({"OnDemandThroughput": {"MaxReadRequestUnits": 9}}, {"WarmThroughput": {"ReadUnitsPerSecond": 13000}}):
+        assert own.update_table(TableName=name, **change)["TableDescription"]["TableStatus"] == "ACTIVE"
+    table = own.describe_table(TableName=name)["Table"]
+    assert table["OnDemandThroughput"]["MaxReadRequestUnits"] == 9
+    assert table["WarmThroughput"] == {"ReadUnitsPerSecond": 13000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"}
