@@ -149,6 +149,8 @@ right_string(const struct model_shape *s)
 		return pattern_of(s->pattern)->right;
 	if (s->min > 30)
 		return "arn:aws:dynamodb:us-east-1:000000000000:table/abc/backup/01234567890123-00000000";
+	if (s->min > 3)
+		return "shardId-00000000000000000000-00000000";
 	return "abc";
 }
 

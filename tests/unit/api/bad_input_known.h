@@ -36,6 +36,9 @@ SAYS("DescribeContinuousBackups", "TableName", "empty", NO_TABLE_NAME)
 SAYS("DescribeContributorInsights", "TableName", "empty", NO_TABLE_NAME)
 SAYS("UpdateContributorInsights", "TableName", "empty", NO_TABLE_NAME)
 SAYS("DescribeKinesisStreamingDestination", "TableName", "empty", NO_TABLE_NAME)
+SAYS("DynamoDBStreams*", "TableName", "empty",
+     "2 validation errors detected: Value '' at 'tableName' failed to satisfy constraint: Member must satisfy regular "
+     "expression pattern: [a-zA-Z0-9_.-]+; Value '' at 'tableName'" AT_LEAST(3))
 SAYS("*", "TableName", "empty", ONE "Value '' at 'tableName'" AT_LEAST(1))
 UNKNOWN("Transact*", "*.TableName", "empty", "not measured; as elsewhere, one failure")
 UNKNOWN("ImportTable", "TableCreationParameters.TableName", "empty", "not measured")

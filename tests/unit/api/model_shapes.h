@@ -1,4 +1,4 @@
-/* The shapes of all requests in the API model. Written by scripts/model-shapes. */
+/* The shapes of all requests in the API models. Written by scripts/model-shapes. */
 enum model_id {
 	M_ApproximateCreationDateTimePrecision,
 	M_AttributeAction,
@@ -77,6 +77,19 @@ enum model_id {
 	M_DescribeTableReplicaAutoScalingInput,
 	M_DescribeTimeToLiveInput,
 	M_DoubleObject,
+	M_DynamoDBStreams_DescribeStreamInput,
+	M_DynamoDBStreams_GetRecordsInput,
+	M_DynamoDBStreams_GetShardIteratorInput,
+	M_DynamoDBStreams_ListStreamsInput,
+	M_DynamoDBStreams_PositiveIntegerObject,
+	M_DynamoDBStreams_SequenceNumber,
+	M_DynamoDBStreams_ShardFilter,
+	M_DynamoDBStreams_ShardFilterType,
+	M_DynamoDBStreams_ShardId,
+	M_DynamoDBStreams_ShardIterator,
+	M_DynamoDBStreams_ShardIteratorType,
+	M_DynamoDBStreams_StreamArn,
+	M_DynamoDBStreams_TableName,
 	M_EnableKinesisStreamingConfiguration,
 	M_ExecuteStatementInput,
 	M_ExecuteTransactionInput,
@@ -529,6 +542,39 @@ static const struct model_member members_DescribeTimeToLiveInput[] = {
     {"TableName", M_TableArn, true},
     {NULL, 0, false},
 };
+static const struct model_member members_DynamoDBStreams_DescribeStreamInput[] = {
+    {"StreamArn", M_DynamoDBStreams_StreamArn, true},
+    {"Limit", M_DynamoDBStreams_PositiveIntegerObject, false},
+    {"ExclusiveStartShardId", M_DynamoDBStreams_ShardId, false},
+    {"ShardFilter", M_DynamoDBStreams_ShardFilter, false},
+    {NULL, 0, false},
+};
+static const struct model_member members_DynamoDBStreams_GetRecordsInput[] = {
+    {"ShardIterator", M_DynamoDBStreams_ShardIterator, true},
+    {"Limit", M_DynamoDBStreams_PositiveIntegerObject, false},
+    {NULL, 0, false},
+};
+static const struct model_member members_DynamoDBStreams_GetShardIteratorInput[] = {
+    {"StreamArn", M_DynamoDBStreams_StreamArn, true},
+    {"ShardId", M_DynamoDBStreams_ShardId, true},
+    {"ShardIteratorType", M_DynamoDBStreams_ShardIteratorType, true},
+    {"SequenceNumber", M_DynamoDBStreams_SequenceNumber, false},
+    {NULL, 0, false},
+};
+static const struct model_member members_DynamoDBStreams_ListStreamsInput[] = {
+    {"TableName", M_DynamoDBStreams_TableName, false},
+    {"Limit", M_DynamoDBStreams_PositiveIntegerObject, false},
+    {"ExclusiveStartStreamArn", M_DynamoDBStreams_StreamArn, false},
+    {NULL, 0, false},
+};
+static const struct model_member members_DynamoDBStreams_ShardFilter[] = {
+    {"Type", M_DynamoDBStreams_ShardFilterType, false},
+    {"ShardId", M_DynamoDBStreams_ShardId, false},
+    {NULL, 0, false},
+};
+static const char *const values_DynamoDBStreams_ShardFilterType[] = {"CHILD_SHARDS", NULL};
+static const char *const values_DynamoDBStreams_ShardIteratorType[] = {"TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER",
+								       "AFTER_SEQUENCE_NUMBER", NULL};
 static const struct model_member members_EnableKinesisStreamingConfiguration[] = {
     {"ApproximateCreationDateTimePrecision", M_ApproximateCreationDateTimePrecision, false},
     {NULL, 0, false},
@@ -1274,6 +1320,28 @@ static const struct model_shape model_shapes[M_COUNT] = {
     [M_DescribeTimeToLiveInput] = {"DescribeTimeToLiveInput", MODEL_STRUCTURE,
 				   .members = members_DescribeTimeToLiveInput, .min = -1, .max = -1},
     [M_DoubleObject] = {"DoubleObject", MODEL_DOUBLE, .min = -1, .max = -1},
+    [M_DynamoDBStreams_DescribeStreamInput] = {"DescribeStreamInput", MODEL_STRUCTURE,
+					       .members = members_DynamoDBStreams_DescribeStreamInput, .min = -1,
+					       .max = -1},
+    [M_DynamoDBStreams_GetRecordsInput] = {"GetRecordsInput", MODEL_STRUCTURE,
+					   .members = members_DynamoDBStreams_GetRecordsInput, .min = -1, .max = -1},
+    [M_DynamoDBStreams_GetShardIteratorInput] = {"GetShardIteratorInput", MODEL_STRUCTURE,
+						 .members = members_DynamoDBStreams_GetShardIteratorInput, .min = -1,
+						 .max = -1},
+    [M_DynamoDBStreams_ListStreamsInput] = {"ListStreamsInput", MODEL_STRUCTURE,
+					    .members = members_DynamoDBStreams_ListStreamsInput, .min = -1, .max = -1},
+    [M_DynamoDBStreams_PositiveIntegerObject] = {"PositiveIntegerObject", MODEL_INTEGER, .min = 1, .max = -1},
+    [M_DynamoDBStreams_SequenceNumber] = {"SequenceNumber", MODEL_STRING, .min = 21, .max = 40},
+    [M_DynamoDBStreams_ShardFilter] = {"ShardFilter", MODEL_STRUCTURE, .members = members_DynamoDBStreams_ShardFilter,
+				       .min = -1, .max = -1},
+    [M_DynamoDBStreams_ShardFilterType] = {"ShardFilterType", MODEL_STRING,
+					   .values = values_DynamoDBStreams_ShardFilterType, .min = -1, .max = -1},
+    [M_DynamoDBStreams_ShardId] = {"ShardId", MODEL_STRING, .min = 28, .max = 65},
+    [M_DynamoDBStreams_ShardIterator] = {"ShardIterator", MODEL_STRING, .min = 1, .max = 2048},
+    [M_DynamoDBStreams_ShardIteratorType] = {"ShardIteratorType", MODEL_STRING,
+					     .values = values_DynamoDBStreams_ShardIteratorType, .min = -1, .max = -1},
+    [M_DynamoDBStreams_StreamArn] = {"StreamArn", MODEL_STRING, .min = 37, .max = 1024},
+    [M_DynamoDBStreams_TableName] = {"TableName", MODEL_STRING, .min = 3, .max = 255, .pattern = "[a-zA-Z0-9_.-]+"},
     [M_EnableKinesisStreamingConfiguration] = {"EnableKinesisStreamingConfiguration", MODEL_STRUCTURE,
 					       .members = members_EnableKinesisStreamingConfiguration, .min = -1,
 					       .max = -1},
@@ -1586,7 +1654,7 @@ static const struct model_shape model_shapes[M_COUNT] = {
     [M_WriteRequests] = {"WriteRequests", MODEL_LIST, .element = M_WriteRequest, .min = 1, .max = 25},
 };
 static const struct {
-	const char *name;
+	const char *name; /* of DynamoDB, or a whole target */
 	enum model_id input;
 } model_operations[] = {
     {"BatchExecuteStatement", M_BatchExecuteStatementInput},
@@ -1647,4 +1715,8 @@ static const struct {
     {"UpdateTable", M_UpdateTableInput},
     {"UpdateTableReplicaAutoScaling", M_UpdateTableReplicaAutoScalingInput},
     {"UpdateTimeToLive", M_UpdateTimeToLiveInput},
+    {"DynamoDBStreams_20120810.DescribeStream", M_DynamoDBStreams_DescribeStreamInput},
+    {"DynamoDBStreams_20120810.GetRecords", M_DynamoDBStreams_GetRecordsInput},
+    {"DynamoDBStreams_20120810.GetShardIterator", M_DynamoDBStreams_GetShardIteratorInput},
+    {"DynamoDBStreams_20120810.ListStreams", M_DynamoDBStreams_ListStreamsInput},
 };

@@ -460,7 +460,7 @@ op_named(const char *name)
 {
 	char target[100];
 
-	snprintf(target, sizeof target, "DynamoDB_20120810.%s", name);
+	snprintf(target, sizeof target, "%s%s", strchr(name, '.') != NULL ? "" : "DynamoDB_20120810.", name);
 	return op_find(slice_str(target));
 }
 
