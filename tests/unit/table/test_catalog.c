@@ -332,6 +332,42 @@ data_of_another_form_is_refused(void **state) /* form 1 had another order of key
 }
 
 static void
+records_keep_ttl_and_those_from_before_it_are_read(void **state)
+{
+	struct record r = {.number = 7, .partitions = 4, .status = TABLE_ACTIVE}, back;
+	struct buf bytes = {0};
+	size_t without;
+
+	(void)state;
+	memset(r.id, 'x', 36);
+	r.spec = spec_of("T", schema("pk", NULL, AV_S), NULL, 0);
+	r.indexes = ARENA_ARRAY(&fx.arena, struct index_record, 0);
+	r.ttl = (struct ttl_record){12, TTL_DISABLING, SLICE("expires"), 1800000000000};
+	record_encode(&r, &bytes);
+	assert_ok(record_decode(SLICE("T"), buf_slice(&bytes), arena_allocator(&fx.arena), &back, &fx.err));
+	assert_int_equal(back.ttl.number, 12);
+	assert_int_equal(back.ttl.status, TTL_DISABLING);
+	assert_true(slice_eq(back.ttl.attribute, SLICE("expires")));
+	assert_int_equal(back.ttl.changed_ms, 1800000000000);
+	r.ttl.status = TTL_DISABLED; /* rows that nobody keeps */
+	bytes.len = 0;
+	record_encode(&r, &bytes);
+	assert_int_equal(record_decode(SLICE("T"), buf_slice(&bytes), arena_allocator(&fx.arena), &back, NULL),
+			 S_CORRUPT);
+	r.ttl = (struct ttl_record){.number = 0};
+	bytes.len = 0;
+	record_encode(&r, &bytes);
+	without = bytes.len - 4; /* a TTL that is off has four bytes */
+	bytes.data[0] = 2;
+	assert_int_equal(record_decode(SLICE("T"), buf_slice(&bytes), arena_allocator(&fx.arena), &back, NULL),
+			 S_CORRUPT);
+	assert_ok(record_decode(SLICE("T"), slice_of(bytes.data, without), arena_allocator(&fx.arena), &back, &fx.err));
+	assert_int_equal(back.ttl.status, TTL_DISABLED);
+	assert_int_equal(back.number, 7);
+	buf_done(&bytes);
+}
+
+static void
 a_damaged_record_is_refused(void **state)
 {
 	struct record r = {.number = 7, .partitions = 4, .status = TABLE_ACTIVE}, back;
@@ -432,6 +468,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(throughput_changes_when_updating_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(billing_changes_both_ways, setup, teardown),
 	    cmocka_unit_test_setup_teardown(data_of_another_form_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(records_keep_ttl_and_those_from_before_it_are_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_record_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_more_tables_than_the_limit, setup_one_partition, teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_change_changes_nothing, setup_faulty, teardown),
