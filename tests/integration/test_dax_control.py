@@ -142,8 +142,8 @@ def test_a_node_restarts_while_clients_go_on(server, dax, make_cluster):
     refused("NodeNotFoundFault", dax.reboot_node, ClusterName="boot", NodeId="boot-z")
 
 
-def test_clusters_come_back_with_the_server(start_server):
-    server = start_server("--control-plane-delay", "20", "--dax-ports", "0")
+def test_clusters_come_back_with_the_server(start_server, tmp_path):
+    server = start_server("--data", tmp_path / "data", "--control-plane-delay", "20", "--dax-ports", "0")
     dax = make_client(server.endpoint, service="dax")
     dax.create_parameter_group(ParameterGroupName="mine", Description="d")
     dax.update_parameter_group(ParameterGroupName="mine", ParameterNameValues=[
@@ -158,7 +158,7 @@ def test_clusters_come_back_with_the_server(start_server):
     available(dax, "dying")
     dax.delete_cluster(ClusterName="dying")
     server.kill()
-    again = start_server("--control-plane-delay", "20", "--dax-ports", "0")
+    again = start_server("--data", tmp_path / "data", "--control-plane-delay", "20", "--dax-ports", "0")
     dax = make_client(again.endpoint, service="dax")
     assert available(dax, "kept") == before  # its ports, too
     assert dax.list_tags(ResourceName=before["ClusterArn"])["Tags"] == [{"Key": "k", "Value": "v"}]
