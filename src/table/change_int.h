@@ -224,6 +224,9 @@ uint64_t log_horizon(int64_t age_ms); /* the first sequence number that is young
 /* Drop what nobody needs any more; with slack so that it is done in few large steps. *ret_all: not all was looked at
  * before that time (clock_mono_ns). */
 enum status logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, struct err *err);
+/* The lowest number from `from` on of a table that has records; 0: there is none. */
+enum status log_next_number(struct table_db *db, uint32_t from, uint32_t *ret, struct err *err);
+enum status log_drop_range(struct table_db *db, uint32_t table_number, struct err *err);
 /* The table's whole log, when no stream and no reader is left. The caller holds db->control. */
 enum status log_drop_if_unused(struct table_core *core, struct err *err);
 /* The figures of a table go on to count when it is gone. */

@@ -187,29 +187,61 @@ is_used(struct table_core *core)
 	return readers_use(core);
 }
 
+enum status
+log_next_number(struct table_db *db, uint32_t from, uint32_t *ret, struct err *err)
+{
+	struct buf low = {0};
+	struct engine_iter *it;
+	enum status s = S_OK;
+
+	*ret = 0;
+	buf_put_be32(&low, from);
+	it = engine_iter_new(db->engine, NULL, SPACE_LOG, buf_slice(&low), SLICE_NONE, ENGINE_MAY_BLOCK | ENGINE_SCAN);
+	engine_iter_first(it);
+	if (engine_iter_valid(it)) {
+		memcpy(ret, engine_iter_key(it).data, sizeof *ret);
+		*ret = __builtin_bswap32(*ret);
+	} else {
+		s = engine_iter_status(it, err);
+	}
+	engine_iter_free(it);
+	buf_done(&low);
+	return s;
+}
+
+enum status
+log_drop_range(struct table_db *db, uint32_t table_number, struct err *err)
+{
+	struct buf from = {0}, to = {0};
+	enum status s;
+
+	space_range(table_number, &from, &to);
+	s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
+	buf_done(&from);
+	buf_done(&to);
+	return s;
+}
+
 /* Of a table that is gone: everything, and that it was there. */
 static enum status
 drop_all(struct table_core *core, struct err *err)
 {
 	struct table_db *db = core->db;
+	enum status s = log_drop_range(db, core->number, err);
 	struct engine_batch *batch;
-	struct buf from = {0}, to = {0}, key = {0};
+	struct buf key = {0};
 	uint64_t seq;
-	enum status s;
 
-	space_range(core->number, &from, &to);
-	s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
+	if (s != S_OK)
+		return s;
 	batch = engine_batch_new(db->engine);
 	for (uint32_t i = 0; i < layout_of(core)->count; i++) {
 		key.len = 0;
 		catalog_key_trim(&key, core->number, i);
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
 	}
-	if (s == S_OK)
-		s = engine_apply(db->engine, batch, &seq, err);
+	s = engine_apply(db->engine, batch, &seq, err);
 	engine_batch_free(batch);
-	buf_done(&from);
-	buf_done(&to);
 	buf_done(&key);
 	return s;
 }

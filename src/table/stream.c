@@ -730,6 +730,29 @@ trims_init(struct trims *t, struct table_db *db)
 	qsort(t->cores, t->count, sizeof *t->cores, by_number);
 }
 
+static enum status load_last(struct table_core *core, struct err *err);
+
+/* What a crash left of logs that had just lost their last reader. */
+static enum status
+drop_leftovers(const struct trims *trims, struct err *err)
+{
+	uint32_t number = 0;
+	enum status s;
+
+	while ((s = log_next_number(trims->db, number, &number, err)) == S_OK && number != 0) {
+		struct table_core *core = trims_find(trims, number);
+
+		if (core == NULL)
+			s = log_drop_range(trims->db, number, err);
+		else if ((s = load_last(core, err)) == S_OK)
+			s = log_drop_if_unused(core, err);
+		if (s != S_OK)
+			return s;
+		number++;
+	}
+	return s;
+}
+
 static enum status
 load_last(struct table_core *core, struct err *err)
 {
@@ -836,6 +859,8 @@ streams_open(struct table_db *db, struct err *err)
 		return s;
 	trims_init(&trims, db);
 	s = catalog_each_trim(db, load_trim, &trims, err);
+	if (s == S_OK)
+		s = drop_leftovers(&trims, err);
 	free(trims.cores);
 	for (size_t i = 0; s == S_OK && i < all->count; i++) {
 		s = load_last(all->by_arn[i]->core, err);

@@ -618,6 +618,42 @@ records_go_after_a_day(void **state)
 }
 
 static void
+put_record(uint32_t table_number)
+{
+	struct engine_batch *batch = engine_batch_new(fx.engine);
+	struct buf key = {0};
+	uint64_t seq;
+
+	log_put_key(&key, table_number, 2, 5000000000000000);
+	engine_batch_put(batch, SPACE_LOG, buf_slice(&key), SLICE("x"));
+	assert_ok(engine_apply(fx.engine, batch, &seq, &fx.err));
+	engine_batch_free(batch);
+	buf_done(&key);
+}
+
+static void
+what_a_crash_left_of_a_log_goes(void **state) /* between the end of its last reader and its own */
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+	uint32_t left;
+
+	(void)state;
+	put_record(t->core->number);
+	put_record(t->core->number + 100);
+	table_release(t);
+	db_reopen();
+	assert_ok(log_next_number(fx.db, 0, &left, &fx.err));
+	assert_int_equal(left, 0);
+	set_stream("t", true, STREAM_KEYS_ONLY);
+	t = find("t");
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, i)));
+	for (size_t i = 0; i < 20; i++) /* numbers go on behind those that were dropped */
+		assert_true(read_table("t").partitions[i] != 2 || read_table("t").changes[i].seq > 5000000000000000);
+	table_release(t);
+}
+
+static void
 shards_go_with_their_records_and_children_remember_them(void **state)
 {
 	struct table *t = create_streamed("t", STREAM_KEYS_ONLY);
@@ -1303,6 +1339,7 @@ main(void)
 	    TEST(a_stream_enabled_again_is_another_one),
 	    TEST(a_stream_outlives_its_table_by_a_day),
 	    TEST(records_go_after_a_day),
+	    TEST(what_a_crash_left_of_a_log_goes),
 	    TEST(shards_go_with_their_records_and_children_remember_them),
 	    TEST(numbers_go_on_behind_what_was_trimmed),
 	    TEST(a_split_partition_has_two_children),
