@@ -15,6 +15,7 @@
 struct fleet_batch {
 	struct fleet *fleet;
 	struct engine_batch *rows;
+	uint64_t first_event; /* those from here on are of this batch */
 };
 
 struct fleet_batch *
@@ -26,6 +27,7 @@ fleet_batch_new(struct fleet *f)
 		abort();
 	b->fleet = f;
 	b->rows = engine_batch_new(f->engine);
+	b->first_event = f->event_next;
 	return b;
 }
 
@@ -244,6 +246,18 @@ fleet_batch_event(struct fleet_batch *b, enum fleet_source type, const char *sou
 	drop_old_events(b);
 }
 
+/* What was not written did not happen. */
+static void
+take_back_events(struct fleet *f, uint64_t first)
+{
+	while (f->event_count > 0 && f->events[f->event_count - 1].number >= first) {
+		f->event_count--;
+		free(f->events[f->event_count].source);
+		free(f->events[f->event_count].message);
+	}
+	f->event_next = first;
+}
+
 enum status
 fleet_batch_end(struct fleet_batch *b, struct err *err)
 {
@@ -253,6 +267,8 @@ fleet_batch_end(struct fleet_batch *b, struct err *err)
 
 	if (s == S_OK)
 		s = engine_sync_to(e, seq, err);
+	if (s != S_OK)
+		take_back_events(b->fleet, b->first_event);
 	engine_batch_free(b->rows);
 	free(b);
 	return s;

@@ -1,0 +1,410 @@
+/* The fleet on the memory engine, with a machine that only notes what it is asked for. */
+#include "fleet/fleet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define PORT_FIRST 9000
+
+struct fleet_member {
+	int port;
+	bool listens, idle;
+	int64_t item_ttl_ms, query_ttl_ms;
+};
+static struct {
+	int alive, next_port, starts, fail_start; /* fail_start: which one, from 1; 0: none */
+	struct fleet_told told;
+} noted;
+
+static enum status
+start(void *context, const struct fleet_member_spec *spec, struct fleet_member **ret, int *ret_port, struct err *err)
+{
+	struct fleet_member *m;
+
+	(void)context;
+	if (++noted.starts == noted.fail_start)
+		return err_set(err, S_DAX_CAPACITY, "no port");
+	m = calloc(1, sizeof *m);
+	assert_non_null(m);
+	m->port = spec->port != 0 ? spec->port : noted.next_port++;
+	m->listens = m->idle = true;
+	m->item_ttl_ms = spec->item_ttl_ms;
+	m->query_ttl_ms = spec->query_ttl_ms;
+	noted.alive++;
+	*ret = m;
+	*ret_port = m->port;
+	return S_OK;
+}
+
+static bool
+is_idle(void *context, struct fleet_member *m)
+{
+	(void)context;
+	return m->idle;
+}
+
+static void
+take_break(void *context, struct fleet_member *m)
+{
+	(void)context;
+	m->listens = false;
+}
+
+static enum status
+again(void *context, struct fleet_member *m, struct err *err)
+{
+	(void)context, (void)err;
+	m->listens = true;
+	return S_OK;
+}
+
+static void
+stop(void *context, struct fleet_member *m)
+{
+	(void)context;
+	noted.alive--;
+	free(m);
+}
+
+static void
+set_ttls(void *context, struct fleet_member *m, int64_t item_ttl_ms, int64_t query_ttl_ms)
+{
+	(void)context;
+	m->item_ttl_ms = item_ttl_ms;
+	m->query_ttl_ms = query_ttl_ms;
+}
+
+static void
+tell(void *context, struct fleet_member *discovery, const struct fleet_told *told)
+{
+	(void)context, (void)discovery;
+	noted.told = *told;
+}
+
+static struct fleet *
+open_fleet(struct engine *e)
+{
+	const struct fleet_options options = {
+	    .region = "us-east-1",
+	    .account = "123456789012",
+	    .delay_ms = 1,
+	    .machine = {.start = start,
+			.is_idle = is_idle,
+			.pause = take_break,
+			.again = again,
+			.stop = stop,
+			.set_ttls = set_ttls,
+			.tell = tell,
+			.host = "127.0.0.1"},
+	};
+	struct fleet *f;
+	struct err err;
+
+	if (fleet_open(e, &options, &f, &err) != S_OK)
+		fail_msg("%s", err.message);
+	return f;
+}
+
+static struct engine *
+open_engine(void)
+{
+	struct engine *e;
+	struct err err;
+
+	memset(&noted, 0, sizeof noted);
+	noted.next_port = PORT_FIRST;
+	assert_int_equal(engine_memory_open(&e, &err), S_OK);
+	return e;
+}
+
+static struct fleet_create
+create_of(const char *name, int64_t replication)
+{
+	return (struct fleet_create){
+	    .name = slice_str(name),
+	    .node_type = SLICE("dax.t3.small"),
+	    .role = SLICE("arn:aws:iam::123456789012:role/r"),
+	    .replication = replication,
+	};
+}
+
+static enum status
+create(struct fleet *f, const char *name, int64_t replication)
+{
+	const struct fleet_create in = create_of(name, replication);
+	struct fleet_cluster *c;
+	struct err err;
+	enum status s;
+
+	fleet_lock(f);
+	s = fleet_create(f, &in, &c, &err);
+	fleet_unlock(f);
+	return s;
+}
+
+/* Waits for the thread that does the steps. */
+static struct fleet_cluster
+settled(struct fleet *f, const char *name, bool *ret_gone)
+{
+	const struct timespec step = {0, 1000000};
+	struct fleet_cluster copy = {0}, *c;
+	struct err err;
+
+	for (int i = 0; i < 10000; i++) {
+		bool there;
+
+		fleet_lock(f);
+		there = fleet_find(f, slice_str(name), false, &c, &err) == S_OK;
+		if (there)
+			copy = *c;
+		fleet_unlock(f);
+		if (ret_gone != NULL)
+			*ret_gone = !there;
+		if (!there || copy.state == CLUSTER_AVAILABLE)
+			return copy;
+		nanosleep(&step, NULL);
+	}
+	fail_msg("%s stays %s", name, fleet_cluster_states[copy.state]);
+	return copy;
+}
+
+static void
+the_first_node_leads_until_it_leaves(void **state)
+{
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	const struct slice ids[] = {SLICE("c-a")};
+	struct fleet_cluster *c;
+	int64_t session;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(create(f, "c", 3), S_OK);
+	(void)settled(f, "c", NULL);
+	assert_int_equal(noted.alive, 4); /* and the discovery endpoint */
+	assert_int_equal(noted.told.count, 3);
+	assert_string_equal(noted.told.nodes[0].id, "c-a");
+	session = noted.told.leader_session;
+	fleet_lock(f);
+	assert_int_equal(fleet_decrease(f, SLICE("c"), 2, NULL, 0, ids, 1, &c, &err), S_OK);
+	assert_int_equal(noted.told.count, 2); /* at once */
+	assert_string_equal(noted.told.nodes[0].id, "c-b");
+	assert_true(noted.told.leader_session != session);
+	fleet_unlock(f);
+	(void)settled(f, "c", NULL);
+	assert_int_equal(noted.alive, 3);
+	fleet_close(f);
+	assert_int_equal(noted.alive, 0);
+	engine_close(e);
+}
+
+static void
+a_node_with_clients_is_not_closed_under_them(void **state)
+{
+	const struct timespec while_ = {0, 60000000};
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	struct fleet_member *m;
+	struct fleet_cluster *c;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(create(f, "c", 2), S_OK);
+	(void)settled(f, "c", NULL);
+	fleet_lock(f);
+	assert_int_equal(fleet_find(f, SLICE("c"), false, &c, &err), S_OK);
+	m = c->nodes[0].member;
+	m->idle = false;
+	assert_int_equal(fleet_reboot(f, SLICE("c"), SLICE("c-a"), &c, &err), S_OK);
+	assert_int_equal(noted.told.count, 1);
+	fleet_unlock(f);
+	nanosleep(&while_, NULL);
+	fleet_lock(f);
+	assert_int_equal(c->state, CLUSTER_MODIFYING);
+	assert_true(m->listens);
+	m->idle = true;
+	fleet_unlock(f);
+	(void)settled(f, "c", NULL);
+	assert_int_equal(noted.told.count, 2);
+	fleet_close(f);
+	engine_close(e);
+}
+
+static void
+nothing_is_left_of_a_cluster_that_could_not_start(void **state)
+{
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	size_t count;
+
+	(void)state;
+	for (int fail = 1; fail <= 4; fail++) {
+		noted.starts = 0;
+		noted.fail_start = fail;
+		assert_int_equal(create(f, "c", 3), S_DAX_CAPACITY);
+		assert_int_equal(noted.alive, 0);
+	}
+	noted.fail_start = 0;
+	fleet_lock(f);
+	assert_null(fleet_clusters(f));
+	(void)fleet_events(f, &count);
+	assert_int_equal(count, 0);
+	fleet_unlock(f);
+	assert_int_equal(create(f, "c", 3), S_OK);
+	fleet_close(f);
+	engine_close(e);
+}
+
+/* Everything that can be asked for, with the n-th call of the engine failing: what was refused is not there. */
+static void
+what_the_disk_refused_is_as_if_never_asked(void **state)
+{
+	struct engine *memory, *e;
+	struct err err;
+
+	(void)state;
+	memset(&noted, 0, sizeof noted);
+	assert_int_equal(engine_memory_open(&memory, &err), S_OK);
+	e = engine_faulty_new(memory);
+	struct fleet *f = open_fleet(e);
+	struct fleet_group *g;
+	struct fleet_subnet_group *s;
+	const struct slice subnets[] = {SLICE("subnet-1")};
+	const struct fleet_setting setting = {SLICE("record-ttl-millis"), SLICE("5")};
+	size_t count;
+
+	engine_faulty_arm(e, 1, S_IO);
+	assert_int_equal(create(f, "c", 2), S_IO);
+	assert_int_equal(noted.alive, 0);
+	fleet_lock(f);
+	engine_faulty_arm(e, 1, S_IO);
+	assert_int_equal(fleet_group_create(f, SLICE("g"), SLICE_NONE, &g, &err), S_IO);
+	assert_int_equal(fleet_group_find(f, SLICE("g"), &g, &err), S_DAX_GROUP_NOT_FOUND);
+	engine_faulty_arm(e, 0, S_OK);
+	assert_int_equal(fleet_group_create(f, SLICE("g"), SLICE_NONE, &g, &err), S_OK);
+	engine_faulty_arm(e, 1, S_IO);
+	assert_int_equal(fleet_group_update(f, SLICE("g"), &setting, 1, &g, &err), S_IO);
+	assert_int_equal(fleet_group_find(f, SLICE("g"), &g, &err), S_OK);
+	assert_int_equal(g->item_ttl_ms, 300000);
+	engine_faulty_arm(e, 1, S_IO);
+	assert_int_equal(fleet_group_delete(f, SLICE("g"), &err), S_IO);
+	assert_int_equal(fleet_group_find(f, SLICE("g"), &g, &err), S_OK);
+	engine_faulty_arm(e, 1, S_IO);
+	assert_int_equal(fleet_subnets_create(f, SLICE("s"), SLICE_NONE, subnets, 1, &s, &err), S_IO);
+	assert_int_equal(fleet_subnets_find(f, SLICE("s"), &s, &err), S_DAX_SUBNETS_NOT_FOUND);
+	(void)fleet_events(f, &count);
+	assert_int_equal(count, 1); /* of the group that was made */
+	engine_faulty_arm(e, 0, S_OK);
+	fleet_unlock(f);
+	fleet_close(f);
+	engine_close(e);
+}
+
+static void
+a_restart_finds_everything_again(void **state)
+{
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	const struct fleet_setting setting = {SLICE("query-ttl-millis"), SLICE("7")};
+	struct fleet_create in = create_of("Kept", 2);
+	const struct slice keys[] = {SLICE("k\"\n")}, values[] = {SLICE("v\\")}, groups[] = {SLICE("sg-9")};
+	struct fleet_cluster *c, found;
+	struct fleet_group *g;
+	size_t before, after;
+	struct err err;
+	bool gone;
+
+	(void)state;
+	in.description = SLICE("\xc3\xa4 \"quoted\"");
+	in.group = SLICE("g");
+	in.tag_keys = keys;
+	in.tag_values = values;
+	in.tag_count = 1;
+	in.security_groups = groups;
+	in.security_group_count = 1;
+	fleet_lock(f);
+	assert_int_equal(fleet_group_create(f, SLICE("g"), SLICE_NONE, &g, &err), S_OK);
+	assert_int_equal(fleet_group_update(f, SLICE("g"), &setting, 1, &g, &err), S_OK);
+	assert_int_equal(fleet_create(f, &in, &c, &err), S_OK);
+	fleet_unlock(f);
+	(void)settled(f, "kept", NULL);
+	assert_int_equal(create(f, "dying", 1), S_OK);
+	(void)settled(f, "dying", NULL);
+	(void)fleet_events(f, &before);
+	fleet_close(f);
+
+	f = open_fleet(e);
+	found = settled(f, "kept", NULL);
+	assert_string_equal(found.description, "\xc3\xa4 \"quoted\"");
+	assert_string_equal(found.tags[0].key, "k\"\n");
+	assert_string_equal(found.tags[0].value, "v\\");
+	assert_string_equal(found.security_groups.items[0], "sg-9");
+	assert_int_equal(found.discovery_port, PORT_FIRST);
+	assert_int_equal(found.nodes[1].port, PORT_FIRST + 2);
+	assert_string_equal(found.nodes[1].id, "kept-b");
+	assert_int_equal(found.nodes[0].member->query_ttl_ms, 7);
+	assert_int_equal(found.nodes[0].member->item_ttl_ms, 300000);
+	(void)fleet_events(f, &after);
+	assert_int_equal(before, after);
+	/* a deletion that was begun goes on */
+	fleet_lock(f);
+	assert_int_equal(fleet_delete(f, SLICE("dying"), &c, &err), S_OK);
+	c->due_ns = 0; /* the program ends before the next step */
+	fleet_unlock(f);
+	fleet_close(f);
+	f = open_fleet(e);
+	(void)settled(f, "dying", &gone);
+	assert_true(gone);
+	fleet_close(f);
+	engine_close(e);
+}
+
+static void
+nodes_get_letters_that_no_other_has(void **state)
+{
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	struct fleet_cluster found, *c;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(create(f, "c", 2), S_OK);
+	for (int i = 0; i < 30; i++) { /* more than there are letters; c-a stays */
+		(void)settled(f, "c", NULL);
+		fleet_lock(f);
+		assert_int_equal(fleet_increase(f, SLICE("c"), 3, NULL, 0, &c, &err), S_OK);
+		fleet_unlock(f);
+		(void)settled(f, "c", NULL);
+		fleet_lock(f);
+		assert_int_equal(fleet_find(f, SLICE("c"), false, &c, &err), S_OK);
+		const struct slice ids[] = {slice_str(c->nodes[1].id)};
+		assert_int_equal(fleet_decrease(f, SLICE("c"), 2, NULL, 0, ids, 1, &c, &err), S_OK);
+		fleet_unlock(f);
+	}
+	found = settled(f, "c", NULL);
+	assert_string_equal(found.nodes[0].id, "c-a");
+	assert_string_not_equal(found.nodes[1].id, "c-a");
+	fleet_close(f);
+	engine_close(e);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_first_node_leads_until_it_leaves),
+	    cmocka_unit_test(a_node_with_clients_is_not_closed_under_them),
+	    cmocka_unit_test(nothing_is_left_of_a_cluster_that_could_not_start),
+	    cmocka_unit_test(what_the_disk_refused_is_as_if_never_asked),
+	    cmocka_unit_test(a_restart_finds_everything_again),
+	    cmocka_unit_test(nodes_get_letters_that_no_other_has),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
