@@ -73,8 +73,9 @@ key_counts_free(struct key_counts *k)
 #define CUT_MARK     3  /* "..." */
 #define CUT_HASH     10 /* characters of the key's hash, so that no two keys are told alike */
 #define CUT_TEXT_MAX (KEY_TEXT_MAX - CUT_MARK - CUT_HASH)
-#define VALUE_MAX    (KEY_TEXT_MAX + 4) /* bytes of a value that are looked at: cut to whole characters, still too long \
-					 */
+#define VALUE_MAX                                                                                                      \
+	(KEY_TEXT_MAX + 4) /* bytes of a value that are looked at: cut to whole characters, still too long             \
+			    */
 
 /* How much of it comes to at most so many bytes, and does not end inside a UTF-8 character. */
 static size_t

@@ -173,6 +173,25 @@ each_rule_counts_by_itself(void **state)
 	key_counts_free(k);
 }
 
+static void
+what_is_hot_now_outranks_what_was(void **state)
+{
+	struct key_counts *k = key_counts_new();
+	struct key_sum sums[2];
+
+	(void)state;
+	key_counts_set(k, 1u << RULE_ACCESSED_PARTITION);
+	add(k, "S:yesterday", NULL, false, 100000);
+	clock_shift_us(15 * 60 * 1000000LL);
+	add(k, "S:now", NULL, false, 10);
+	assert_int_equal(key_counts_top(k, RULE_ACCESSED_PARTITION, sums, 2), 2);
+	assert_memory_equal(sums[0].text.partition, "now", 3);
+	assert_int_equal(sums[0].total, 10);
+	assert_int_equal(sums[1].total, 100000); /* sums do not age */
+	clock_reset();
+	key_counts_free(k);
+}
+
 static void *
 count_a_lot(void *argument)
 {
@@ -238,6 +257,7 @@ main(void)
 	    cmocka_unit_test(a_hot_key_survives_a_stream_of_new_ones),
 	    cmocka_unit_test(age_halves_ranks_and_not_sums),
 	    cmocka_unit_test_setup_teardown(each_rule_counts_by_itself, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_hot_now_outranks_what_was, setup, teardown),
 	    cmocka_unit_test(threads_are_added_up),
 	    cmocka_unit_test_setup_teardown(several_attributes_are_told_unmistakably, setup, teardown),
 	};
