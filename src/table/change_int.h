@@ -167,6 +167,14 @@ void stream_describe_table(struct table_core *core, struct arena *a, struct tabl
 /* The images that the table's streams and readers want. The caller holds all locks. */
 void log_set_wants(struct table_core *core);
 
+struct slice table_copy(struct slice s); /* on the heap */
+/* Label and ARN, from created_ms. */
+void stream_set_names(struct table_db *db, struct stream *s, struct slice table_name_);
+/* The names lie in the bytes. */
+bool stream_take_schema(struct slice bytes, struct key_schema *ret);
+void streams_add(struct streams *all, struct stream *s); /* to the directory; needs the lock */
+#define STREAM_HEAD_BYTES 19 /* of a stream's row: version, status, view, created, disabled */
+#define SHARD_HEAD_BYTES  37 /* of a shard's: version, partition, created, first, last, closed */
 void stream_put_row(const struct stream *s, uint32_t table_number, enum stream_status status, int64_t disabled_ms,
 		    struct engine_batch *batch);
 void shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, int64_t closed_ms,

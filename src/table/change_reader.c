@@ -114,15 +114,6 @@ delete_rows(const struct change_reader *r, struct engine_batch *batch)
 
 /* ---- making and freeing ---- */
 
-static struct slice
-heap_copy(struct slice s)
-{
-	char *copy = table_alloc(s.len + 1);
-
-	memcpy(copy, s.data, s.len);
-	return (struct slice){copy, s.len};
-}
-
 /* Takes a count of the core. */
 static struct change_reader *
 reader_new(struct table_core *core, struct slice table_name_, struct slice name)
@@ -130,8 +121,8 @@ reader_new(struct table_core *core, struct slice table_name_, struct slice name)
 	struct change_reader *r = table_alloc(sizeof *r);
 
 	r->core = core;
-	r->name = heap_copy(name);
-	r->table_name = heap_copy(table_name_);
+	r->name = table_copy(name);
+	r->table_name = table_copy(table_name_);
 	return r;
 }
 
