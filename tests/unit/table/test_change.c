@@ -986,6 +986,50 @@ what_a_failed_sync_took_is_not_in_the_stream(void **state)
 	assert_same(seen.changes[1].new_image, row(1, 3));
 }
 
+static void *
+split_once(void *context)
+{
+	*(enum status *)context = table_split(fx.db, SLICE("t"), 1, NULL);
+	return NULL;
+}
+
+static void
+a_split_that_a_failed_sync_took_is_written_again(void **state)
+{
+	struct table *t = create_streamed("t", STREAM_NEW_IMAGE);
+	struct slice arn = arena_dup(&fx.arena, describe("t").stream_arn);
+	enum status split = S_OK;
+	pthread_t thread;
+	struct seen seen;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 0)));
+	engine_memory_hold_sync(fx.memory, true);
+	assert_int_equal(pthread_create(&thread, NULL, split_once, &split), 0);
+	for (int i = 0; i < 10000 && layout_of(t->core)->count == 4; i++)
+		usleep(1000);
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 1)));
+	engine_memory_fail_sync(fx.memory);
+	engine_memory_hold_sync(fx.memory, false);
+	pthread_join(thread, NULL);
+	assert_int_equal(split, S_IO); /* perhaps it was, perhaps it was not */
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 2)));
+	table_release(t);
+	db_reopen();
+	t = find("t");
+	assert_int_equal(layout_of(t->core)->count, 5);
+	assert_int_equal(open_shards(arn), 5);
+	seen = read_stream(arn);
+	assert_int_equal(seen.count, 40);
+	for (int i = 0; i < 20; i++)
+		assert_same(get(t, key_of(i)), row(i, 2));
+	assert_int_equal(describe("t").item_count, 20);
+	table_release(t);
+}
+
 static void
 each_failing_call_leaves_the_log_whole(void **state)
 {
@@ -1349,6 +1393,7 @@ main(void)
 	    TEST(indexes_are_kept_across_splits),
 	    TEST(every_write_is_in_the_stream_once_and_in_order),
 	    TEST(what_a_failed_sync_took_is_not_in_the_stream),
+	    TEST(a_split_that_a_failed_sync_took_is_written_again),
 	    cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_log_whole, setup_faulty, teardown_clock),
 	    TEST(a_reader_goes_on_where_it_stood),
 	    TEST(two_readers_do_not_meet),
