@@ -46,7 +46,7 @@ struct dax_table {
 	int refs; /* requests and the table of tables */
 };
 /* NULL: not known, or not believed any more; request_need_table() gets it. */
-struct dax_table *dax_table_find(struct dax_loop *l, struct slice region, struct slice name);
+struct dax_table *dax_table_find(struct dax_loop *l, struct slice region, struct slice name, int64_t now_ns);
 /* From a DescribeTable reply. NULL: it makes no sense. */
 struct dax_table *dax_table_put(struct dax_loop *l, struct slice region, struct slice name, struct slice json,
 				struct arena *arena);
@@ -304,6 +304,9 @@ void dax_count_request(struct dax_loop *l, const struct dax_method *method);
 
 /* GetItem: the reply is in the session's out, or nothing has happened and the request goes the long way. */
 bool dax_answer_hit(struct dax_session *s, struct slice arguments);
+/* The same for a request that begins at data, between two others: how many bytes it had; 0: nothing has happened. The
+ * session has an identity. */
+size_t dax_answer_hit_at_once(struct dax_session *s, const char *data, size_t len);
 
 /* --- session.c --- */
 

@@ -407,7 +407,7 @@ dax_request_table(struct dax_request *r, struct slice name)
 	for (size_t i = 0; i < r->held_count; i++)
 		if (slice_eq(r->held[i]->name, name))
 			return r->held[i];
-	t = dax_table_find(r->home, dax_request_region(r), name);
+	t = dax_table_find(r->home, dax_request_region(r), name, clock_mono_ns());
 	if (t != NULL) {
 		dax_request_hold(r, t);
 		return t;

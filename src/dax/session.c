@@ -8,6 +8,7 @@
 #define SERVICE          1
 #define UNAUTHORIZED_MAX (64 * 1024) /* bytes of a request of somebody unknown */
 #define AUTHORIZE_MAX    (64 * 1024)
+#define OUT_MAX          (1024 * 1024) /* of replies not taken yet: then no further request of that client is begun */
 #define AUTHORIZE_METHOD 1489122155
 
 /* Sorted by nothing: the ids are scattered, and there are few. */
@@ -293,9 +294,17 @@ dax_session_feed(struct dax_session *s, const char *data, size_t len, size_t *re
 	if (len == 0)
 		data = "";
 	s->feeding = true;
-	while (!s->closing && s->running == NULL) {
-		enum cbor_progress progress = cbor_scan_run(&s->scan, data + used, len - used);
-		size_t whole = s->scan.at;
+	while (!s->closing && s->running == NULL && s->out->len < OUT_MAX) {
+		enum cbor_progress progress;
+		size_t whole;
+
+		if (s->phase == DAX_METHOD && s->scan.at == 0 && s->identity != NULL &&
+		    (whole = dax_answer_hit_at_once(s, data + used, len - used)) > 0) {
+			used += whole;
+			continue;
+		}
+		progress = cbor_scan_run(&s->scan, data + used, len - used);
+		whole = s->scan.at;
 
 		if (s->phase == DAX_PREAMBLE && len > used && !begins_well(data + used, len - used))
 			progress = CBOR_BAD;

@@ -22,11 +22,11 @@ find_place(struct dax_loop *l, struct slice region, struct slice name)
 }
 
 struct dax_table *
-dax_table_find(struct dax_loop *l, struct slice region, struct slice name)
+dax_table_find(struct dax_loop *l, struct slice region, struct slice name, int64_t now_ns)
 {
 	struct dax_table *t = *find_place(l, region, name);
 
-	if (t == NULL || clock_mono_ns() - t->fetched_ns > l->node->options.upstream.table_ms * 1000000)
+	if (t == NULL || now_ns - t->fetched_ns > l->node->options.upstream.table_ms * 1000000)
 		return NULL;
 	return t;
 }

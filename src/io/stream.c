@@ -568,7 +568,7 @@ flush(struct stream *s)
 				;
 		}
 		close_stream(s);
-	} else if (s->readable) {
+	} else if (s->readable || s->in.len > 0) { /* the handler may have stopped because of what was to be sent */
 		want_turn(s);
 	}
 }

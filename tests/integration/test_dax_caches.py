@@ -9,7 +9,7 @@ import pytest
 
 from conftest import make_client, unique_name
 from controls import Controls
-from dax_client import DaxClient, DaxError, cond_exists
+from dax_client import GET, DaxClient, DaxError, cond_exists, encode
 from stator_server import binary
 
 NONE = object()
@@ -204,6 +204,22 @@ def test_stats_tells_what_is_there(node):
     assert [line.split()[:3] for line in text.splitlines() if f" {table} " in line] == [["item", table, "2"], ["query", table, "1"]]
     plain = subprocess.run([*command[:-1], "http://127.0.0.1:1"], capture_output=True, text=True)
     assert plain.returncode == 1 and "http://127.0.0.1:1" in plain.stderr
+
+
+def test_hits_asked_for_all_at_once_are_answered_one_after_the_other(node):
+    """Clients do not send a request before the last one is answered; whoever does makes the server keep no more for it."""
+    server, _, dax, table = node()
+    large, count = {"v": "x" * 200_000}, 1000
+    dax.put(table, "a", large)
+    before = server.memory_bytes()
+    request = b"".join(map(encode, (1, GET, table.encode(), b"a", {})))
+    dax.socket.sendall(request * count)
+    time.sleep(0.5)
+    assert server.memory_bytes() - before < 30_000_000
+    for _ in range(count):
+        assert dax.reader.item() == []
+        assert dax.item(dax.reader.item()[0]) == large
+    assert dax.get(table, "a") == large
 
 
 # ---- coherent mode ----
