@@ -24,6 +24,10 @@ check_number(const struct number *n)
 	REQUIRE(number_parse(slice_of(text, text_len), &back, NULL) == S_OK);
 	REQUIRE(number_encode(&back, again) == len && memcmp(encoded, again, len) == 0);
 	REQUIRE(number_encoded_digits(slice_of(encoded, len)) <= NUMBER_DIGITS_MAX);
+	len = number_hashed_bytes(slice_of(encoded, len), again);
+	REQUIRE(len > 0 && len <= NUMBER_ENCODED_MAX);
+	for (size_t i = 1; i < len; i++)
+		REQUIRE(again[i] >= 1 && again[i] <= 102);
 }
 
 static void
