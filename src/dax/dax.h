@@ -160,6 +160,7 @@ struct dax_session {
 		char message[200];
 	} refused;      /* an authorization that failed: told with the next request */
 	bool go_client; /* its "Select 1" means nothing */
+	bool framed;    /* it wants each reply in a frame */
 	bool closing;
 	bool feeding;
 };

@@ -78,8 +78,8 @@ bool dax_is_key(const struct dax_table *t, struct slice name);
 enum status dax_item_write(struct dax_lists *lists, const struct dax_table *t, struct av item, struct arena *arena,
 			   struct buf *out, struct err *err);
 /* Of an UPDATED_OLD or UPDATED_NEW reply: id, then a map from position to value. */
-enum status dax_updated_write(struct dax_lists *lists, const struct dax_table *t, struct av item, struct arena *arena,
-			      struct buf *out, struct err *err);
+enum status dax_updated_write(struct dax_lists *lists, const struct dax_table *t, struct av item, bool indefinite,
+			      struct arena *arena, struct buf *out, struct err *err);
 /* A put's item as JSON: the key's attributes and those of its values. */
 enum status dax_item_to_json(struct dax_lists *lists, const struct dax_table *t, const struct dax_key *key,
 			     struct slice values, struct buf *out, struct err *err);
@@ -182,6 +182,7 @@ struct dax_method {
 	int items; /* behind the two ids */
 	/* Reads the arguments, answers or makes a call. May be run again from the start when a table has been found. */
 	void (*run)(struct dax_request *r);
+	bool map; /* its result is one map */
 };
 extern const struct dax_method dax_methods[];
 extern const int dax_method_count;
@@ -219,6 +220,9 @@ void dax_request_fail_codes(struct dax_request *r, const int *codes);
 void dax_request_fail_cbor(struct dax_request *r, const struct cbor_reader *reader);
 /* Start r->reply with the empty array of success. */
 struct buf *dax_request_reply(struct dax_request *r);
+
+/* The Java client reads some maps of a reply only when their length is indefinite, which the Go clients cannot read. */
+bool dax_request_wants_indefinite(const struct dax_request *r);
 
 /* Call the upstream with r->json; replied() comes later, or an error is answered. */
 void dax_request_call(struct dax_request *r, const char *operation, void (*replied)(struct dax_request *r));
@@ -259,7 +263,7 @@ void dax_capacity_write(struct json_reader *r, struct buf *out);
 /* An array of them -> an array. */
 void dax_capacities_write(struct json_reader *r, struct buf *out);
 /* The same as the maps of 7.3. */
-void dax_extended_capacities_write(struct json_reader *r, struct buf *out);
+void dax_extended_capacities_write(struct json_reader *r, bool indefinite, struct buf *out);
 /* One ItemCollectionMetrics object -> the byte string of 7.2. */
 void dax_metrics_write(struct json_reader *r, struct arena *arena, struct buf *out);
 /* {table: [metrics]} -> map. */
@@ -310,6 +314,8 @@ size_t dax_answer_hit_at_once(struct dax_session *s, const char *data, size_t le
 
 /* --- session.c --- */
 
+/* One reply of the session was appended to its out from `start` on: frame it when the client wants that. */
+void dax_session_frame(struct dax_session *s, size_t start);
 void dax_identity_release(struct dax_node *n, struct dax_identity *identity);
 
 #endif

@@ -46,8 +46,8 @@ dax_item_write(struct dax_lists *lists, const struct dax_table *t, struct av ite
 }
 
 enum status
-dax_updated_write(struct dax_lists *lists, const struct dax_table *t, struct av item, struct arena *arena,
-		  struct buf *out, struct err *err)
+dax_updated_write(struct dax_lists *lists, const struct dax_table *t, struct av item, bool indefinite,
+		  struct arena *arena, struct buf *out, struct err *err)
 {
 	struct av_iter it = av_iter(item);
 	const struct dax_list *list;
@@ -57,13 +57,18 @@ dax_updated_write(struct dax_lists *lists, const struct dax_table *t, struct av 
 	if (s != S_OK)
 		return s;
 	cbor_put_head(out, CBOR_M_UINT, list->id);
-	cbor_put_map(out, list->count);
+	if (indefinite)
+		cbor_put_map_indefinite(out);
+	else
+		cbor_put_map(out, list->count);
 	while (av_next(&it)) {
 		if (dax_is_key(t, it.name))
 			continue;
 		cbor_put_head(out, CBOR_M_UINT, place++);
 		av_write_cbor(out, it.value);
 	}
+	if (indefinite)
+		cbor_put_break(out);
 	return S_OK;
 }
 

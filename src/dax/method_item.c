@@ -291,7 +291,8 @@ put_attributes(struct dax_request *r, struct item_state *state, struct slice att
 	if (!state->updated_only)
 		return write_item(r, state->table, item, &r->reply);
 	mark = cbor_open_bytes(&r->reply);
-	s = dax_updated_write(r->home->node->options.lists, state->table, item, &r->arena, &r->reply, &r->err);
+	s = dax_updated_write(r->home->node->options.lists, state->table, item, dax_request_wants_indefinite(r),
+			      &r->arena, &r->reply, &r->err);
 	cbor_close_bytes(&r->reply, mark);
 	return s;
 }

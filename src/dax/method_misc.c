@@ -1,5 +1,6 @@
 /* Endpoints, key schemas, attribute lists. */
 #include "dax/dax_int.h"
+#include "model/av_cbor.h"
 
 #define NODE_KEYS 7
 
@@ -111,6 +112,9 @@ dax_define_list_id(struct dax_request *r)
 	enum status s;
 
 	cbor_init(&reader, r->arguments);
+	if (cbor_peek(&reader) == CBOR_TAG &&
+	    cbor_tag(&reader) != CBOR_TAG_STRING_SET) /* the Java client sends a set */
+		cbor_fail(&reader, "an attribute list is an array of texts");
 	items = cbor_array(&reader);
 	if (items.indefinite || items.left > DAX_LIST_NAMES_MAX) {
 		dax_request_fail(

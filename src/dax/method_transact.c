@@ -224,7 +224,7 @@ got_transaction(struct dax_request *r)
 	}
 	if (capacity.len > 0) {
 		json_init(&json, capacity, &r->arena);
-		dax_extended_capacities_write(&json, &r->reply);
+		dax_extended_capacities_write(&json, dax_request_wants_indefinite(r), &r->reply);
 	} else {
 		cbor_put_array(&r->reply, 0);
 	}
@@ -491,7 +491,7 @@ wrote_transaction(struct dax_request *r)
 	cbor_put_array(&r->reply, 0); /* the Go clients read its head and nothing more */
 	json_init(&json, capacity, &r->arena);
 	if (capacity.len > 0)
-		dax_extended_capacities_write(&json, &r->reply);
+		dax_extended_capacities_write(&json, dax_request_wants_indefinite(r), &r->reply);
 	else
 		cbor_put_array(&r->reply, 0);
 	json_init(&json, metrics, &r->arena);

@@ -224,6 +224,22 @@ request_end(struct dax_request *r)
 	l->free_count++;
 }
 
+bool
+dax_request_wants_indefinite(const struct dax_request *r)
+{
+	return r->session != NULL && r->session->framed;
+}
+
+/* [] and a map of fewer than 24 pairs -> the same with a map of indefinite length. */
+static void
+open_map(struct buf *reply)
+{
+	if (reply->len < 2 || (uint8_t)reply->data[1] >> 5 != CBOR_M_MAP)
+		return;
+	reply->data[1] = (char)0xbf;
+	cbor_put_break(reply);
+}
+
 /* An answer goes out, in r->reply. */
 static void
 finish(struct dax_request *r, bool error)
@@ -237,7 +253,12 @@ finish(struct dax_request *r, bool error)
 			count(&r->home->figures.errors[method]);
 	}
 	if (s != NULL) {
+		size_t start = s->out->len;
+
+		if (!error && r->method->map && s->framed)
+			open_map(&r->reply);
 		buf_put_slice(s->out, buf_slice(&r->reply));
+		dax_session_frame(s, start);
 		s->running = NULL;
 		r->session = NULL;
 	}

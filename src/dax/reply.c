@@ -181,12 +181,15 @@ put_extended_indexes(struct buf *out, int key, const struct slice *names, const 
 }
 
 static void
-put_extended(struct json_reader *r, struct buf *out)
+put_extended(struct json_reader *r, bool indefinite, struct buf *out)
 {
 	struct capacity c;
 
 	read_capacity(r, &c);
-	cbor_put_map(out, 1 + count_units(&c.total) + c.has_table + c.global.given + c.local.given);
+	if (indefinite)
+		cbor_put_map_indefinite(out);
+	else
+		cbor_put_map(out, 1 + count_units(&c.total) + c.has_table + c.global.given + c.local.given);
 	put_units(out, &c.total);
 	cbor_put_int(out, 4);
 	cbor_put_text(out, c.table);
@@ -199,6 +202,8 @@ put_extended(struct json_reader *r, struct buf *out)
 		put_extended_indexes(out, 6, c.global.names, c.global.units, c.global.count);
 	if (c.local.given)
 		put_extended_indexes(out, 7, c.local.names, c.local.units, c.local.count);
+	if (indefinite)
+		cbor_put_break(out);
 }
 
 static uint64_t
@@ -216,25 +221,22 @@ count_elements(const struct json_reader *r)
 	return count;
 }
 
-static void
-put_each(struct json_reader *r, struct buf *out, void (*put)(struct json_reader *r, struct buf *out))
+void
+dax_capacities_write(struct json_reader *r, struct buf *out)
 {
 	cbor_put_array(out, count_elements(r));
 	if (json_enter_array(r))
 		while (json_next_element(r))
-			put(r, out);
+			dax_capacity_write(r, out);
 }
 
 void
-dax_capacities_write(struct json_reader *r, struct buf *out)
+dax_extended_capacities_write(struct json_reader *r, bool indefinite, struct buf *out)
 {
-	put_each(r, out, dax_capacity_write);
-}
-
-void
-dax_extended_capacities_write(struct json_reader *r, struct buf *out)
-{
-	put_each(r, out, put_extended);
+	cbor_put_array(out, count_elements(r));
+	if (json_enter_array(r))
+		while (json_next_element(r))
+			put_extended(r, indefinite, out);
 }
 
 /* --- item collection metrics --- */

@@ -10,16 +10,21 @@
 #define AUTHORIZE_MAX    (64 * 1024)
 #define OUT_MAX          (1024 * 1024) /* of replies not taken yet: then no further request of that client is begun */
 #define AUTHORIZE_METHOD 1489122155
+/* Second item of the preamble: how replies are sent. Requests are bare in both. */
+#define LAYERING_BARE    0
+#define LAYERING_FRAMED  1 /* the Java client: each in a frame */
+#define FRAME_HEAD_BYTES 8
+#define FRAME_LAST       1 /* flag: the message ends with this frame */
 
 /* Sorted by nothing: the ids are scattered, and there are few. */
 const struct dax_method dax_methods[] = {
     {"GetItem", 263244906, 3, dax_get_item},
-    {"Query", -931250863, 3, dax_query},
-    {"PutItem", -2106490455, 4, dax_put_item},
-    {"UpdateItem", 1425579023, 3, dax_update_item},
+    {"Query", -931250863, 3, dax_query, true},
+    {"PutItem", -2106490455, 4, dax_put_item, true},
+    {"UpdateItem", 1425579023, 3, dax_update_item, true},
     {"BatchGetItem", -697851100, 2, dax_batch_get},
-    {"Scan", -1875390620, 2, dax_scan},
-    {"DeleteItem", 1013539361, 3, dax_delete_item},
+    {"Scan", -1875390620, 2, dax_scan, true},
+    {"DeleteItem", 1013539361, 3, dax_delete_item, true},
     {"BatchWriteItem", 116217951, 2, dax_batch_write},
     {"TransactGetItems", 1866287579, 4, dax_transact_get},
     {"TransactWriteItems", -1160037738, 9, dax_transact_write},
@@ -56,7 +61,7 @@ dax_session_begin(struct dax_session *s)
 	s->running = NULL;
 	s->identity = NULL;
 	s->refused.status = S_OK;
-	s->go_client = s->closing = s->feeding = false;
+	s->go_client = s->framed = s->closing = s->feeding = false;
 	expect(s, DAX_PREAMBLE, 5, DAX_PREAMBLE_MAX);
 }
 
@@ -79,6 +84,25 @@ dax_session_is_half(const struct dax_session *s, size_t unused_bytes)
 	return s->running == NULL && (s->phase == DAX_PREAMBLE || unused_bytes > 0);
 }
 
+/* u32 bytes, this head included; flags; three zero bytes. */
+void
+dax_session_frame(struct dax_session *s, size_t start)
+{
+	struct buf *out = s->out;
+	size_t len = out->len - start;
+	uint32_t wire;
+
+	if (!s->framed)
+		return;
+	buf_reserve(out, FRAME_HEAD_BYTES);
+	memmove(out->data + start + FRAME_HEAD_BYTES, out->data + start, len);
+	memset(out->data + start, 0, FRAME_HEAD_BYTES);
+	wire = __builtin_bswap32((uint32_t)(len + FRAME_HEAD_BYTES)); /* far below 2 GiB */
+	memcpy(out->data + start, &wire, sizeof wire);
+	out->data[start + sizeof wire] = FRAME_LAST;
+	out->len += FRAME_HEAD_BYTES;
+}
+
 /* --- the preamble --- */
 
 /* Who begins otherwise speaks another protocol, and is not waited for. */
@@ -95,11 +119,14 @@ take_preamble(struct dax_session *s, struct slice bytes)
 {
 	struct cbor_reader r;
 	struct cbor_items items;
+	int64_t layering;
 
 	cbor_init(&r, bytes);
 	(void)cbor_text(&r); /* the magic, seen before */
-	if (cbor_int(&r) != 0)
+	layering = cbor_int(&r);
+	if (layering != LAYERING_BARE && layering != LAYERING_FRAMED)
 		return false;
+	s->framed = layering == LAYERING_FRAMED;
 	cbor_skip(&r);
 	items = cbor_map(&r);
 	while (cbor_next(&r, &items)) {
@@ -202,10 +229,14 @@ is_authorized(struct dax_session *s, struct buf *out)
 static void
 malformed(struct dax_session *s)
 {
+	size_t start = s->out->len;
+
 	atomic_fetch_add_explicit(&s->home->node->malformed, 1, memory_order_relaxed);
 	s->closing = true;
-	if (s->phase != DAX_PREAMBLE) /* who sent no preamble speaks another protocol */
-		dax_put_error(s->out, S_VALIDATION, "Malformed or too large request");
+	if (s->phase == DAX_PREAMBLE)
+		return; /* who sent no preamble speaks another protocol */
+	dax_put_error(s->out, S_VALIDATION, "Malformed or too large request");
+	dax_session_frame(s, start);
 }
 
 /* service and method ids. */
@@ -214,6 +245,7 @@ begin_method(struct dax_session *s, struct slice bytes)
 {
 	struct cbor_reader r;
 	int64_t service, id;
+	size_t start;
 
 	cbor_init(&r, bytes);
 	service = cbor_int(&r);
@@ -234,7 +266,9 @@ begin_method(struct dax_session *s, struct slice bytes)
 	}
 	/* how long its arguments are cannot be known */
 	s->closing = true;
+	start = s->out->len;
 	dax_put_error_codes(s->out, dax_unknown_method, S_UNKNOWN_OPERATION, "Unknown service or method");
+	dax_session_frame(s, start);
 	return false;
 }
 
@@ -243,6 +277,7 @@ static void
 run(struct dax_session *s, struct slice bytes)
 {
 	const struct dax_method *method = s->method;
+	size_t start = s->out->len;
 	struct dax_request *r;
 	struct cbor_reader ids;
 
@@ -255,10 +290,14 @@ run(struct dax_session *s, struct slice bytes)
 			malformed(s);
 		return;
 	}
-	if (!is_authorized(s, s->out))
+	if (!is_authorized(s, s->out)) {
+		dax_session_frame(s, start);
 		return;
-	if (method->run == dax_get_item && dax_answer_hit(s, bytes))
+	}
+	if (method->run == dax_get_item && dax_answer_hit(s, bytes)) {
+		dax_session_frame(s, start);
 		return;
+	}
 	r = dax_request_new(s->home);
 	r->session = s;
 	r->method = method;
@@ -298,7 +337,7 @@ dax_session_feed(struct dax_session *s, const char *data, size_t len, size_t *re
 		enum cbor_progress progress;
 		size_t whole;
 
-		if (s->phase == DAX_METHOD && s->scan.at == 0 && s->identity != NULL &&
+		if (s->phase == DAX_METHOD && s->scan.at == 0 && s->identity != NULL && !s->framed &&
 		    (whole = dax_answer_hit_at_once(s, data + used, len - used)) > 0) {
 			used += whole;
 			continue;

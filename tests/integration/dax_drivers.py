@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,7 @@ PROGRAMS = {
     "go1": lambda: [BUILD / "go/dax-go1"],
     "go2": lambda: [BUILD / "go/dax-go2"],
     "python": lambda: [BUILD / "venv/bin/python", ROOT / "tests/dax/python/driver.py"],
+    "java": lambda: ["java", "-cp", f"{BUILD}/java/dax/*:{BUILD}/java/dax/lib/*", "Driver"],
 }
 CLIENTS = list(PROGRAMS)
 
@@ -37,7 +39,7 @@ class DaxError(Exception):
         super().__init__(f"{about.get('code')}: {about.get('message')}")
         self.code = about.get("code") or about.get("name")
         # each client puts something of its own before the server's words
-        self.message = (about.get("message") or "").split(f"{self.code}: ", 1)[-1]
+        self.message = re.sub(r"^\[[\d.]+\] ", "", (about.get("message") or "").split(f"{self.code}: ", 1)[-1])
         self.reasons = about.get("reasons")
 
 

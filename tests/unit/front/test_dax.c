@@ -264,7 +264,7 @@ another_protocol_is_hung_up_on(void **state)
 	static const char *const others[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 					     "\x16\x03\x01\x02",
 					     "\x67J7yne5X\x00\xf6\xa0\x00",
-					     "\x67J7yne5G\x01\xf6\xa0\x00",
+					     "\x67J7yne5G\x02\xf6\xa0\x00",
 					     "\xff",
 					     "\x5f"};
 	static const size_t lengths[] = {27, 4, 12, 12, 1, 1};
