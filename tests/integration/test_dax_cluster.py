@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import ROOT, create, make_client, wait_active
+from dax_drivers import DaxClient, DaxError
 from dax_nodes import DaxNode, Load, free_ports, run_js
 
 KEYS = [("pk", "S", "HASH")]
@@ -303,3 +304,31 @@ def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tm
             except ConnectionResetError:
                 pass
     assert a.metric("stator_dax_peer_up") == 0
+
+
+@pytest.mark.parametrize("kind", ["go1", "go2", "python"])
+def test_other_clients_go_on_when_a_node_dies(start_server, start_node, kind):
+    """These ask for the nodes every 4 s and until then may try the dead one: none of our doing, so 6 s are allowed."""
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    nodes, _ = start_cluster(start_node, server.endpoint, 2)
+    with DaxClient(kind, nodes[0].url) as client:
+        client.call("putItem", {"TableName": "users", "Item": {"pk": {"S": "a"}, "n": {"N": "0"}}})
+        failed, n, gap, last, after = 0, 0, 0, time.monotonic(), 0
+        killed = None
+        while killed is None or time.monotonic() < killed + 7:
+            n += 1
+            try:
+                client.call("putItem", {"TableName": "users", "Item": {"pk": {"S": "a"}, "n": {"N": str(n)}}})
+                item = client.call("getItem", {"TableName": "users", "Key": {"pk": {"S": "a"}}})["Item"]
+                assert 0 <= n - int(item["n"]["N"]) <= 20 + failed  # another node may be behind by a moment
+                gap, last = max(gap, time.monotonic() - last), time.monotonic()
+                after += killed is not None
+            except DaxError:
+                failed += 1
+            if killed is None and n == 50:
+                killed = time.monotonic()
+                nodes[1].kill()  # not the one of the URL, which these clients ask again and again for the nodes
+            time.sleep(0.005)
+        last = time.monotonic() - last
+    assert after > 20 and gap < 6 and last < 2, (gap, last, failed, after)
