@@ -451,6 +451,51 @@ verifying_takes_a_few_microseconds(void **state)
 	drop(&r);
 }
 
+/* As a DAX client was recorded to send it, with its secret. */
+static void
+a_string_to_sign_verifies_without_its_request(void **state)
+{
+	static const char recorded[] = "AWS4-HMAC-SHA256\n20261122T132207Z\n20261122/us-east-1/dax/aws4_request\n"
+				       "416daeb2577d6e817498326aaeadb7beee4dc90efc43d1b5e9e35018649b548b";
+	static const char signature[] = "ff8c881e726cbf4b52514e7ec2c7a742f62f40fc7fb34b3ec98fec3b028b2290";
+	static const int64_t then = 1795353727;
+	static const char *const malformed[] = {
+	    "",
+	    "AWS4-HMAC-SHA256",
+	    "AWS4-HMAC-SHA256\n20261122T132207Z\n20261122/us-east-1/dax/aws4_request",
+	    "AWS4-HMAC-SHA512\n20261122T132207Z\n20261122/us-east-1/dax/aws4_request\n"
+	    "416daeb2577d6e817498326aaeadb7beee4dc90efc43d1b5e9e35018649b548b",
+	    "AWS4-HMAC-SHA256\n20261122T132207\n20261122/us-east-1/dax/aws4_request\n"
+	    "416daeb2577d6e817498326aaeadb7beee4dc90efc43d1b5e9e35018649b548b",
+	    "AWS4-HMAC-SHA256\n20261122T132207Z\n20261122/us-east-1/dax\n"
+	    "416daeb2577d6e817498326aaeadb7beee4dc90efc43d1b5e9e35018649b548b",
+	    "AWS4-HMAC-SHA256\n20261122T132207Z\n20261122/us-east-1/dax/aws4_request/x\n"
+	    "416daeb2577d6e817498326aaeadb7beee4dc90efc43d1b5e9e35018649b548b",
+	};
+	struct slice text = SLICE(recorded), secret = SLICE("SECRETEXAMPLE");
+	struct sigv4_auth auth;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(sigv4_parse_string(text, SLICE(signature), &auth, &err), S_OK);
+	assert_true(slice_eq(auth.service, SLICE("dax")) && slice_eq(auth.region, SLICE("us-east-1")));
+	assert_int_equal(sigv4_verify_string(&auth, text, secret, then + 299, &err), S_OK);
+	assert_int_equal(sigv4_verify_string(&auth, text, secret, then + 301, &err), S_INVALID_SIGNATURE);
+	assert_int_equal(sigv4_verify_string(&auth, text, secret, then - 301, &err), S_INVALID_SIGNATURE);
+	assert_int_equal(sigv4_verify_string(&auth, text, SLICE("SECRETEXAMPLF"), then, &err), S_INVALID_SIGNATURE);
+	for (size_t i = 0; i < sizeof recorded - 1; i++) { /* no byte of it may be another */
+		struct slice copy = arena_dup(&arena, text);
+
+		((char *)copy.data)[i] ^= 1;
+		if (sigv4_parse_string(copy, SLICE(signature), &auth, &err) == S_OK)
+			assert_int_not_equal(sigv4_verify_string(&auth, copy, secret, then, &err), S_OK);
+	}
+	for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
+		assert_int_equal(sigv4_parse_string(slice_str(malformed[i]), SLICE(signature), &auth, &err),
+				 S_INCOMPLETE_SIGNATURE);
+	assert_int_equal(sigv4_parse_string(text, SLICE("ff8c"), &auth, &err), S_INCOMPLETE_SIGNATURE);
+}
+
 static int
 done(void **state)
 {
@@ -472,6 +517,7 @@ main(void)
 	    cmocka_unit_test(malformed_credentials_are_told_as_the_service_tells_them),
 	    cmocka_unit_test(the_scope_must_fit),
 	    cmocka_unit_test(a_presigned_query_verifies_until_it_expires),
+	    cmocka_unit_test(a_string_to_sign_verifies_without_its_request),
 	    cmocka_unit_test(verifying_takes_a_few_microseconds),
 	};
 
