@@ -334,7 +334,7 @@ static struct curl_slist *
 lines_of(struct slice text)
 {
 	struct curl_slist *lines = curl_slist_append(NULL, "Expect:");
-	const char *at = text.data, *last = text.data + text.len;
+	const char *at = text.data, *last = text.len > 0 ? text.data + text.len : text.data;
 	char small[2048];
 
 	while (at < last) {
@@ -350,7 +350,9 @@ lines_of(struct slice text)
 			lines = curl_slist_append(lines, line);
 		if (line != small)
 			free(line);
-		at += len + 2;
+		if (stop == NULL || stop + 2 > last)
+			break;
+		at = stop + 2;
 	}
 	return lines;
 }

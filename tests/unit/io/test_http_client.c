@@ -176,22 +176,39 @@ more_calls_than_allowed_fail_at_once(void **state)
 		finish(&w[i]);
 }
 
+/* Somebody who takes connections and says nothing. */
+static int
+silent(int *ret_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
 static void
 a_slow_answer_ends_in_time_and_nothing_of_it_is_kept(void **state)
 {
 	struct wait w = {0};
 	struct out o;
 	int64_t began = clock_mono_ns();
+	int port, fd = silent(&port);
 
 	(void)state;
 	start_out(&o, &http_client_options_default);
 	w.call.timeout_ms = 60;
-	begin(&o, &w, "GET", o.kit.port, "/later?3000");
+	begin(&o, &w, "GET", port, "/");
 	await(&w);
 	assert_int_equal(w.call.failure, HTTP_CALL_TIME);
 	assert_int_equal(w.call.status, 0);
 	assert_int_equal(w.body.len, 0);
 	assert_true(clock_mono_ns() - began < 2000000000);
+	close(fd);
 	stop_out(&o);
 	finish(&w);
 }
@@ -276,12 +293,14 @@ what_is_under_way_at_the_end_leaves_nothing_behind(void **state)
 {
 	struct wait w = {0};
 	struct out o;
+	int port, fd = silent(&port);
 
 	(void)state;
 	start_out(&o, &http_client_options_default);
-	begin(&o, &w, "GET", o.kit.port, "/later?5000");
+	begin(&o, &w, "GET", port, "/");
 	kit_sleep_ms(50);
 	stop_out(&o);
+	close(fd);
 	sem_destroy(&w.done);
 	finish(&w);
 }
