@@ -74,6 +74,7 @@ def test_a_node_in_front_of_this_server(start_server, start_node):
     assert node.metric("stator_dax_cache_hits_total", 'cache="item"') >= 2
 
 
+@pytest.mark.figures  # the same code as with this server behind it, and a Java program that takes its time
 def test_a_node_in_front_of_dynamodb_local(start_node, tmp_path):
     lib = ROOT / "build" / "java" / "dynamodb-local" / "lib"
     (port,) = free_ports(1, 1)
@@ -306,6 +307,7 @@ def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tm
     assert a.metric("stator_dax_peer_up") == 0
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("kind", ["go1", "go2", "python"])
 def test_other_clients_go_on_when_a_node_dies(start_server, start_node, kind):
     """These ask for the nodes every 4 s and until then may try the dead one: none of our doing, so 6 s are allowed."""
