@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import create, make_client
 from dax_drivers import CLIENTS, ENDPOINTS, PREAMBLE, DaxClient, DaxError, RawDax, authorization, get_item, plain, same
+from stator_server import binary, clean_environment
 from test_tls import make_certificate
 
 DAX = ("--ephemeral", "--dax-listen", "127.0.0.1:0", "--control-plane-delay", "0")
@@ -422,6 +423,21 @@ def test_other_keys_must_authorize_again(secured):
         assert answer.startswith(b"\x84\x04\x17\x18\x1f\x18\x21")
         assert b"Unrecognized" in dax.ask(authorization(KEY, SECRET) + ENDPOINTS)
         assert dax.ask(authorization("another", "secret") + ENDPOINTS)[:1] == b"\x80"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dax-listen", "0.0.0.0:0"], "--dax-listen 0.0.0.0:0 can be reached from other machines"),
+        (["--dax-tls-listen", "127.0.0.1:0"], "--dax-tls-listen needs --tls-cert and --tls-key"),
+        (["--dax-listen", "nowhere"], "nowhere"),
+    ],
+)
+def test_options_that_cannot_be(options, words):
+    run = subprocess.run([binary(), "serve", "--ephemeral", "--listen", "127.0.0.1:0", *options],
+                         capture_output=True, text=True, env=clean_environment(), timeout=60)
+    assert run.returncode != 0
+    assert words in run.stderr
 
 
 # --- what is no client ---
