@@ -554,7 +554,7 @@ on_sync(void *context)
 	struct log_listener *l = context;
 
 	pthread_mutex_lock(&l->lock);
-	if (l->db != NULL && l->db->streams->readers != NULL)
+	if (l->db != NULL)
 		log_wake_readers(l->db);
 	pthread_mutex_unlock(&l->lock);
 }
