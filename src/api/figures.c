@@ -139,7 +139,8 @@ sum_up(struct figures *f, size_t row, struct sums *ret)
 		ret->total += ret->by_latency[i];
 }
 
-/* "PutItem"; of other services than DynamoDB with their name: "dax:TagResource" is another operation than "TagResource" */
+/* "PutItem"; of other services than DynamoDB with their name: "dax:TagResource" is another operation than "TagResource"
+ */
 static const char *
 row_name(size_t row, char room[96])
 {

@@ -9,7 +9,7 @@
 /* Checked by the API model before it is refused (scripts/refused-shapes). */
 #define REFUSED(name, status, because)                                                                                 \
 	{                                                                                                              \
-		#name, 0, &refused_##name, op_refuse, status, because                                                  \
+#name, 0, &refused_##name, op_refuse, status, because                                                  \
 	}
 /* Newer than the model. */
 #define UNREAD(name, status, because)                                                                                  \
@@ -19,7 +19,7 @@
 /* A list of what there is none of. */
 #define NONE(name)                                                                                                     \
 	{                                                                                                              \
-		#name, 0, &refused_##name, op_list_none, S_OK, NULL                                                    \
+#name, 0, &refused_##name, op_list_none, S_OK, NULL                                                    \
 	}
 #define NO_BACKUPS  "Backups are not offered by this version of Stator"
 #define NO_RECOVERY "Point in time recovery is not enabled for table"

@@ -67,7 +67,7 @@ struct op_options {
 	struct loop **loops;
 	int loop_count;
 	_Atomic(struct fleet *) *fleets; /* one a database, in their order; NULL: no DAX clusters. Borrowed */
-	bool wording_2026; /* validation errors in the service's newer words (base/wording.h) */
+	bool wording_2026;               /* validation errors in the service's newer words (base/wording.h) */
 };
 /* Borrows the databases (one a region); the first is the default. Starts the I/O pool. */
 enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count,
