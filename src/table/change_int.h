@@ -88,6 +88,7 @@ struct shard {
 	uint64_t first;
 	uint64_t last; /* 0: open */
 	int64_t closed_ms;
+	bool forgotten; /* work space of forget_trimmed() */
 };
 
 struct streams {
@@ -192,6 +193,8 @@ struct pinned {
 	int64_t created_ms;
 	uint64_t changed_at;
 	struct shard shard;
+	uint64_t through; /* no record behind it is the shard's, as far as is known: an open one may be closed
+			     meanwhile, and its child be written in the same partition */
 };
 enum status stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct pinned *ret,
 		       struct err *err);

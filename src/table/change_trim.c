@@ -148,7 +148,8 @@ has_stream(struct table_core *core)
 static uint64_t
 keep_from(struct table_core *core, const struct partition *p)
 {
-	uint64_t readers = readers_keep_from(core, p), last = atomic_load(&p->log_last);
+	uint64_t last = atomic_load(&p->log_last); /* first: who comes now wants what is written from now on */
+	uint64_t readers = readers_keep_from(core, p);
 	uint64_t streams = has_stream(core) ? log_horizon(STREAM_RETENTION_MS) : UINT64_MAX;
 	uint64_t from = readers < streams ? readers : streams;
 

@@ -403,9 +403,13 @@ split_locked(struct table *t, uint32_t place, struct partition *child, struct en
 	put_row(core->number, after, batch);
 	s = engine_apply(core->db->engine, batch, ret_seq, err);
 	if (s == S_OK) {
+		/* who is told of the child's shard finds its partition, and nobody writes there before its numbers
+		 * begin */
+		pthread_mutex_lock(&child->lock);
+		atomic_store_explicit(&core->layout, after, memory_order_release);
 		if (shards != NULL)
 			shard_change_done(shards, after, *ret_seq);
-		atomic_store_explicit(&core->layout, after, memory_order_release);
+		pthread_mutex_unlock(&child->lock);
 	} else {
 		free(after);
 	}

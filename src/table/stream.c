@@ -504,8 +504,13 @@ stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct 
 		ret->changed_at = s->changed_at;
 		ret->created_ms = s->created_ms;
 		ret->found = at < s->shard_count && slice_eq(slice_str(s->shards[at]->id), shard_id);
-		if (ret->found)
+		if (ret->found) {
 			ret->shard = *s->shards[at];
+			/* a shard that is not closed yet has no child that is written: shard_change_done() */
+			ret->through = ret->shard.last != 0
+					   ? ret->shard.last
+					   : atomic_load(&layout_of(s->core)->by_id[ret->shard.partition]->log_last);
+		}
 	}
 	pthread_mutex_unlock(&all->lock);
 	return ret->core != NULL ? S_OK : no_stream(arn, err);

@@ -53,7 +53,7 @@ find_start(const struct pinned *pin, enum stream_start start, struct slice seque
 	const struct shard *shard = &pin->shard;
 	uint64_t gone = trimmed_through(pin), last, seq;
 
-	last = shard->last != 0 ? shard->last : atomic_load(&partition_of_shard(pin)->log_last);
+	last = pin->through;
 	switch (start) {
 	case START_TRIM_HORIZON:
 		*ret = gone >= shard->first ? gone + 1 : shard->first;
@@ -172,8 +172,7 @@ read_shard(struct reading *r, uint64_t seq, struct table_io *io, struct err *err
 {
 	const struct shard *shard = &r->pin->shard;
 	struct table_core *core = r->pin->core;
-	uint64_t durable_before = engine_durable(core->db->engine),
-		 last = shard->last != 0 ? shard->last : UINT64_MAX - 1;
+	uint64_t durable_before = engine_durable(core->db->engine), last = r->pin->through;
 	struct partition *p = partition_of_shard(r->pin);
 	struct scratch *scratch;
 	struct engine_iter *it;

@@ -354,17 +354,22 @@ forget_trimmed(struct stream *s, struct err *err)
 	uint64_t seq;
 	enum status result = S_OK;
 
-	for (size_t i = 0; i < s->shard_count; i++)
-		if (is_trimmed(s, s->shards[i])) {
-			put_forget_shard(s, s->shards[i], batch);
-			count++;
-		}
+	for (size_t i = 0; i < s->shard_count; i++) {
+		struct shard *shard = s->shards[i];
+
+		/* asked once: by the second loop the clock has moved on, and a row left behind would have no stream */
+		shard->forgotten = is_trimmed(s, shard);
+		if (!shard->forgotten)
+			continue;
+		put_forget_shard(s, shard, batch);
+		count++;
+	}
 	if (count > 0)
 		result = engine_apply(s->core->db->engine, batch, &seq, err);
 	if (count > 0 && result == S_OK) {
 		pthread_mutex_lock(&all->lock);
 		for (size_t i = s->shard_count; i-- > 0;)
-			if (is_trimmed(s, s->shards[i]))
+			if (s->shards[i]->forgotten)
 				shard_remove(s, i);
 		s->changed_at = seq;
 		pthread_mutex_unlock(&all->lock);

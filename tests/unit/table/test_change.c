@@ -965,6 +965,85 @@ every_write_is_in_the_stream_once_and_in_order(void **state) /* while partitions
 
 /* ---- failures ---- */
 
+/* ---- reading while shards come and go ---- */
+
+struct followed {
+	struct slice id;
+	uint64_t next;
+	bool ended;
+};
+
+/* A page of each shard that is there, the way a client reads them. */
+static void
+follow_once(struct slice arn, struct followed *shards, size_t *count, struct seen *seen)
+{
+	struct stream_description d = describe_stream(arn);
+
+	for (size_t i = 0; i < d.shard_count; i++) {
+		struct table_io io = blocking_io();
+		struct stream_page page;
+		size_t n = 0;
+
+		while (n < *count && !slice_eq(shards[n].id, d.shards[i].id))
+			n++;
+		if (n == *count) {
+			assert_true(n < 4000);
+			shards[(*count)++] = (struct followed){.id = d.shards[i].id, .next = d.shards[i].first};
+		}
+		if (shards[n].ended)
+			continue;
+		assert_ok(stream_read(fx.db, arn, shards[n].id, shards[n].next, 1000, 1 << 20, &io, see, seen, &page,
+				      &fx.err));
+		shards[n].next = page.next_seq;
+		shards[n].ended = page.ended;
+	}
+}
+
+static void
+what_is_written_behind_a_shard_is_only_its_childs(void **state) /* also for who reads it while it is being closed */
+{
+	struct table *t = create_streamed("t", STREAM_KEYS_ONLY);
+	struct slice arn = describe("t").stream_arn;
+	struct followed *shards = ARENA_ARRAY(&fx.arena, struct followed, 4000);
+	struct seen seen = nothing_seen();
+	struct stream_description d = describe_stream(arn), after;
+	struct pinned pins[PARTITIONS_MAX];
+	pthread_t writer, splitter;
+	size_t count = 0;
+	int splits = 0;
+
+	(void)state;
+	assert_ok(put(t, row(1, 1)));
+	for (size_t i = 0; i < d.shard_count;
+	     i++) /* taken hold of before it is closed, read after its child was written */
+		assert_ok(stream_pin(fx.db, arn, d.shards[i].id, &pins[i], &fx.err));
+	assert_ok(change_roll(fx.db, SLICE("t"), &fx.err));
+	assert_ok(put(t, row(1, 2)));
+	after = describe_stream(arn);
+	assert_int_equal(after.shard_count, d.shard_count + 1);
+	for (size_t i = 0; i < d.shard_count; i++) {
+		assert_true(pins[i].found && pins[i].shard.last == 0);
+		assert_true(pins[i].through < after.shards[after.shard_count - 1].first);
+		core_release(pins[i].core);
+	}
+	atomic_store(&writing, true);
+	assert_int_equal(pthread_create(&writer, NULL, write_much, (void *)0L), 0);
+	assert_int_equal(pthread_create(&splitter, NULL, split_much, &splits), 0);
+	while (seen.count < 2 + WRITES)
+		follow_once(arn, shards, &count, &seen);
+	pthread_join(writer, NULL);
+	atomic_store(&writing, false);
+	pthread_join(splitter, NULL);
+	follow_once(arn, shards, &count, &seen);
+	follow_once(arn, shards, &count, &seen);
+	assert_int_equal(seen.count, 2 + WRITES);
+	for (size_t i = 0; i < seen.count; i++)
+		for (size_t n = 0; n < i; n++)
+			assert_false(seen.changes[i].seq == seen.changes[n].seq &&
+				     seen.partitions[i] == seen.partitions[n]);
+	table_release(t);
+}
+
 static void
 what_a_failed_sync_took_is_not_in_the_stream(void **state)
 {
@@ -1392,6 +1471,7 @@ main(void)
 	    TEST(a_partition_that_is_large_splits_by_itself),
 	    TEST(indexes_are_kept_across_splits),
 	    TEST(every_write_is_in_the_stream_once_and_in_order),
+	    TEST(what_is_written_behind_a_shard_is_only_its_childs),
 	    TEST(what_a_failed_sync_took_is_not_in_the_stream),
 	    TEST(a_split_that_a_failed_sync_took_is_written_again),
 	    cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_log_whole, setup_faulty, teardown_clock),
