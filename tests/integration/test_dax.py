@@ -37,6 +37,24 @@ def kind(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def started_clients():
+    clients = {}
+    yield clients
+    for client in clients.values():
+        client.__exit__()
+
+
+@pytest.fixture
+def dax(kind, address, http, started_clients):
+    """This kind of client, connected; one for all tests, as some take long to start."""
+    if kind not in started_clients:
+        client = started_clients[kind] = DaxClient(kind, f"dax://{address}", parallel=16)
+        # the older Go client closes the connections it has when it learns the cluster, and fails what waits for one
+        client.call("getItem", {"TableName": create(http, "pk:S"), "Key": {"pk": {"S": "0"}}})
+    return started_clients[kind]
+
+
 GSI = dict(
     attributes={"gpk": "S", "gsk": "N"},
     GlobalSecondaryIndexes=[
@@ -245,31 +263,30 @@ def comparable(answer, prefix, op, params):
 
 
 
-def test_the_same_answers_as_over_http(kind, http, address):
+def test_the_same_answers_as_over_http(kind, http, dax):
     make_tables(http, f"h-{kind}")
     make_tables(http, f"d-{kind}")
     wrong, compared = [], 0
-    with DaxClient(kind, f"dax://{address}") as dax:
-        for op, params in story():
-            expected, failure = over_http(http, op, prefixed(params, f"h-{kind}"))
-            try:
-                got = dax.call(op[0].lower() + op[1:], prefixed(params, f"d-{kind}"))
-            except DaxError as error:
-                if failure is None or error.code != failure["Code"]:
-                    wrong.append((op, params, expected or failure, str(error)))
-                elif error.message.replace("d-" + kind, "h-" + kind) != failure["Message"] and error.code != "ValidationException":
-                    wrong.append((op, params, failure, str(error)))
-                continue
-            compared += 1
-            if failure is not None:
-                wrong.append((op, params, failure, got))
-            elif comparable(expected, f"h-{kind}", op, params) != comparable(got, f"d-{kind}", op, params):
-                wrong.append((op, params, comparable(expected, f"h-{kind}", op, params), comparable(got, f"d-{kind}", op, params)))
+    for op, params in story():
+        expected, failure = over_http(http, op, prefixed(params, f"h-{kind}"))
+        try:
+            got = dax.call(op[0].lower() + op[1:], prefixed(params, f"d-{kind}"))
+        except DaxError as error:
+            if failure is None or error.code != failure["Code"]:
+                wrong.append((op, params, expected or failure, str(error)))
+            elif error.message.replace("d-" + kind, "h-" + kind) != failure["Message"] and error.code != "ValidationException":
+                wrong.append((op, params, failure, str(error)))
+            continue
+        compared += 1
+        if failure is not None:
+            wrong.append((op, params, failure, got))
+        elif comparable(expected, f"h-{kind}", op, params) != comparable(got, f"d-{kind}", op, params):
+            wrong.append((op, params, comparable(expected, f"h-{kind}", op, params), comparable(got, f"d-{kind}", op, params)))
     assert not wrong, "\n\n".join("\n  ".join(map(str, w)) for w in wrong[:4])[:3000]
     assert compared > 90
 
 
-def test_pages(kind, http, address):
+def test_pages(http, dax):
     table = create(http, "pk:S,sk:N", **GSI)
     items = [{"pk": {"S": "p"}, "sk": {"N": str(i * 7 - 300)}, "gpk": {"S": "g"}, "gsk": {"N": str(i % 10)}} for i in range(60)]
     for i in range(0, 60, 25):
@@ -281,39 +298,35 @@ def test_pages(kind, http, address):
         ("scan", {}),
         ("scan", {"IndexName": "gsi1"}),
     ]
-    with DaxClient(kind, f"dax://{address}") as dax:
-        for op, params in ways:
-            seen, start, pages = [], None, 0
-            while pages < 100:
-                page = dax.call(op, {"TableName": table, "Limit": 7, **params, **({"ExclusiveStartKey": start} if start else {})})
-                seen += [int(float(item["sk"]["N"])) for item in page["Items"]]
-                pages += 1
-                start = page.get("LastEvaluatedKey")
-                if not start:
-                    break
-            assert sorted(seen) == [i * 7 - 300 for i in range(60)], (op, params)
-            if op == "query" and "IndexName" not in params:
-                assert seen == sorted(seen, reverse=params.get("ScanIndexForward") is False)
-            assert pages >= 9
+    for op, params in ways:
+        seen, start, pages = [], None, 0
+        while pages < 100:
+            page = dax.call(op, {"TableName": table, "Limit": 7, **params, **({"ExclusiveStartKey": start} if start else {})})
+            seen += [int(float(item["sk"]["N"])) for item in page["Items"]]
+            pages += 1
+            start = page.get("LastEvaluatedKey")
+            if not start:
+                break
+        assert sorted(seen) == [i * 7 - 300 for i in range(60)], (op, params)
+        if op == "query" and "IndexName" not in params:
+            assert seen == sorted(seen, reverse=params.get("ScanIndexForward") is False)
+        assert pages >= 9
 
 
-def test_many_requests_at_once(kind, http, address):
+def test_many_requests_at_once(http, dax):
     table = create(http, "pk:S")
-    with DaxClient(kind, f"dax://{address}", parallel=16) as dax:
-        # the older Go client closes the connections it has when it learns the cluster, and fails what waits for one
-        dax.call("getItem", {"TableName": table, "Key": {"pk": {"S": "0"}}})
-        puts = dax.many(
-            [("putItem", {"TableName": table, "Item": {"pk": {"S": str(i)}, f"a{i % 7}": {"N": str(i)}}}) for i in range(150)]
-        )
-        assert [p for p in puts if "error" in p] == []
-        gets = dax.many([("getItem", {"TableName": table, "Key": {"pk": {"S": str(i)}}}) for i in range(150)])
+    puts = dax.many(
+        [("putItem", {"TableName": table, "Item": {"pk": {"S": str(i)}, f"a{i % 7}": {"N": str(i)}}}) for i in range(150)]
+    )
+    assert [p for p in puts if "error" in p] == []
+    gets = dax.many([("getItem", {"TableName": table, "Key": {"pk": {"S": str(i)}}}) for i in range(150)])
     assert [g["result"]["Item"][f"a{i % 7}"]["N"] for i, g in enumerate(gets)] == [str(i) for i in range(150)]
 
 
-def test_canceled_transactions_tell_their_reasons(kind, http, address):
+def test_canceled_transactions_tell_their_reasons(kind, http, dax):
     table = create(http, "pk:S")
     http.put_item(TableName=table, Item={"pk": {"S": "old"}, "x": {"N": "1"}})
-    with DaxClient(kind, f"dax://{address}") as dax, pytest.raises(DaxError) as failure:
+    with pytest.raises(DaxError) as failure:
         dax.call("transactWriteItems", {"TransactItems": [
             {"Put": {"TableName": table, "Item": {"pk": {"S": "new"}}}},
             {"Put": {"TableName": table, "Item": {"pk": {"S": "old"}}, "ConditionExpression": "attribute_not_exists(pk)",
@@ -328,8 +341,8 @@ def test_canceled_transactions_tell_their_reasons(kind, http, address):
     assert "Item" not in http.get_item(TableName=table, Key={"pk": {"S": "new"}})
 
 
-def test_no_such_table(kind, address):
-    with DaxClient(kind, f"dax://{address}") as dax, pytest.raises(DaxError) as failure:
+def test_no_such_table(dax):
+    with pytest.raises(DaxError) as failure:
         dax.call("getItem", {"TableName": "missing", "Key": {"pk": {"S": "x"}}})
     assert failure.value.code == "ResourceNotFoundException"
     assert "Requested resource not found" in failure.value.message
