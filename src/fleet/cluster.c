@@ -565,6 +565,18 @@ set_tags(struct fleet_cluster *c, const struct slice *keys, const struct slice *
 	}
 }
 
+/* As it is kept, whatever case the caller wrote it in: group_of() compares exactly. The group has been found before. */
+static char *
+name_of_group(struct fleet *f, struct slice asked)
+{
+	struct fleet_group *g;
+	struct err err;
+
+	if (asked.data == NULL || fleet_group_find(f, asked, &g, &err) != S_OK)
+		return fleet_copy(SLICE(FLEET_DEFAULT_GROUP));
+	return fleet_copy(slice_str(g->name));
+}
+
 static void
 fill_cluster(struct fleet *f, const struct fleet_create *in, struct fleet_cluster *c)
 {
@@ -576,7 +588,7 @@ fill_cluster(struct fleet *f, const struct fleet_create *in, struct fleet_cluste
 	c->subnet_group = fleet_copy(in->subnet_group.data != NULL ? in->subnet_group : SLICE("default"));
 	for (char *at = c->subnet_group; *at != '\0'; at++)
 		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at + 32) : *at;
-	c->group = fleet_copy(in->group.data != NULL ? in->group : SLICE(FLEET_DEFAULT_GROUP));
+	c->group = name_of_group(f, in->group);
 	c->window = in->window.data != NULL ? fleet_copy(in->window) : random_window();
 	c->security_groups = in->security_group_count > 0
 				 ? fleet_copy_texts(in->security_groups, in->security_group_count)

@@ -40,8 +40,13 @@ check_name(struct slice name, const char *what, char ret[NAME_MAX_BYTES + 1], st
 enum status
 fleet_group_find(struct fleet *f, struct slice name, struct fleet_group **ret, struct err *err)
 {
+	const struct slice other = SLICE(FLEET_DEFAULT_GROUP_2);
+	struct slice wanted = name;
+
+	if (name.len == other.len && strncasecmp(name.data, other.data, other.len) == 0)
+		wanted = SLICE(FLEET_DEFAULT_GROUP);
 	for (struct fleet_group *g = f->groups; g != NULL; g = g->next) {
-		if (name.len == strlen(g->name) && strncasecmp(g->name, name.data, name.len) == 0) {
+		if (wanted.len == strlen(g->name) && strncasecmp(g->name, wanted.data, wanted.len) == 0) {
 			*ret = g;
 			return S_OK;
 		}

@@ -299,6 +299,7 @@ def test_parameter_groups(dax):
     refused("InvalidParameterGroupStateFault", dax.update_parameter_group, ParameterGroupName="default.dax1.0",
             ParameterNameValues=[{"ParameterName": "query-ttl-millis", "ParameterValue": "5"}])
     refused("InvalidParameterGroupStateFault", dax.delete_parameter_group, ParameterGroupName="default.dax1.0")
+    assert dax.describe_parameters(ParameterGroupName="default.dax.1.0")["Parameters"] == default
     refused("ParameterGroupNotFoundFault", dax.describe_parameters, ParameterGroupName="nowhere")
     refused("ParameterGroupNotFoundFault", dax.describe_parameter_groups, ParameterGroupNames=["pg-1", "nowhere"])
     dax.delete_parameter_group(ParameterGroupName="pg-1")

@@ -306,6 +306,41 @@ what_the_disk_refused_is_as_if_never_asked(void **state)
 	engine_close(e);
 }
 
+/* Names are folded when groups are made, and found in any case. */
+static void
+a_group_is_the_same_in_any_case_and_the_default_in_both_spellings(void **state)
+{
+	static const char *const spellings[] = {"Slow", "SLOW", "DEFAULT.DAX1.0", "default.dax.1.0"};
+	static const char *const kept[] = {"slow", "slow", FLEET_DEFAULT_GROUP, FLEET_DEFAULT_GROUP};
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	const struct fleet_setting setting = {SLICE("record-ttl-millis"), SLICE("7")};
+	struct fleet_cluster *c;
+	struct fleet_group *g;
+	struct err err;
+
+	(void)state;
+	fleet_lock(f);
+	assert_int_equal(fleet_group_create(f, SLICE("sLow"), SLICE_NONE, &g, &err), S_OK);
+	for (int i = 0; i < 4; i++) {
+		const char name[] = {'c', (char)('0' + i), '\0'};
+		struct fleet_create in = create_of(name, 1);
+
+		in.group = slice_str(spellings[i]);
+		assert_int_equal(fleet_create(f, &in, &c, &err), S_OK);
+		assert_string_equal(c->group, kept[i]);
+	}
+	assert_int_equal(fleet_group_update(f, SLICE("slow"), &setting, 1, &g, &err), S_OK);
+	assert_int_equal(fleet_find(f, SLICE("c0"), false, &c, &err), S_OK);
+	assert_int_equal(c->nodes[0].member->item_ttl_ms, 7);
+	assert_int_equal(fleet_group_delete(f, SLICE("SLOW"), &err), S_DAX_GROUP_STATE);
+	assert_int_equal(fleet_group_update(f, SLICE("default.dax.1.0"), &setting, 1, &g, &err), S_DAX_GROUP_STATE);
+	assert_int_equal(fleet_group_create(f, SLICE("default.dax.1.0"), SLICE_NONE, &g, &err), S_DAX_VALUE);
+	fleet_unlock(f);
+	fleet_close(f);
+	engine_close(e);
+}
+
 static void
 a_restart_finds_everything_again(void **state)
 {
@@ -402,6 +437,7 @@ main(void)
 	    cmocka_unit_test(a_node_with_clients_is_not_closed_under_them),
 	    cmocka_unit_test(nothing_is_left_of_a_cluster_that_could_not_start),
 	    cmocka_unit_test(what_the_disk_refused_is_as_if_never_asked),
+	    cmocka_unit_test(a_group_is_the_same_in_any_case_and_the_default_in_both_spellings),
 	    cmocka_unit_test(a_restart_finds_everything_again),
 	    cmocka_unit_test(nodes_get_letters_that_no_other_has),
 	};
