@@ -76,8 +76,9 @@ struct stream {
 	/* guarded by streams.lock; changes also hold db->control */
 	enum stream_status status;
 	int64_t disabled_ms;
-	uint64_t changed_at;   /* the engine's place of its last change: what is told of it must be durable */
-	struct shard **shards; /* by id */
+	int64_t ahead_since_ns; /* is_over() */
+	uint64_t changed_at;    /* the engine's place of its last change: what is told of it must be durable */
+	struct shard **shards;  /* by id */
 	size_t shard_count, shard_cap;
 };
 struct shard {
@@ -88,7 +89,8 @@ struct shard {
 	uint64_t first;
 	uint64_t last; /* 0: open */
 	int64_t closed_ms;
-	bool forgotten; /* work space of forget_trimmed() */
+	int64_t ahead_since_ns; /* is_over() */
+	bool forgotten;         /* work space of forget_trimmed() */
 };
 
 struct streams {
@@ -231,7 +233,12 @@ enum status shards_maintain(struct table_db *db, struct err *err);
 
 /* ---- change_trim.c ---- */
 
-uint64_t log_horizon(int64_t age_ms); /* the first sequence number that is younger than that */
+uint64_t log_horizon(int64_t age_ms); /* the first sequence number that is younger than that, by the clock */
+/* The same by all that is known of the partition, whose numbers may be ahead of the clock. The caller holds
+ * streams.lock.
+ */
+uint64_t log_younger_than(const struct partition *p, int64_t age_ms);
+uint64_t log_shown_from(struct table_core *core, struct partition *p); /* what a stream shows */
 /* Drop what nobody needs any more; with slack so that it is done in few large steps. *ret_all: not all was looked at
  * before that time (clock_mono_ns). */
 enum status logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, struct err *err);

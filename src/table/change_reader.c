@@ -57,7 +57,7 @@ readers_keep_from(struct table_core *core, const struct partition *p)
 		if (r->core != core)
 			continue;
 		needs = acked_of(r, p) + 1;
-		longest = log_horizon(r->retention_ms);
+		longest = log_younger_than(p, r->retention_ms);
 		if (needs < longest)
 			needs = longest;
 		if (needs < from)

@@ -4,14 +4,17 @@
  * range. How far a partition's log was trimmed is a row of the catalog, written before: so sequence numbers never start
  * again below it, and a crash in between only leaves records that nobody asks for and that are dropped the next time.
  *
- * A clock that stepped back leaves records whose numbers are ahead of it. They are kept until it has caught up: longer
- * than asked for, never shorter.
+ * A clock that stepped back leaves records whose numbers are ahead of it, and numbers that go on from there. Their age
+ * is told by marks: how far the log was when, by the clock that only measures what passes. Marks are in memory, so
+ * after a restart such records are as old as the process: longer than asked for, never shorter.
  */
 #include "table/change_int.h"
 
 #include "base/clock.h"
 
-#define SLACK_MS    (15 * 60 * 1000LL) /* records may stay that much longer, so that they go in few ranges */
+#define SLACK_MS    (15 * 60 * 1000LL)         /* records may stay that much longer, so that they go in few ranges */
+#define AHEAD_US    (3600 * 1000000LL)         /* less makes records stay that much longer */
+#define MARK_NS     (12 * 3600 * 1000000000LL) /* between two marks: together they cover readers of three days */
 #define LOG_LOOK_NS 5000000000LL
 #define LOG_STEP_NS 50000000LL /* trimming takes a rest after that long */
 
@@ -22,6 +25,52 @@ log_horizon(int64_t age_ms)
 	int64_t us = clock_wall_us() - age_ms * 1000;
 
 	return us > 0 ? (uint64_t)us : 0;
+}
+
+/* The caller holds streams.lock. */
+static void
+mark(struct partition *p)
+{
+	int64_t now_us = clock_wall_us(), passed_ns = clock_passed_ns();
+	uint64_t last = atomic_load(&p->log_last);
+	unsigned count = p->log_mark_count;
+
+	if (last < (uint64_t)(now_us > 0 ? now_us : 0) + AHEAD_US ||
+	    (count > 0 &&
+	     (passed_ns - p->log_marks[count - 1].passed_ns < MARK_NS || p->log_marks[count - 1].seq == last)))
+		return;
+	if (count == LOG_MARKS) {
+		memmove(p->log_marks, p->log_marks + 1, (LOG_MARKS - 1) * sizeof *p->log_marks);
+		count--;
+	}
+	p->log_marks[count].passed_ns = passed_ns;
+	p->log_marks[count].seq = last;
+	p->log_mark_count = count + 1;
+}
+
+uint64_t
+log_younger_than(const struct partition *p, int64_t age_ms)
+{
+	uint64_t from = log_horizon(age_ms);
+	int64_t passed_ms = clock_passed_ns() / 1000000;
+
+	for (unsigned i = p->log_mark_count; i-- > 0;)
+		if (passed_ms - p->log_marks[i].passed_ns / 1000000 >= age_ms)
+			return p->log_marks[i].seq >= from ? p->log_marks[i].seq + 1 : from;
+	return from;
+}
+
+uint64_t
+log_shown_from(struct table_core *core, struct partition *p)
+{
+	struct streams *all = core->db->streams;
+	uint64_t from;
+
+	pthread_mutex_lock(&all->lock);
+	mark(p);
+	from = log_younger_than(p, STREAM_RETENTION_MS);
+	pthread_mutex_unlock(&all->lock);
+	return from;
 }
 
 /* What is about to go, for the figures. */
@@ -84,12 +133,15 @@ find_oldest(struct table_core *core, struct partition *p, uint64_t *ret, struct 
 static enum status
 trim_partition(struct table_core *core, struct partition *p, uint64_t keep_from, bool slack, struct err *err)
 {
-	uint64_t shown_from = log_horizon(STREAM_RETENTION_MS), oldest, last = 0;
+	uint64_t shown_from = log_shown_from(core, p), oldest, last = 0;
 	uint64_t drop_before = slack && keep_from > SLACK_MS * 1000 ? keep_from - SLACK_MS * 1000 : keep_from;
 	enum status s = find_oldest(core, p, &oldest, err);
 
 	if (s != S_OK || oldest == 0)
 		return s;
+	/* by a mark, which are rare enough: such numbers do not tell the time */
+	if (oldest < shown_from && shown_from > log_horizon(0))
+		drop_before = keep_from;
 	if (oldest < shown_from) {
 		s = log_find_last(core, p->id, oldest, shown_from - 1, &last, err);
 		if (s == S_OK && last > atomic_load(&p->log_stale))
@@ -146,11 +198,11 @@ has_stream(struct table_core *core)
 
 /* The first number that somebody may still ask for. */
 static uint64_t
-keep_from(struct table_core *core, const struct partition *p)
+keep_from(struct table_core *core, struct partition *p)
 {
 	uint64_t last = atomic_load(&p->log_last); /* first: who comes now wants what is written from now on */
 	uint64_t readers = readers_keep_from(core, p);
-	uint64_t streams = has_stream(core) ? log_horizon(STREAM_RETENTION_MS) : UINT64_MAX;
+	uint64_t streams = has_stream(core) ? log_shown_from(core, p) : UINT64_MAX;
 	uint64_t from = readers < streams ? readers : streams;
 
 	return from <= last ? from : last + 1;

@@ -55,10 +55,16 @@ mix(uint32_t v)
 }
 
 static void
-make_id(struct shard *shard, const struct stream *s)
+make_id(struct shard *shard, int64_t ms, const struct stream *s)
 {
-	snprintf(shard->id, sizeof shard->id, "shardId-%020llu-%08x", (unsigned long long)shard->created_ms,
+	snprintf(shard->id, sizeof shard->id, "shardId-%020llu-%08x", (unsigned long long)ms,
 		 mix(shard->partition ^ (uint32_t)s->created_ms));
+}
+
+static int64_t
+id_ms_of(const struct shard *shard)
+{
+	return strtoll(shard->id + sizeof "shardId-" - 1, NULL, 10);
 }
 
 void
@@ -66,18 +72,19 @@ shard_change_open(struct shard_change *c, uint32_t partition, const struct shard
 {
 	const struct layout *l = layout_of(c->stream->core);
 	struct shard *shard = table_alloc(sizeof *shard);
-	int64_t now_us = clock_wall_us();
+	int64_t now_us = clock_wall_us(), id_ms;
 	uint64_t last = parent != NULL ? c->log_last[parent->partition]
 				       : atomic_load_explicit(&l->by_id[partition]->log_last, memory_order_relaxed);
 
 	shard->partition = partition;
-	shard->created_ms = now_us > 0 ? now_us / 1000 : 0;
+	shard->created_ms = id_ms = now_us > 0 ? now_us / 1000 : 0;
 	if (parent != NULL) {
 		memcpy(shard->parent, parent->id, sizeof shard->parent);
-		if (shard->created_ms <= parent->created_ms) /* children sort behind their parents */
-			shard->created_ms = parent->created_ms + 1;
+		if (id_ms <=
+		    id_ms_of(parent)) /* children sort behind their parents, also when the clock stepped back */
+			id_ms = id_ms_of(parent) + 1;
 	}
-	make_id(shard, c->stream);
+	make_id(shard, id_ms, c->stream);
 	shard->first = now_us > 0 && (uint64_t)now_us > last ? (uint64_t)now_us : last + 1;
 	c->log_last[partition] = shard->first - 1;
 	shard_put_row(c->stream, shard, 0, 0, c->batch);
@@ -239,13 +246,14 @@ stream_deleted(struct table_core *core)
 
 /* ---- shards that are old ---- */
 
-/* Has the partition's open shard records, and was it made at or before then? */
+/* Has the partition's open shard records, and was it made at or before then, or by a clock that stepped back since? */
 static struct shard *
 shard_to_roll(const struct stream *s, const struct partition *p, int64_t made_until_ms)
 {
 	struct shard *open = shard_open_of(s, p->id);
 
-	if (open == NULL || open->created_ms > made_until_ms ||
+	if (open == NULL ||
+	    (open->created_ms > made_until_ms && open->created_ms - made_until_ms < 2 * STREAM_ROLL_MS) ||
 	    atomic_load_explicit(&p->log_last, memory_order_relaxed) < open->first)
 		return NULL;
 	return open;
@@ -334,14 +342,26 @@ put_forget_shard(const struct stream *s, const struct shard *shard, struct engin
 	buf_done(&key);
 }
 
+/* Did it end a day ago? What ended by a clock that stepped back since is as old as it was seen to be ahead. */
+static bool
+is_over(int64_t ended_ms, int64_t *ahead_since_ns)
+{
+	int64_t age_ms = clock_wall_ms() - ended_ms, passed_ns = clock_passed_ns();
+
+	if (age_ms < 0 && *ahead_since_ns == 0)
+		*ahead_since_ns = passed_ns;
+	return age_ms >= STREAM_RETENTION_MS ||
+	       (*ahead_since_ns != 0 && (passed_ns - *ahead_since_ns) / 1000000 >= STREAM_RETENTION_MS);
+}
+
 /* Whoever reads it has had time to learn that it ended, too. */
 static bool
-is_trimmed(const struct stream *s, const struct shard *shard)
+is_trimmed(const struct stream *s, struct shard *shard)
 {
-	const struct partition *p = layout_of(s->core)->by_id[shard->partition];
+	struct partition *p = layout_of(s->core)->by_id[shard->partition];
 
-	return shard->last != 0 && clock_wall_ms() - shard->closed_ms >= STREAM_RETENTION_MS &&
-	       (shard->last <= atomic_load(&p->log_stale) || shard->last < log_horizon(STREAM_RETENTION_MS));
+	return shard->last != 0 && is_over(shard->closed_ms, &shard->ahead_since_ns) &&
+	       (shard->last <= atomic_load(&p->log_stale) || shard->last < log_shown_from(s->core, p));
 }
 
 /* Rows first: a crash in between leaves shards that are found trimmed again. */
@@ -417,7 +437,7 @@ shards_maintain(struct table_db *db, struct err *err)
 	for (size_t i = all->count; s == S_OK && i-- > 0;) { /* backward: the last one looked at may be taken out */
 		struct stream *stream = all->by_arn[i];
 
-		if (stream->status == STREAM_DISABLED && now_ms - stream->disabled_ms >= STREAM_RETENTION_MS) {
+		if (stream->status == STREAM_DISABLED && is_over(stream->disabled_ms, &stream->ahead_since_ns)) {
 			s = forget_stream(stream, err);
 			continue;
 		}

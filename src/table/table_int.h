@@ -92,6 +92,8 @@ struct count {
 	_Atomic int64_t bytes;
 };
 
+#define LOG_MARKS 8
+
 struct partition {
 	_Alignas(64) pthread_mutex_t lock;
 	_Atomic uint64_t last;    /* recent.h: as `recent`, for all writes of the partition */
@@ -112,6 +114,11 @@ struct partition {
 	uint64_t log_empty_at;        /* log_last when no record was found */
 	_Atomic uint64_t log_trimmed; /* records up to here are gone */
 	_Atomic uint64_t log_stale;   /* those up to here are older than a stream shows */
+	struct {
+		int64_t passed_ns; /* clock_passed_ns() when log_last was ... */
+		uint64_t seq;
+	} log_marks[LOG_MARKS]; /* oldest first; only while numbers are ahead of the clock; guarded by streams.lock */
+	unsigned log_mark_count;
 	/* split.c; written under the lock */
 	_Atomic uint64_t writes;
 	uint64_t samples[WRITE_SAMPLES];

@@ -617,6 +617,106 @@ records_go_after_a_day(void **state)
 	table_release(t);
 }
 
+static size_t
+shards_of(struct slice arn, uint32_t partition)
+{
+	struct stream_description d = describe_stream(arn);
+	size_t count = 0;
+
+	for (size_t i = 0; i < d.shard_count; i++)
+		count += d.shards[i].partition == partition;
+	return count;
+}
+
+static void
+records_go_after_a_day_when_the_clock_was_years_ahead(void **state)
+{
+	struct table *t;
+	struct slice arn;
+	struct stream_description d;
+	struct seen seen;
+	uint32_t partition;
+	uint64_t first, second;
+
+	(void)state;
+	clock_shift_us(5 * 365 * 24 * HOUR_US);
+	t = create_streamed("t", STREAM_KEYS_ONLY);
+	arn = arena_dup(&fx.arena, describe("t").stream_arn);
+	assert_ok(put(t, row(1, 1)));
+	clock_shift_us(-5 * 365 * 24 * HOUR_US);
+	partition = read_table("t").partitions[0];
+	assert_ok(change_maintain(fx.db, &fx.err)); /* closes what the future made, once */
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(shards_of(arn, partition), 2);
+	assert_ok(put(t, row(1, 2)));
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(shards_of(arn, partition), 2);
+	clock_shift_us(23 * HOUR_US);
+	assert_ok(put(t, row(1, 3)));
+	assert_ok(change_maintain(fx.db, &fx.err));
+	seen = read_table("t");
+	assert_int_equal(seen.count, 3); /* nothing that is younger than a day goes */
+	second = seen.changes[1].seq;
+	clock_shift_us(2 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	seen = read_table("t");
+	assert_true(seen.count >= 1 && seen.count <= 2);
+	assert_true(seen.changes[0].seq >= second);
+	for (int i = 0; i < 8; i++) {
+		clock_shift_us(5 * HOUR_US);
+		assert_ok(change_maintain(fx.db, &fx.err));
+	}
+	assert_int_equal(read_table("t").count, 0);
+	assert_ok(log_find_first(t->core, partition, 0, UINT64_MAX, &first, &fx.err));
+	assert_int_equal(first, 0);
+	clock_shift_us(25 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(shards_of(arn, partition), 1);
+	d = describe_stream(arn);
+	assert_int_equal(d.shard_count, 4);
+	table_release(t);
+}
+
+static void
+a_clock_that_is_set_right_takes_no_record_before_its_day(void **state) /* it had booted in the past */
+{
+	struct table *t = create_streamed("t", STREAM_KEYS_ONLY);
+
+	(void)state;
+	assert_ok(put(t, row(1, 1)));
+	clock_shift_us(-365 * 24 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_ok(put(t, row(1, 2)));
+	assert_ok(change_maintain(fx.db, &fx.err));
+	clock_reset(); /* unlike a shift forward this lets no time pass */
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(read_table("t").count, 2);
+	table_release(t);
+}
+
+static void
+a_disabled_stream_of_the_future_goes_after_a_day(void **state)
+{
+	struct table *t;
+	struct slice arn;
+
+	(void)state;
+	clock_shift_us(365 * 24 * HOUR_US);
+	t = create_streamed("t", STREAM_KEYS_ONLY);
+	arn = arena_dup(&fx.arena, describe("t").stream_arn);
+	assert_ok(put(t, row(1, 1)));
+	set_stream("t", false, STREAM_NONE);
+	clock_shift_us(-365 * 24 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	clock_shift_us(23 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(read_stream(arn).count, 1);
+	clock_shift_us(2 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err));
+	assert_int_equal(describe("t").stream_arn.len, 0);
+	table_release(t);
+}
+
 static void
 put_record(uint32_t table_number)
 {
@@ -1465,6 +1565,9 @@ main(void)
 	    TEST(what_a_crash_left_of_a_log_goes),
 	    TEST(shards_go_with_their_records_and_children_remember_them),
 	    TEST(numbers_go_on_behind_what_was_trimmed),
+	    TEST(records_go_after_a_day_when_the_clock_was_years_ahead),
+	    TEST(a_clock_that_is_set_right_takes_no_record_before_its_day),
+	    TEST(a_disabled_stream_of_the_future_goes_after_a_day),
 	    TEST(a_split_partition_has_two_children),
 	    TEST(a_table_splits_until_there_are_enough),
 	    TEST(a_partition_that_is_written_much_splits_by_itself),
