@@ -20,7 +20,7 @@
  *
  * A log file all of whose writes are in tables is obsolete; it may linger, with others of its kind deleted around it,
  * so its numbers mean nothing. Which files these are is in the manifest: each column family's edits name the first log
- * it still needs.
+ * it still needs, and the first that is kept for any.
  *
  * The format is RocksDB's (and LevelDB's): blocks of 32 KiB; records in fragments that do not cross a block,
  * each with a header: masked CRC-32C (4), length (2), type (1), little-endian.
@@ -64,7 +64,8 @@ struct scan {
 	char damage_path[PATH_MAX];
 	bool missing; /* there are later batches, and these numbers were skipped */
 	uint64_t missing_through;
-	bool ingesting; /* numbers may be used up elsewhere */
+	bool ingesting;   /* numbers may be used up elsewhere */
+	bool some_may_go; /* it is not known which files are obsolete, so whole ones may be missing in between */
 	/* the log is to be cut there: numbers are missing and no damaged place says why */
 	uint64_t record_offset; /* where the present record begins */
 	bool cut;
@@ -280,7 +281,8 @@ check_batch(struct scan *scan, struct slice batch, struct err *err)
 		}
 	}
 	mark = find_mark(batch, &scan->ingesting);
-	if (!scan->damaged && !ingesting && count > 0 && scan->next_number != 0 && number > scan->next_number)
+	if (!scan->damaged && !ingesting && !scan->some_may_go && count > 0 && scan->next_number != 0 &&
+	    number > scan->next_number)
 		note_gap(scan, number);
 	if (count > 0) /* an empty batch (a mark alone, or RocksDB's note of how far it recovered) takes no number */
 		scan->next_number = number + count;
@@ -402,7 +404,8 @@ scan_file(struct scan *scan, struct err *err)
 /* What one edit says, as far as we ask. */
 struct edit {
 	uint64_t family;
-	uint64_t log_number; /* 0: does not say */
+	uint64_t log_number;  /* 0: does not say */
+	uint64_t log_to_keep; /* 0: does not say */
 	bool dropped;
 };
 
@@ -410,7 +413,9 @@ struct manifest {
 	struct scan scan; /* first: take_edit() finds the rest through it */
 	uint64_t log_numbers[FAMILIES_MAX];
 	bool alive[FAMILIES_MAX];
-	bool strange; /* not understood: says nothing */
+	uint64_t
+	    log_to_keep; /* the first that recovery reads; a family that nothing is written to still names an old one */
+	bool strange;    /* not understood: says nothing */
 };
 
 /* The tags of RocksDB's edits that this engine's settings bring about. */
@@ -460,6 +465,8 @@ parse_field(uint64_t tag, struct slice *in, struct edit *edit)
 	switch (tag) {
 	case EDIT_LOG:
 		return take_varint(in, &edit->log_number);
+	case EDIT_LOG_TO_KEEP:
+		return take_varint(in, &edit->log_to_keep);
 	case EDIT_FAMILY:
 		return take_varint(in, &edit->family);
 	case EDIT_FAMILY_DROP:
@@ -468,7 +475,6 @@ parse_field(uint64_t tag, struct slice *in, struct edit *edit)
 	case EDIT_NEXT_FILE:
 	case EDIT_LAST_SEQUENCE:
 	case EDIT_PREVIOUS_LOG:
-	case EDIT_LOG_TO_KEEP:
 	case EDIT_FAMILY_MAX:
 	case EDIT_ATOMIC_GROUP:
 		return take_varint(in, &v);
@@ -503,6 +509,8 @@ take_edit(struct scan *scan, struct slice record, struct err *err)
 	m->alive[edit.family] = !edit.dropped;
 	if (edit.log_number > m->log_numbers[edit.family])
 		m->log_numbers[edit.family] = edit.log_number;
+	if (edit.log_to_keep > m->log_to_keep)
+		m->log_to_keep = edit.log_to_keep;
 	return S_OK;
 }
 
@@ -526,7 +534,8 @@ scan_manifest(struct manifest *m, const char *dir)
 	buf_done(&m->scan.record);
 }
 
-/* Log files with a lower number are obsolete. A manifest that cannot be read is RocksDB's to complain of. */
+/* Log files with a lower number are obsolete; 0: not known. A manifest that cannot be read is RocksDB's to complain of.
+ */
 static uint64_t
 first_needed_log(const char *dir)
 {
@@ -538,7 +547,9 @@ first_needed_log(const char *dir)
 		if (m->alive[i] && m->log_numbers[i] < first)
 			first = m->log_numbers[i];
 	}
-	if (m->strange || first == UINT64_MAX)
+	if (first == UINT64_MAX || first < m->log_to_keep)
+		first = m->log_to_keep;
+	if (m->strange)
 		first = 0;
 	free(m);
 	return first;
@@ -630,6 +641,7 @@ wal_check(const char *dir, struct err *err)
 		return errno == ENOENT ? S_OK : err_set(err, S_IO, "%s: %s", dir, strerror(errno));
 	scan = engine_alloc(sizeof *scan);
 	scan->take = check_batch;
+	scan->some_may_go = needed == 0;
 	for (int i = 0; i < count; i++) {
 		bool obsolete = strtoull(logs[i]->d_name, NULL, 10) < needed;
 
