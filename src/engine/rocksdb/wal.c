@@ -549,6 +549,7 @@ first_needed_log(const char *dir)
 	}
 	if (first == UINT64_MAX || first < m->log_to_keep)
 		first = m->log_to_keep;
+	*ret_known = !m->strange;
 	if (m->strange)
 		first = 0;
 	free(m);
@@ -634,14 +635,15 @@ wal_check(const char *dir, struct err *err)
 	struct dirent **logs = NULL;
 	struct scan *scan;
 	enum status s = S_OK;
-	uint64_t needed = first_needed_log(dir);
+	bool known;
+	uint64_t needed = first_needed_log(dir, &known);
 	int count = scandir(dir, &logs, is_log, by_number);
 
 	if (count < 0)
 		return errno == ENOENT ? S_OK : err_set(err, S_IO, "%s: %s", dir, strerror(errno));
 	scan = engine_alloc(sizeof *scan);
 	scan->take = check_batch;
-	scan->some_may_go = needed == 0;
+	scan->some_may_go = !known;
 	for (int i = 0; i < count; i++) {
 		bool obsolete = strtoull(logs[i]->d_name, NULL, 10) < needed;
 
