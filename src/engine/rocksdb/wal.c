@@ -534,10 +534,9 @@ scan_manifest(struct manifest *m, const char *dir)
 	buf_done(&m->scan.record);
 }
 
-/* Log files with a lower number are obsolete; 0: not known. A manifest that cannot be read is RocksDB's to complain of.
- */
+/* Log files with a lower number are obsolete. A manifest that cannot be read is RocksDB's to complain of. */
 static uint64_t
-first_needed_log(const char *dir)
+first_needed_log(const char *dir, bool *ret_known)
 {
 	struct manifest *m = engine_alloc(sizeof *m);
 	uint64_t first = UINT64_MAX;
