@@ -359,9 +359,13 @@ call_done(struct dax_call *call)
 		r->replied(r);
 		return;
 	}
-	/* perhaps a table was dropped or made anew: what is known of them is asked again */
-	for (size_t i = 0; i < r->held_count; i++)
-		dax_table_doubt(r->home, r->held[i]->region, r->held[i]->name);
+	/*
+	 * Perhaps a table was dropped or made anew: what is known of them is asked again. Not after a failed condition
+	 * or throttling, which are frequent and say that the table is there.
+	 */
+	if (dax_upstream_says(r, "ResourceNotFoundException") || dax_upstream_says(r, "ValidationException"))
+		for (size_t i = 0; i < r->held_count; i++)
+			dax_table_doubt(r->home, r->held[i]->region, r->held[i]->name);
 	dax_put_upstream_error(r, r->schemas, r->schema_count);
 	finish(r, true);
 }

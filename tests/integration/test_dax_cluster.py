@@ -111,6 +111,7 @@ class Stand(http.server.BaseHTTPRequestHandler):
         operation = self.headers["x-amz-target"].split(".")[1]
         assert self.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=test/")
         if operation == "DescribeTable":
+            self.server.described += 1
             reply = {"Table": {"TableName": body["TableName"], "TableId": "11111111-1111-1111-1111-111111111111",
                                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
                                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}}
@@ -133,6 +134,7 @@ class Stand(http.server.BaseHTTPRequestHandler):
 def stand():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stand)
     server.daemon_threads = True
+    server.described = 0
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -164,6 +166,16 @@ def test_an_endpoint_that_answers_nonsense_is_an_error_and_leaves_nothing_in_the
     assert "error" in seen["get"], seen
     stand.do = lambda h, op, b: h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "1"}}})
     assert run_js(GET, node.url)["Item"]["n"] == {"N": "1"}
+
+
+def test_the_table_is_described_anew_when_it_may_have_changed_and_not_when_a_condition_failed(stand, start_node):
+    errors = 'const e = []; for (let i = 0; i < 5; i++) e.push(await attempt(dax.getItem({ TableName: "users", Key: { pk: { S: "a" } } }))); return e;'
+    node = start_node(stand.url)
+    for name, anew in (("ConditionalCheckFailedException", False), ("ResourceNotFoundException", True)):
+        stand.do = lambda h, op, body: h.answer(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{name}", "message": name})
+        before = stand.described
+        assert all(name in seen["error"] for seen in run_js(errors, node.url))
+        assert (stand.described - before >= 4) == anew and (anew or stand.described - before <= 2)
 
 
 def test_a_write_without_an_answer_leaves_the_item_to_the_table(stand, start_node):
