@@ -274,6 +274,16 @@ put_state(struct peer *peer)
 	buf_done(&payload);
 }
 
+/* What it has may be older than writes that it was not told of. */
+static void
+put_clear(struct peer *peer)
+{
+	if (!peer->lost)
+		return;
+	wire_put(&peer->wire, WIRE_CLEAR, SLICE_NONE, &peer->out);
+	peer->lost = false;
+}
+
 static void
 put_copy(struct peer *peer, struct slice copy)
 {
@@ -284,10 +294,7 @@ put_copy(struct peer *peer, struct slice copy)
 		atomic_fetch_add_explicit(&peer->dropped, 1, memory_order_relaxed);
 		return;
 	}
-	if (peer->lost) {
-		wire_put(&peer->wire, WIRE_CLEAR, SLICE_NONE, &peer->out);
-		peer->lost = false;
-	}
+	put_clear(peer);
 	wire_put(&peer->wire, WIRE_COPY, copy, &peer->out);
 	atomic_fetch_add_explicit(&peer->copies, 1, memory_order_relaxed);
 }
@@ -627,6 +634,7 @@ on_tick(struct loop_timer *t)
 		if (peer->state == PEER_DOWN && now_ns >= peer->next_try_ns) {
 			dial(peer);
 		} else if (peer->state == PEER_UP) {
+			put_clear(peer); /* also when nothing more is written */
 			put_lists(peer);
 			put_state(peer);
 			flush(peer);
