@@ -384,6 +384,13 @@ engine_drop(struct engine *e, enum engine_space space, struct slice from, struct
 }
 
 enum status
+engine_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err)
+{
+	*ret_more = false;
+	return e->ops->reclaim != NULL ? e->ops->reclaim(e, min_bytes, ret_more, err) : S_OK;
+}
+
+enum status
 engine_sorted_file_open(struct engine *e, enum engine_space space, const char *path, struct engine_sorted_file **ret,
 			struct err *err)
 {

@@ -81,6 +81,7 @@ struct engine_ops {
 			      struct err *err);
 	enum status (*drop)(struct engine *e, enum engine_space space, struct slice from, struct slice to,
 			    struct err *err);
+	enum status (*reclaim)(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err); /* NULL: none */
 	enum status (*sorted_file_open)(struct engine *e, enum engine_space space, const char *path,
 					struct engine_sorted_file **ret, struct err *err);
 	uint64_t (*approximate_bytes)(struct engine *e, enum engine_space space, struct slice from, struct slice to);

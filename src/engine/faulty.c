@@ -264,6 +264,12 @@ faulty_drop(struct engine *e, enum engine_space space, struct slice from, struct
 }
 
 static enum status
+faulty_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err)
+{
+	return engine_reclaim(inner_of(e), min_bytes, ret_more, err);
+}
+
+static enum status
 file_put(struct engine_sorted_file *f, struct slice key, struct slice value, struct err *err)
 {
 	struct faulty_file *file = (struct faulty_file *)f;
@@ -338,6 +344,7 @@ static const struct engine_ops faulty_ops = {
     .checkpoint = faulty_checkpoint,
     .ingest = faulty_ingest,
     .drop = faulty_drop,
+    .reclaim = faulty_reclaim,
     .sorted_file_open = faulty_sorted_file_open,
     .approximate_bytes = faulty_approximate_bytes,
     .write_metrics = faulty_write_metrics,

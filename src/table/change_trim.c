@@ -325,7 +325,9 @@ change_maintain(struct table_db *db, struct err *err)
 
 	if (s == S_OK)
 		s = shards_maintain(db, err);
-	return s == S_OK ? split_where_needed(db, err) : s;
+	if (s == S_OK)
+		s = split_where_needed(db, err);
+	return s == S_OK ? reclaim_now(db, err) : s;
 }
 
 enum status

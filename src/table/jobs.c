@@ -15,7 +15,9 @@
 #define RETRY_NS             1000000000LL
 #define LINGER_DELAY_MAX_NS  5000000LL /* who sets a longer one wants to see the statuses */
 #define LINGER_NS            50000000LL
-#define BACKFILL_REST_MAX_NS 2000000LL /* a step takes as long a rest as it took, at most this */
+#define RECLAIM_LOOK_NS      (5 * 60 * 1000000000LL)
+#define RECLAIM_BYTES        (4u << 20) /* a dropped range that takes less is left to compaction */
+#define BACKFILL_REST_MAX_NS 2000000LL  /* a step takes as long a rest as it took, at most this */
 
 struct job {
 	struct job *next;
@@ -421,6 +423,49 @@ run_locked(struct table_db *db, const struct job *job, struct arena *a, struct e
 	return s;
 }
 
+/* ---- space that dropped ranges take ---- */
+
+enum status
+reclaim_now(struct table_db *db, struct err *err)
+{
+	bool more = true;
+	enum status s = S_OK;
+
+	while (s == S_OK && more && !atomic_load(&db->reclaim_stop))
+		s = engine_reclaim(db->engine, RECLAIM_BYTES, &more, err);
+	return s;
+}
+
+static void *
+reclaim_thread(void *context)
+{
+	struct table_db *db = context;
+	struct err err;
+
+	pthread_setname_np(pthread_self(), "reclaim");
+	if (reclaim_now(db, &err) != S_OK)
+		log_warn("table", "room on the disk is not taken back: %s", err.message);
+	atomic_store(&db->reclaim_runs, false);
+	return NULL;
+}
+
+/* A thread of its own, as it may take seconds and the other jobs are waited for. */
+static void
+reclaim_when_due(struct table_db *db)
+{
+	int64_t now_ns = clock_mono_ns();
+
+	if (now_ns < db->reclaim_due_ns || atomic_load(&db->reclaim_runs))
+		return;
+	if (db->reclaim_started)
+		pthread_join(db->reclaim_thread, NULL);
+	db->reclaim_due_ns = now_ns + RECLAIM_LOOK_NS;
+	atomic_store(&db->reclaim_runs, true);
+	db->reclaim_started = pthread_create(&db->reclaim_thread, NULL, reclaim_thread, db) == 0;
+	if (!db->reclaim_started)
+		atomic_store(&db->reclaim_runs, false);
+}
+
 static void
 run(struct table_db *db, const struct job *job)
 {
@@ -437,6 +482,7 @@ run(struct table_db *db, const struct job *job)
 		table_release(t);
 	} else if (job->kind == JOB_LOG) {
 		s = log_job(db, &err);
+		reclaim_when_due(db);
 	} else {
 		pthread_mutex_lock(&db->control);
 		s = run_locked(db, job, &a, &err);
@@ -530,6 +576,7 @@ jobs_linger(struct table_db *db, const struct table *t)
 enum status
 jobs_start(struct table_db *db, struct err *err)
 {
+	db->reclaim_due_ns = clock_mono_ns() + RECLAIM_LOOK_NS;
 	if (pthread_create(&db->thread, NULL, jobs_thread, db) != 0)
 		return err_set(err, S_INTERNAL, "cannot start the thread for background work on tables");
 	db->thread_started = true;
@@ -544,8 +591,11 @@ jobs_stop(struct table_db *db)
 	db->stopping = true;
 	pthread_cond_signal(&db->jobs_wake);
 	pthread_mutex_unlock(&db->jobs_lock);
+	atomic_store(&db->reclaim_stop, true);
 	if (db->thread_started)
 		pthread_join(db->thread, NULL);
+	if (db->reclaim_started)
+		pthread_join(db->reclaim_thread, NULL);
 	while (db->jobs != NULL) {
 		struct job *next = db->jobs->next;
 

@@ -295,6 +295,11 @@ struct table_db {
 	bool stopping;
 	pthread_t thread;
 	bool thread_started;
+	/* jobs.c; the background thread's, but what is atomic */
+	pthread_t reclaim_thread;
+	bool reclaim_started;
+	atomic_bool reclaim_runs, reclaim_stop;
+	int64_t reclaim_due_ns;
 
 	pthread_mutex_t insights_lock;
 	unsigned insights_rules;      /* guarded by control; see INSIGHTS_RULES_MAX */
@@ -459,6 +464,7 @@ void jobs_add(struct table_db *db, enum job_kind kind, struct slice table_name, 
  */
 void jobs_linger(struct table_db *db, const struct table *t);
 enum status jobs_start(struct table_db *db, struct err *err);
+enum status reclaim_now(struct table_db *db, struct err *err); /* the disk space of dropped ranges; blocks */
 void jobs_stop(struct table_db *db);
 
 /* ---- commit.c ---- */

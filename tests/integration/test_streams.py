@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import threading
 import time
 import urllib.request
@@ -384,7 +385,7 @@ def follow(region, arn):
 
 def test_shards_split_and_roll_with_their_lineage(region, name):
     arn = region.create(name)
-    for i in range(400):
+    for i in range(250):
         region.put(name, f"k{i % 20}", n=i)
         if i % 50 == 49:
             region.control("partition-split", table=name)
@@ -671,3 +672,36 @@ def test_a_log_that_nobody_reads_stays_bounded(start_server, tmp_path):
     assert server.metric("stator_log_records_total", region="us-east-1") == 300
     assert held() < 3 * 60 * 380_000
     region.close()
+
+
+# ---- room on the disk ----
+
+
+def bytes_held(folder):
+    return sum(f.stat().st_blocks * 512 for f in folder.rglob("*") if f.is_file())
+
+
+@pytest.mark.parametrize("gone", ["records", "table"])
+def test_room_on_the_disk_returns_when_nothing_more_is_written(tmp_path, gone):
+    server = Server(tmp_path, "--data", tmp_path / "data", "--test-controls")
+    region = Region(server)
+    try:
+        region.create("room", "NEW_AND_OLD_IMAGES" if gone == "records" else None)
+        for i in range(250):
+            key = str(i % 4 if gone == "records" else i)
+            region.db.put_item(TableName="room", Item={"pk": {"S": key}, "v": {"B": random.randbytes(100_000)}})
+        assert bytes_held(tmp_path) > 20_000_000
+        if gone == "records":
+            region.control("clock-advance", seconds=DAY + 3600)
+        else:
+            region.db.delete_table(TableName="room")
+            region.db.get_waiter("table_not_exists").wait(TableName="room", WaiterConfig={"Delay": 1})
+        region.control("stream-maintain")
+        until = time.monotonic() + 20
+        while bytes_held(tmp_path) > 8_000_000:  # files go in the background
+            assert time.monotonic() < until, bytes_held(tmp_path)
+            time.sleep(0.02)
+    finally:
+        region.close()
+        problem = server.finish()
+    assert problem is None

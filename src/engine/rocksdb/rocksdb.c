@@ -567,6 +567,7 @@ rocks_drop(struct engine *e, enum engine_space space, struct slice from, struct 
 		s = commit_wait(e->point, seq, err);
 	if (s == S_OK && gate_enter(r, true)) {
 		delete_whole_files(r, space, from, to);
+		rocks_dropped(r, space, from, to);
 		gate_leave(r);
 	}
 	return s;
@@ -658,6 +659,7 @@ rocks_close(struct engine *e)
 	rocks_making_drop(r);
 	rocks_count_engine(r, -1);
 	rocks_options_done(r);
+	rocks_reclaim_done(r);
 	pthread_cond_destroy(&r->gate_opened);
 	pthread_mutex_destroy(&r->gate_lock);
 	pthread_mutex_destroy(&r->careful_lock);
@@ -679,6 +681,7 @@ static const struct engine_ops rocks_ops = {
     .checkpoint = rocks_checkpoint,
     .ingest = rocks_ingest,
     .drop = rocks_drop,
+    .reclaim = rocks_reclaim,
     .sorted_file_open = rocks_sorted_file_open,
     .approximate_bytes = rocks_approximate_bytes,
     .write_metrics = rocks_write_metrics,
@@ -701,6 +704,7 @@ engine_rocksdb_open(const struct engine_options *options, struct engine **ret, s
 	pthread_mutex_init(&r->gate_lock, NULL);
 	pthread_mutex_init(&r->careful_lock, NULL);
 	pthread_mutex_init(&r->making_lock, NULL);
+	pthread_mutex_init(&r->dropped_lock, NULL);
 	r->mark_fd = -1;
 	r->ephemeral = options->ephemeral;
 	rocks_count_engine(r, 1);

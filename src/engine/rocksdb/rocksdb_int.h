@@ -44,6 +44,15 @@ struct sync_figures {
 	_Atomic uint64_t buckets[SYNC_BUCKETS + 1]; /* not cumulative; the last one is everything slower */
 };
 
+#define DROPPED_MAX 64
+
+/* A range that was dropped and may still take room; see reclaim.c. */
+struct dropped {
+	enum engine_space space;
+	struct buf from, to;
+	uint64_t bytes; /* at most about that much */
+};
+
 struct rocks {
 	struct engine engine;
 	struct commit_point point;
@@ -91,6 +100,10 @@ struct rocks {
 	atomic_bool unfinished;      /* see making.c; nothing may be called durable */
 	pthread_mutex_t making_lock; /* held across syncs; only while unfinished */
 	int mark_fd;                 /* keeps the mark locked; -1: none */
+
+	pthread_mutex_t dropped_lock;
+	struct dropped dropped[DROPPED_MAX];
+	uint32_t dropped_count;
 
 	pthread_t thread;
 	bool thread_runs;
@@ -151,6 +164,13 @@ bool rocks_careful_enter(struct rocks *r);
 void rocks_careful_leave(struct rocks *r, bool entered);
 /* Puts what is known to be durable into a batch when that is news; false when it is not. */
 bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
+
+/* ---- reclaim.c ---- */
+
+/* The caller is inside the gate, its whole files are deleted. */
+void rocks_dropped(struct rocks *r, enum engine_space space, struct slice from, struct slice to);
+enum status rocks_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err);
+void rocks_reclaim_done(struct rocks *r);
 
 /* ---- wal.c ---- */
 void wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number);

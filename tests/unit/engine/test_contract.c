@@ -4,12 +4,14 @@
 #include "base/fault.h"
 #include "engine/engine.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 #include <ftw.h>
@@ -290,6 +292,60 @@ a_dropped_range_is_gone(void **state)
 	expect_keys(e, NULL, "", "", "b0498 b0499 ", "b0499 b0498 ");
 }
 
+/* Of all files in the folder. */
+static uint64_t
+bytes_in(const char *dir)
+{
+	DIR *d = opendir(dir);
+	uint64_t bytes = 0;
+
+	assert_non_null(d);
+	for (const struct dirent *entry; (entry = readdir(d)) != NULL;) {
+		struct stat file;
+
+		if (fstatat(dirfd(d), entry->d_name, &file, 0) == 0 && S_ISREG(file.st_mode))
+			bytes += (uint64_t)file.st_size; /* RocksDB takes 4 MiB of blocks for its manifest at once */
+	}
+	closedir(d);
+	return bytes;
+}
+
+static void
+what_a_dropped_range_takes_is_returned(void **state)
+{
+	static char value[8000];
+	struct fixture *f = *state;
+	uint64_t held = 0;
+	bool more = true;
+	struct err err;
+
+	for (size_t i = 0; i + 1 < sizeof value; i++)
+		value[i] = (char)('a' + rand() % 26);
+	for (int i = 0; i < 1000; i++) {
+		char key[16];
+
+		sprintf(key, "b%04d", i);
+		put(f->e, key, value);
+	}
+	put(f->e, "a", "stays");
+	put(f->e, "c", "stays");
+	if (f->which > FAULTY)
+		held = bytes_in(f->dir);
+	assert_int_equal(engine_drop(f->e, SPACE_ITEMS, SLICE("b"), SLICE("c"), &err), S_OK);
+	assert_int_equal(engine_reclaim(f->e, 1 << 30, &more, &err), S_OK); /* so much it does not take */
+	assert_false(more);
+	for (int i = 0; i == 0 || more; i++) {
+		assert_true(i < 10);
+		assert_int_equal(engine_reclaim(f->e, 1 << 20, &more, &err), S_OK);
+	}
+	expect_keys(f->e, NULL, "", "", "a c ", "c a ");
+	for (int i = 0; f->which > FAULTY && bytes_in(f->dir) > 2 << 20; i++) { /* files go in the background */
+		assert_true(i < 1000);
+		usleep(5000);
+	}
+	assert_true(f->which <= FAULTY || held > 4 << 20);
+}
+
 static void
 sorted_files_are_ingested(void **state)
 {
@@ -404,6 +460,8 @@ figures_are_told(void **state)
 						     fixture),                                                         \
 	    cmocka_unit_test_prestate_setup_teardown(what_is_waited_for_is_durable, setup, teardown, fixture),         \
 	    cmocka_unit_test_prestate_setup_teardown(a_dropped_range_is_gone, setup, teardown, fixture),               \
+	    cmocka_unit_test_prestate_setup_teardown(what_a_dropped_range_takes_is_returned, setup, teardown,          \
+						     fixture),                                                         \
 	    cmocka_unit_test_prestate_setup_teardown(sorted_files_are_ingested, setup, teardown, fixture),             \
 	    cmocka_unit_test_prestate_setup_teardown(readers_never_see_half_a_batch, setup, teardown, fixture),        \
 	    cmocka_unit_test_prestate_setup_teardown(figures_are_told, setup, teardown, fixture)
