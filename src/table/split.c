@@ -417,15 +417,21 @@ split_locked(struct table *t, uint32_t place, struct partition *child, struct en
 	return s;
 }
 
-/* The one with the most writes since the start. */
+/* Since the start; what was written before a split counts half for each of the two. */
+static int64_t
+writes_of(const struct partition *p)
+{
+	return (int64_t)atomic_load_explicit(&p->writes, memory_order_relaxed) + p->inherited_writes;
+}
+
+/* The one with the most writes. */
 static uint32_t
 busiest(const struct layout *l)
 {
 	uint32_t most = 0;
 
 	for (uint32_t i = 1; i < l->count; i++)
-		if (atomic_load_explicit(&l->by_id[i]->writes, memory_order_relaxed) >
-		    atomic_load_explicit(&l->by_id[most]->writes, memory_order_relaxed))
+		if (writes_of(l->by_id[i]) > writes_of(l->by_id[most]))
 			most = i;
 	return most;
 }
@@ -460,6 +466,8 @@ split(struct table *t, uint32_t partition, struct err *err)
 		partition_free(child);
 		return s;
 	}
+	child->inherited_writes = writes_of(l->by_id[partition]) / 2;
+	l->by_id[partition]->inherited_writes -= child->inherited_writes;
 	log_info("table", "%.*s: partition %u was split, %u partitions", SLICE_ARG(core->name), partition,
 		 l->count + 1);
 	s = engine_sync_to(core->db->engine, seq, err);

@@ -122,6 +122,8 @@ struct partition {
 	/* split.c; written under the lock */
 	_Atomic uint64_t writes;
 	uint64_t samples[WRITE_SAMPLES];
+	int64_t
+	    inherited_writes; /* its share of those before the last split, less what it gave; guarded by db->control */
 	/* the background thread's */
 	int64_t looked_ns;
 	uint64_t looked_writes;

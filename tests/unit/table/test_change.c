@@ -802,6 +802,23 @@ numbers_go_on_behind_what_was_trimmed(void **state)
 /* ---- partitions that split ---- */
 
 static void
+a_partition_that_was_split_is_not_the_most_written_for_ever(void **state)
+{
+	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
+	unsigned split = 0;
+
+	(void)state;
+	for (int i = 0; i < 400; i++)
+		assert_ok(put(t, row(i, i)));
+	for (int i = 0; i < 4; i++)
+		assert_ok(table_split(fx.db, SLICE("t"), UINT32_MAX, &fx.err));
+	for (uint32_t i = 4; i < 8; i++)
+		split |= 1u << layout_of(t->core)->by_id[i]->parent;
+	assert_int_equal(split, 15);
+	table_release(t);
+}
+
+static void
 a_split_partition_has_two_children(void **state)
 {
 	struct table *t = create_streamed("t", STREAM_NEW_AND_OLD_IMAGES);
@@ -1568,6 +1585,7 @@ main(void)
 	    TEST(records_go_after_a_day_when_the_clock_was_years_ahead),
 	    TEST(a_clock_that_is_set_right_takes_no_record_before_its_day),
 	    TEST(a_disabled_stream_of_the_future_goes_after_a_day),
+	    TEST(a_partition_that_was_split_is_not_the_most_written_for_ever),
 	    TEST(a_split_partition_has_two_children),
 	    TEST(a_table_splits_until_there_are_enough),
 	    TEST(a_partition_that_is_written_much_splits_by_itself),
