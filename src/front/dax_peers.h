@@ -24,7 +24,7 @@
 
 #define PEERS_TICK_MS    100
 #define PEERS_SILENCE_MS 800
-#define PEERS_SHARE_MS   300
+#define PEERS_SHARE_MS   3000 /* a node that is not heard of for PEERS_SILENCE_MS is not waited for */
 
 struct dax_peers;
 struct dax_peers_options {

@@ -89,8 +89,11 @@ struct shard {
 	uint64_t first;
 	uint64_t last; /* 0: open */
 	int64_t closed_ms;
-	int64_t ahead_since_ns; /* is_over() */
-	bool forgotten;         /* work space of forget_trimmed() */
+	/* work space of maintenance, which alone looks at it; not copied by stream_pin() */
+	struct {
+		int64_t ahead_since_ns; /* is_over() */
+		bool forgotten;         /* forget_trimmed() */
+	} work;
 };
 
 struct streams {

@@ -505,7 +505,7 @@ stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct 
 		ret->created_ms = s->created_ms;
 		ret->found = at < s->shard_count && slice_eq(slice_str(s->shards[at]->id), shard_id);
 		if (ret->found) {
-			ret->shard = *s->shards[at];
+			memcpy(&ret->shard, s->shards[at], offsetof(struct shard, work));
 			/* a shard that is not closed yet has no child that is written: shard_change_done() */
 			ret->through = ret->shard.last != 0
 					   ? ret->shard.last

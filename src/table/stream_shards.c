@@ -360,7 +360,7 @@ is_trimmed(const struct stream *s, struct shard *shard)
 {
 	struct partition *p = layout_of(s->core)->by_id[shard->partition];
 
-	return shard->last != 0 && is_over(shard->closed_ms, &shard->ahead_since_ns) &&
+	return shard->last != 0 && is_over(shard->closed_ms, &shard->work.ahead_since_ns) &&
 	       (shard->last <= atomic_load(&p->log_stale) || shard->last < log_shown_from(s->core, p));
 }
 
@@ -378,8 +378,8 @@ forget_trimmed(struct stream *s, struct err *err)
 		struct shard *shard = s->shards[i];
 
 		/* asked once: by the second loop the clock has moved on, and a row left behind would have no stream */
-		shard->forgotten = is_trimmed(s, shard);
-		if (!shard->forgotten)
+		shard->work.forgotten = is_trimmed(s, shard);
+		if (!shard->work.forgotten)
 			continue;
 		put_forget_shard(s, shard, batch);
 		count++;
@@ -389,7 +389,7 @@ forget_trimmed(struct stream *s, struct err *err)
 	if (count > 0 && result == S_OK) {
 		pthread_mutex_lock(&all->lock);
 		for (size_t i = s->shard_count; i-- > 0;)
-			if (s->shards[i]->forgotten)
+			if (s->shards[i]->work.forgotten)
 				shard_remove(s, i);
 		s->changed_at = seq;
 		pthread_mutex_unlock(&all->lock);
