@@ -84,7 +84,7 @@ dax_item_to_json(struct dax_lists *lists, const struct dax_table *t, const struc
 	id = cbor_peek(&r) == CBOR_UINT ? cbor_magnitude(&r) : 0;
 	list = dax_lists_find(lists, id);
 	if (list == NULL)
-		return err_set(err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id);
+		return dax_lists_unknown(lists, id, err);
 	buf_put_byte(out, '{');
 	dax_key_write_members(t, key, out);
 	for (uint32_t i = 0; i < list->count; i++) {

@@ -8,15 +8,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/lru.h"
 #include "codec/cbor.h"
 #include "codec/gzip.h"
 
-#define BUCKETS    16384
-#define ID_BITS    52
-#define RECORD_MAX (8 * 1024 * 1024)
+#define BUCKETS     16384
+#define ID_BITS     52
+#define RECORD_MAX  (8 * 1024 * 1024)
+#define CATCH_UP_NS (5LL * 1000000000) /* after the start of a node in a cluster */
 
 /* The file: this, then records of u32 length, u32 CRC-32 (both little endian) and the CBOR array of the names. */
 static const char magic[8] = "STDAXL\0\1";
@@ -28,6 +30,7 @@ struct dax_lists {
 	_Atomic(struct dax_list *) first;
 	void (*share)(void *context); /* NULL: there are no other nodes */
 	void *share_context;
+	int64_t complete_ns; /* when the other nodes' lists must have come; monotonic; 0: there are no others */
 	/* guarded by lock; who reads the chains takes none */
 	pthread_mutex_t lock;
 	struct dax_list *last;
@@ -467,4 +470,15 @@ dax_lists_on_sync(struct dax_lists *lists, void (*share)(void *context), void *c
 {
 	lists->share_context = context;
 	lists->share = share;
+	lists->complete_ns = share != NULL ? clock_mono_ns() + CATCH_UP_NS : 0;
+}
+
+enum status
+dax_lists_unknown(struct dax_lists *lists, uint64_t id, struct err *err)
+{
+	if (lists->complete_ns != 0 && clock_mono_ns() < lists->complete_ns)
+		return err_set(err, S_THROTTLING,
+			       "This node has just started and does not know attribute list %llu yet",
+			       (unsigned long long)id);
+	return err_set(err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id);
 }

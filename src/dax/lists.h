@@ -61,6 +61,9 @@ uint64_t dax_lists_count(const struct dax_lists *lists);
 const struct dax_list *dax_lists_after(struct dax_lists *lists, const struct dax_list *last);
 /* A list in wire form, from another node; nothing new when it is known. */
 enum status dax_lists_add_wire(struct dax_lists *lists, struct slice wire, struct err *err);
+/* What a client is told about an id that nobody knows. A node of a cluster that has just come back may not have the
+ * others' lists yet: then it is an error after which clients try again, at another node. */
+enum status dax_lists_unknown(struct dax_lists *lists, uint64_t id, struct err *err);
 /* dax_lists_sync() calls share(), which may block, so that the other nodes have a list before any client has its id.
  * Before the lists are used. */
 void dax_lists_on_sync(struct dax_lists *lists, void (*share)(void *context), void *context);

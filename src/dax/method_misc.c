@@ -152,8 +152,7 @@ dax_define_list(struct dax_request *r)
 	}
 	list = dax_lists_find(r->home->node->options.lists, id);
 	if (list == NULL) {
-		dax_request_fail(
-		    r, err_set(&r->err, S_VALIDATION, "Unknown attribute list id: %llu", (unsigned long long)id));
+		dax_request_fail(r, dax_lists_unknown(r->home->node->options.lists, id, &r->err));
 		return;
 	}
 	buf_put_slice(dax_request_reply(r), list->wire);
