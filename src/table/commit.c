@@ -309,10 +309,13 @@ put_index_rows(struct commit *c, struct table_write *w, const struct place *plac
 	struct engine_batch *batch = c->scratch->batch;
 	const struct buf *keys = &c->scratch->keys;
 	struct locked *l = place->locked;
-	struct table_units *units = &w->units[w->unit_count++];
 
-	*units = (struct table_units){.index = change->index};
-	add_units(change, units);
+	if (change->changed) {
+		struct table_units *units = &w->units[w->unit_count++];
+
+		*units = (struct table_units){.index = change->index};
+		add_units(change, units);
+	}
 	if (change->had && old_exists && !change->same_key)
 		engine_batch_delete(batch, SPACE_INDEXES, buf_part(keys, change->old_key_at, change->old_key_len));
 	if (change->has && change->row_changed)
@@ -357,9 +360,9 @@ decide_indexes(struct commit *c, struct table_write *w, const struct place *plac
 		if (s == S_OK && x->record->building && change.had) {
 			s = row_exists(c, change.old_key_at, change.old_key_len, flags, &old_exists, err);
 			if (change.has && !old_exists)
-				change.changed = change.row_changed = true;
+				change.row_changed = true; /* ahead of the filling, which costs nothing */
 		}
-		if (s == S_OK && change.changed)
+		if (s == S_OK && (change.changed || change.row_changed))
 			put_index_rows(c, w, place, &change, old_exists, i);
 		keys->len = keys_len;
 	}
