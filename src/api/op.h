@@ -73,6 +73,8 @@ struct op_options {
 enum status op_context_new(const struct op_options *options, struct table_db **dbs, size_t db_count,
 			   struct op_context **ret, struct err *err);
 void op_context_free(struct op_context *c); /* after the loops ended */
+/* Has any table a resource policy? A load a region. */
+bool op_context_has_policies(const struct op_context *c);
 
 /* Is there an operation of this X-Amz-Target? For fronts, which must refuse an unknown one before a bad signature. */
 bool op_known(struct slice target);

@@ -547,6 +547,15 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 	return S_OK;
 }
 
+bool
+op_context_has_policies(const struct op_context *c)
+{
+	for (size_t i = 0; i < c->db_count; i++)
+		if (table_db_has_policies(c->dbs[i]))
+			return true;
+	return false;
+}
+
 void
 op_context_free(struct op_context *c)
 {

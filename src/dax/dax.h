@@ -51,6 +51,9 @@ struct dax_call {
 };
 struct dax_upstream {
 	void (*call)(void *context, struct dax_call *call);
+	/* Do policies decide about reads besides those of the caller? Then nothing is answered from a cache to a known
+	 * caller. Any thread, cheap; NULL: never. */
+	bool (*has_policies)(void *context);
 	void *context;
 	int64_t table_ms; /* how long a table's key schema is believed; a table made anew may be told as its predecessor
 			   * so long */

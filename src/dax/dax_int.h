@@ -229,6 +229,8 @@ void dax_request_call(struct dax_request *r, const char *operation, void (*repli
 /* The table's schema when it is known, held until the request ends. NULL: it is being asked for, and the method runs
  * again; return at once. */
 const struct dax_table *dax_request_table(struct dax_request *r, struct slice name);
+/* May somebody be answered what another one has put into the cache? NULL: whoever that is may do everything. */
+bool dax_may_use_cache(const struct dax_node *node, const struct dax_identity *identity);
 /* May this request be answered from a cache, and its answer be put there? */
 bool dax_request_may_cache(const struct dax_request *r);
 struct slice dax_request_region(const struct dax_request *r);

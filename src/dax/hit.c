@@ -94,7 +94,7 @@ dax_answer_hit(struct dax_session *s, struct slice arguments)
 	struct cbor_reader r;
 	struct slice table, key;
 
-	if (s->home->node->options.cache == NULL || !s->identity->unrestricted)
+	if (!dax_may_use_cache(s->home->node, s->identity))
 		return false;
 	cbor_init(&r, arguments);
 	table = cbor_string(&r);
@@ -144,7 +144,7 @@ dax_answer_hit_at_once(struct dax_session *s, const char *data, size_t len)
 	else
 		return 0;
 	now_ns = clock_mono_ns();
-	if (s->home->node->options.cache == NULL || !s->identity->unrestricted || now_ns >= s->identity->until_ns ||
+	if (!dax_may_use_cache(s->home->node, s->identity) || now_ns >= s->identity->until_ns ||
 	    (gate->valid != NULL && !gate->valid(gate->context, s->identity)) || !answer(s, table, key, now_ns))
 		return 0;
 	return (size_t)(at - (const uint8_t *)data);

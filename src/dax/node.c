@@ -312,9 +312,21 @@ dax_request_timed(const struct dax_request *r, const struct cache_key *key, bool
 }
 
 bool
+dax_may_use_cache(const struct dax_node *node, const struct dax_identity *identity)
+{
+	const struct dax_upstream *upstream = &node->options.upstream;
+
+	if (node->options.cache == NULL)
+		return false;
+	if (identity == NULL || identity->caller == NULL)
+		return identity == NULL || identity->unrestricted;
+	return identity->unrestricted && (upstream->has_policies == NULL || !upstream->has_policies(upstream->context));
+}
+
+bool
 dax_request_may_cache(const struct dax_request *r)
 {
-	return r->home->node->options.cache != NULL && (r->identity == NULL || r->identity->unrestricted);
+	return dax_may_use_cache(r->home->node, r->identity);
 }
 
 struct slice

@@ -455,9 +455,19 @@ local_call_coherent(void *context, struct dax_call *call)
 	start_local(context, call, local_done_coherent);
 }
 
+static bool
+local_has_policies(void *context)
+{
+	return op_context_has_policies(context);
+}
+
 struct dax_upstream
 dax_front_local(struct op_context *ops, bool coherent)
 {
 	return (struct dax_upstream){
-	    .call = coherent ? local_call_coherent : local_call, .context = ops, .table_ms = LOCAL_TABLE_MS};
+	    .call = coherent ? local_call_coherent : local_call,
+	    .has_policies = local_has_policies,
+	    .context = ops,
+	    .table_ms = LOCAL_TABLE_MS,
+	};
 }

@@ -395,6 +395,24 @@ def test_signatures_are_verified(kind, secured):
         assert dax.call("getItem", {"TableName": table, "Key": {"pk": {"S": "a"}}})["Item"] == {"pk": {"S": "a"}}
 
 
+def test_a_tables_policy_decides_also_what_is_cached(secured):
+    table = create(secured.http, "pk:S")
+    arn = secured.http.describe_table(TableName=table)["Table"]["TableArn"]
+    get = {"TableName": table, "Key": {"pk": {"S": "a"}}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "dynamodb:GetItem", "Resource": arn}
+    with DaxClient(CLIENTS[0], f"dax://{secured.address}", access_key=KEY, secret_key=SECRET) as dax:
+        dax.call("putItem", {"TableName": table, "Item": {"pk": {"S": "a"}}})
+        assert dax.call("getItem", get)["Item"] == {"pk": {"S": "a"}}
+        secured.http.put_resource_policy(
+            ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        )
+        with pytest.raises(DaxError) as failure:
+            dax.call("getItem", get)
+        assert "AccessDenied" in str(failure.value)
+        secured.http.delete_resource_policy(ResourceArn=arn)
+        assert dax.call("getItem", get)["Item"] == {"pk": {"S": "a"}}
+
+
 @pytest.mark.parametrize(
     ("change", "exception"),
     [
