@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -22,24 +23,22 @@ def node_program():
     return str(beside) if beside.exists() else shutil.which("node")
 
 
-def free_ports(count, offset=10000):
-    """Ports p for which p and p + offset are free now."""
-    found, held = [], []
-    while len(found) < count:
-        s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-        held.append(s)
-        if port + offset > 65535:
-            continue
+def is_free(port):
+    with socket.socket() as s:
         try:
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", port + offset))
+            s.bind(("127.0.0.1", port))
         except OSError:
-            continue
-        found.append(port)
-    for s in held:
-        s.close()
+            return False
+    return True
+
+
+def free_ports(count, offset=10000):
+    """Ports p for which p, the two after it and p + offset are free, below those that the system gives to others by itself."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(10000, 20000, 4)
+        if port not in found and all(is_free(p) for p in (port, port + 1, port + 2, port + offset)):
+            found.append(port)
     return found
 
 
