@@ -63,6 +63,14 @@ db_reopen(void) /* as after a stop: the engine keeps what it has */
 	db_open();
 }
 
+#define HELD 1000000 /* ms: no change of a table, index or TTL ends before it is opened again without delay */
+UNUSED static void
+db_reopen_with_delay(int delay_ms)
+{
+	fx.delay_ms = delay_ms;
+	db_reopen();
+}
+
 UNUSED static int
 setup_with(int partitions, int delay_ms, bool faulty)
 {

@@ -27,9 +27,7 @@ a_table_is_creating_then_active(void **state)
 	struct table *t;
 
 	(void)state;
-	table_db_close(fx.db);
-	fx.delay_ms = 400;
-	db_open();
+	db_reopen_with_delay(HELD);
 	spec = spec_of("Music", schema("pk", "sk", AV_S), two_indexes(), 2);
 	assert_ok(table_create(fx.db, &spec, &fx.arena, &d, &fx.err));
 	assert_int_equal(d.status, TABLE_CREATING);
@@ -43,6 +41,7 @@ a_table_is_creating_then_active(void **state)
 		      "Attempt to change a resource which is still in use: Table is being created: Music");
 	assert_status(table_create(fx.db, &spec, &fx.arena, &d, &fx.err), S_RESOURCE_IN_USE,
 		      "Table already exists: Music");
+	db_reopen_with_delay(0);
 	wait_active("Music");
 	d = describe("Music");
 	assert_int_equal(d.spec.definition_count, 4);
@@ -158,16 +157,13 @@ a_delete_cut_short_goes_on_after_opening(void **state)
 
 	(void)state;
 	table_release(create("Music", schema("pk", "sk", AV_S), two_indexes(), 2));
-	table_db_close(fx.db);
-	fx.delay_ms = 100000; /* the rows are not dropped before the database is closed again */
-	db_open();
+	db_reopen_with_delay(HELD); /* the rows are not dropped before the database is closed again */
 	assert_ok(table_delete(fx.db, SLICE("Music"), &fx.arena, &d, &fx.err));
 	assert_int_equal(describe("Music").status, TABLE_DELETING);
 	assert_ok(table_delete(fx.db, SLICE("Music"), &fx.arena, &d, &fx.err)); /* again: no error */
 	db_reopen();
 	wait_gone("Music");
-	fx.delay_ms = 0;
-	db_reopen();
+	db_reopen_with_delay(0);
 	wait_gone("Music");
 }
 
@@ -256,9 +252,7 @@ throughput_changes_when_updating_ends(void **state)
 
 	(void)state;
 	provisioned("Music");
-	table_db_close(fx.db);
-	fx.delay_ms = 400;
-	db_open();
+	db_reopen_with_delay(HELD);
 	assert_ok(table_update(fx.db, SLICE("Music"), &update, &fx.arena, &d, &fx.err));
 	assert_int_equal(d.status, TABLE_UPDATING);
 	assert_int_equal(d.spec.throughput.read_units, 5);
@@ -266,6 +260,7 @@ throughput_changes_when_updating_ends(void **state)
 	assert_status(table_update(fx.db, SLICE("Music"), &update, &fx.arena, &d, &fx.err), S_RESOURCE_IN_USE,
 		      "Attempt to change a resource which is still in use: Table is being updated: Music");
 	table_release(find("Music")); /* data operations go on */
+	db_reopen_with_delay(0);
 	wait_active("Music");
 	d = describe("Music");
 	assert_int_equal(d.spec.throughput.read_units, 10);

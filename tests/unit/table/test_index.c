@@ -219,9 +219,7 @@ only_one_index_at_a_time(void **state)
 
 	(void)state;
 	table_release(create("T", schema("pk", NULL, AV_S), NULL, 0));
-	table_db_close(fx.db);
-	fx.delay_ms = 400;
-	db_open();
+	db_reopen_with_delay(HELD);
 	y.name = SLICE("other");
 	assert_ok(add_index(&x, &d));
 	t = find("T");
@@ -230,6 +228,7 @@ only_one_index_at_a_time(void **state)
 	assert_status(table_index_for_read(t, SLICE("x"), &none, &fx.err), S_VALIDATION,
 		      "The table does not have the specified index: x");
 	table_release(t);
+	db_reopen_with_delay(0);
 	while (describe("T").status != TABLE_ACTIVE || describe("T").indexes[0].status == INDEX_CREATING)
 		usleep(1000);
 	assert_status(add_index(&x, &d), S_VALIDATION, "Attempting to create an index which already exists");
@@ -240,9 +239,11 @@ only_one_index_at_a_time(void **state)
 		assert_status(table_update(fx.db, SLICE("T"), &both, &fx.arena, &d, &fx.err), S_LIMIT_EXCEEDED,
 			      message);
 	}
+	db_reopen_with_delay(HELD);
 	assert_ok(drop_index("by_group"));
 	d = describe("T");
 	assert_int_equal(d.indexes[0].status, INDEX_DELETING);
+	db_reopen_with_delay(0);
 	while (describe("T").spec.index_count > 0)
 		usleep(1000);
 	assert_int_equal(describe("T").spec.definition_count, 1); /* nobody uses g and n any more */
@@ -277,9 +278,7 @@ filling_goes_on_where_it_stopped(void **state)
 	for (int i = 0; i < ITEMS; i++)
 		assert_ok(put(t, numbered(i, i % 3)));
 	table_release(t);
-	table_db_close(fx.db);
-	fx.delay_ms = 1000000;
-	db_open();
+	db_reopen_with_delay(HELD);
 	assert_ok(add_index(&x, &d));
 	while (!done) {
 		db_reopen();
@@ -292,9 +291,7 @@ filling_goes_on_where_it_stopped(void **state)
 	assert_int_equal(steps, (ITEMS + 63) / 64);
 	assert_int_equal(describe("T").indexes[0].item_count, ITEMS);
 	/* the same again changes nothing */
-	table_db_close(fx.db);
-	fx.delay_ms = 0;
-	db_open();
+	db_reopen_with_delay(0);
 	wait_active("T");
 	t = find("T");
 	assert_index_is_right(t);
@@ -316,9 +313,7 @@ a_step_that_fails_is_done_again(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_ok(put(t, numbered(i, i % 3)));
 	table_release(t);
-	table_db_close(fx.db);
-	fx.delay_ms = 1000000;
-	db_open();
+	db_reopen_with_delay(HELD);
 	assert_ok(add_index(&x, &d));
 	t = find("T");
 	for (n = 1;; n++) {
