@@ -306,6 +306,15 @@ controls_describe(struct buf *out)
 		}
 		buf_put_lit(out, "]}");
 	}
+	buf_put_lit(out, "],\"points\":[");
+	for (int i = 0; i < FAULT_COUNT; i++) {
+		struct fault_told point = fault_tell((enum fault_point)i);
+
+		buf_printf(out, "%s{\"name\":\"%s\",\"fails\":%s,\"passed\":%llu,\"between\":", i > 0 ? "," : "",
+			   point.name, point.fails ? "true" : "false", (unsigned long long)point.passed);
+		json_put_string(out, slice_str(point.between));
+		buf_put_byte(out, '}');
+	}
 	buf_put_lit(out, "]}\n");
 }
 

@@ -13,6 +13,7 @@
 #include "api/transact.h"
 #include "api/trouble.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/av_json.h"
 
@@ -161,8 +162,10 @@ answerable(struct op_call *call)
 	s = engine_wait_status(table_db_engine(call->db), call->wait_seq);
 	if (s == S_WOULD_BLOCK)
 		return false;
-	if (s == S_OK)
+	if (s == S_OK) {
+		fault_pass(FAULT_ANSWER);
 		return true;
+	}
 	if (call->op->flags & OP_READS && call->loop != NULL && call->reads_again < READS_AGAIN_MAX) {
 		call->lost_seq = call->wait_seq;
 		return true;

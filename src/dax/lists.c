@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/lru.h"
 #include "codec/cbor.h"
@@ -213,6 +214,7 @@ append(struct dax_lists *lists, struct slice wire, struct err *err)
 	put_le32(&record, crc32_of(wire));
 	buf_put_slice(&record, wire);
 	written = write_whole(lists->fd, record.data, record.len, lists->end);
+	fault_pass(FAULT_LIST_APPENDED);
 	if (written)
 		lists->end += (off_t)record.len;
 	else
@@ -365,6 +367,7 @@ dax_lists_sync(struct dax_lists *lists, struct err *err)
 	if (lists->synced < count) {
 		if (lists->fd >= 0 && fdatasync(lists->fd) != 0)
 			s = err_set(err, S_IO, "the file of attribute lists cannot be synced: %s", strerror(errno));
+		fault_pass(FAULT_LIST_SYNCED);
 		if (s == S_OK && lists->share != NULL)
 			lists->share(lists->share_context);
 		if (s == S_OK)

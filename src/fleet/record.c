@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "codec/json.h"
 #include "fleet/fleet_int.h"
 
@@ -263,10 +264,13 @@ fleet_batch_end(struct fleet_batch *b, struct err *err)
 {
 	struct engine *e = b->fleet->engine;
 	uint64_t seq;
-	enum status s = engine_apply(e, b->rows, &seq, err);
+	enum status s;
 
+	fault_pass(FAULT_FLEET_DECIDED);
+	s = engine_apply(e, b->rows, &seq, err);
 	if (s == S_OK)
 		s = engine_sync_to(e, seq, err);
+	fault_pass(FAULT_FLEET_DURABLE);
 	if (s != S_OK)
 		take_back_events(b->fleet, b->first_event);
 	engine_batch_free(b->rows);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #define FORMAT_LINE "stator data format "
@@ -139,6 +140,7 @@ write_version(const struct datadir *d, struct err *err)
 	ok = fd >= 0 && write(fd, text, (size_t)n) == n && (d->temporary || fsync(fd) == 0);
 	if (fd >= 0)
 		close(fd);
+	fault_pass(FAULT_VERSION_WRITTEN);
 	if (!ok || rename(fresh.path, final.path) != 0)
 		return err_set(err, S_IO, "%s cannot be written: %s", final.path, strerror(errno));
 	return d->temporary ? S_OK : sync_dir(d->path, err);

@@ -41,8 +41,12 @@ serve(int argc, char **argv)
 		break;
 	default:
 		log_setup((enum log_level)config.log_level, (enum log_format)config.log_format);
-		fault_setup(getenv("STATOR_FAULT"));
-		code = server_run(&config);
+		if (fault_setup(getenv("STATOR_FAULT"))) {
+			code = server_run(&config);
+			break;
+		}
+		err_set(&err, S_VALIDATION, "STATOR_FAULT is not NAME:KIND or NAME:KIND:N, or names no fault point");
+		code = complain("serve", &err);
 	}
 	config_done(&config);
 	return code;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "main/credentials.h"
 #include "main/datadir.h"
@@ -81,6 +82,7 @@ open_region(struct server *s, const char *region, struct err *err)
 	size_t i = s->region_count;
 	enum status status = datadir_region(&s->datadir, region, dir, err);
 
+	fault_pass(FAULT_REGION_MADE);
 	if (status == S_OK)
 		status = engine_rocksdb_open(&engine, &s->engines[i], err);
 	if (status != S_OK)

@@ -14,6 +14,7 @@
  * The rows of TTL (ttl.h) are filled in the same way. They are not counted, and putting or deleting one twice changes
  * nothing, so there is no need to look whether one is there.
  */
+#include "base/fault.h"
 #include "model/key.h"
 #include "table/table_int.h"
 
@@ -192,6 +193,7 @@ add_row_locked(struct step *st, struct partition *partition, struct slice row_ke
 	if (s != S_OK || !put)
 		return s;
 	s = engine_apply(st->engine, st->scratch->batch, &seq, err);
+	fault_pass(FAULT_BACKFILL_ROW);
 	if (s == S_OK)
 		counts_end(version, partition, failures, (struct delta){0, 0}, deltas);
 	return s;
@@ -248,6 +250,7 @@ backfill_step(struct table *t, const struct table_index *x, bool *ret_done, stru
 		s = collect(&st, &last, err);
 	for (size_t i = 0; s == S_OK && i < st.row_count; i++)
 		s = add_row(&st, buf_part(&st.found, st.rows[i].at, st.rows[i].len), err);
+	fault_pass(FAULT_BACKFILL_STEP);
 	if (s == S_OK && last.len > 0)
 		s = save_progress(&st, buf_slice(&last), err);
 	table_scratch_give(t->core->db, st.scratch);

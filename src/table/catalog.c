@@ -4,6 +4,7 @@
 #include "table/change_int.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,9 +189,15 @@ enum status
 catalog_commit(struct table_db *db, struct engine_batch *batch, struct err *err)
 {
 	uint64_t seq;
-	enum status s = engine_apply(db->engine, batch, &seq, err);
+	enum status s;
 
-	return s == S_OK ? engine_sync_to(db->engine, seq, err) : s;
+	fault_pass(FAULT_CATALOG_DECIDED);
+	s = engine_apply(db->engine, batch, &seq, err);
+	fault_pass(FAULT_CATALOG_APPLIED);
+	if (s == S_OK)
+		s = engine_sync_to(db->engine, seq, err);
+	fault_pass(FAULT_CATALOG_DURABLE);
+	return s;
 }
 
 enum status

@@ -11,6 +11,7 @@
 #include "table/change_int.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #define SLACK_MS    (15 * 60 * 1000LL)         /* records may stay that much longer, so that they go in few ranges */
 #define AHEAD_US    (3600 * 1000000LL)         /* less makes records stay that much longer */
@@ -94,6 +95,7 @@ trim(struct table_core *core, struct partition *p, uint64_t through, struct err 
 	buf_put_be64(&value, through);
 	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
 	s = engine_apply(db->engine, batch, &seq, err);
+	fault_pass(FAULT_TRIM_NOTED);
 	log_put_key(&from, core->number, p->id, 0);
 	log_put_key(&to, core->number, p->id, through + 1);
 	if (s == S_OK) {
@@ -102,6 +104,7 @@ trim(struct table_core *core, struct partition *p, uint64_t through, struct err 
 		s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
 		atomic_fetch_add(&db->streams->trimmed_bytes, bytes);
 	}
+	fault_pass(FAULT_TRIM_DROPPED);
 	if (s == S_OK)
 		atomic_store(&p->log_oldest, 0);
 	engine_batch_free(batch);
@@ -285,6 +288,7 @@ drop_all(struct table_core *core, struct err *err)
 	struct buf key = {0};
 	uint64_t seq;
 
+	fault_pass(FAULT_LOG_DROPPED);
 	if (s != S_OK)
 		return s;
 	batch = engine_batch_new(db->engine);

@@ -6,6 +6,7 @@
  * the rows are read where blocking is allowed (which brings them into the cache), and all is decided afresh.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "model/key.h"
 #include "table/change_int.h"
 #include "table/recent.h"
@@ -814,7 +815,9 @@ apply(struct commit *c, struct err *err)
 	if (c->token != NULL) {
 		token_put(c->db, c->token, c->writes, c->count, c->scratch->batch, &c->scratch->from, &c->scratch->to);
 		mark(c, token_slot(c->token));
+		fault_pass(FAULT_TOKEN_PUT);
 	}
+	fault_pass(FAULT_COMMIT_DECIDED);
 	slots_busy(c);
 	cache_hide(c);
 	s = engine_apply(c->db->engine, c->scratch->batch, &seq, err);
@@ -822,6 +825,7 @@ apply(struct commit *c, struct err *err)
 		slots_restore(c);
 		return s;
 	}
+	fault_pass(FAULT_COMMIT_APPLIED);
 	slots_set(c, seq);
 	cache_update(c);
 	for (size_t i = 0; i < c->locked_count; i++) {
@@ -917,6 +921,7 @@ commit_writes(struct table_write *writes, size_t count, bool transaction, struct
 		s = commit_locked(&c, io->may_block && round >= WARM_ROUNDS ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY,
 				  err);
 		unlock_all(&c);
+		fault_pass(FAULT_COMMIT_UNLOCKED);
 		if (s != S_WOULD_BLOCK || !io->may_block)
 			break;
 		arena_rewind(io->arena, start);

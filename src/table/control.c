@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/fault.h"
 #include "table/change_int.h"
 #include "table/vector_int.h"
 
@@ -160,6 +161,7 @@ table_create(struct table_db *db, const struct table_spec *spec, struct arena *a
 	pthread_mutex_unlock(&db->control);
 	if (s != S_OK)
 		return s;
+	fault_pass(FAULT_TABLE_CREATED);
 	jobs_add(db, JOB_SETTLE, t->core->name, t->core->number, 0, db->control_delay_ns);
 	catalog_describe(t, a, ret);
 	jobs_linger(db, t);
@@ -210,6 +212,7 @@ table_delete(struct table_db *db, struct slice name, struct arena *a, struct tab
 	s = t != NULL ? delete_locked(db, t, a, &deleting, err) : not_found(name, err);
 	pthread_mutex_unlock(&db->control);
 	if (s == S_OK) {
+		fault_pass(FAULT_TABLE_DELETING);
 		if (t->record.status != TABLE_DELETING)
 			jobs_add(db, JOB_DROP_TABLE, t->core->name, t->core->number, 0, db->control_delay_ns);
 		catalog_describe(deleting, a, ret);
@@ -800,6 +803,7 @@ update_locked(struct alteration *c, struct table **ret, struct err *err)
 		stream_free(c->new_stream);
 		return s;
 	}
+	fault_pass(FAULT_TABLE_UPDATED);
 	t->core->quota = c->quota;
 	if (c->new_stream != NULL)
 		stream_begun(t->core, c->new_stream);

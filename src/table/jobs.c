@@ -5,6 +5,7 @@
  * from the catalog, and after a restart the catalog queues it again.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "table/change_int.h"
 #include "table/vector_int.h"
@@ -130,6 +131,7 @@ settle(struct table_db *db, struct table *t, struct arena *a, struct err *err)
 		return s;
 	settle_record(&r);
 	s = stream_settle(t->core, err); /* first: a table that is ACTIVE has its stream as it was asked for */
+	fault_pass(FAULT_SETTLE_STREAM);
 	if (s == S_OK)
 		s = catalog_change(db, t, &r, NULL, NULL, err);
 	for (size_t i = 0; s == S_OK && i < r.spec.index_count; i++)
@@ -193,6 +195,7 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	s = catalog_commit(db, batch, err);
 	engine_batch_free(batch);
 	buf_done(&key);
+	fault_pass(FAULT_DROP_FORGOTTEN);
 	if (s == S_OK) {
 		stream_deleted(t->core);
 		directory_remove(t->core);
@@ -215,10 +218,12 @@ drop_table(struct table_db *db, struct table *t, struct err *err)
 	if (t->record.status != TABLE_DELETING)
 		return S_OK;
 	s = drop_space(db, SPACE_ITEMS, t->core->number, err);
+	fault_pass(FAULT_DROP_ITEMS);
 	for (size_t i = 0; s == S_OK && i < t->index_count; i++)
 		s = drop_space(db, SPACE_INDEXES, t->indexes[i].core->number, err);
 	if (s == S_OK && t->record.ttl.number != 0)
 		s = drop_space(db, SPACE_INDEXES, t->record.ttl.number, err);
+	fault_pass(FAULT_DROP_ROWS);
 	return s == S_OK ? forget_table(db, t, err) : s;
 }
 
@@ -271,6 +276,7 @@ drop_index(struct table_db *db, struct table *t, const struct table_index *x, st
 	if (x == NULL || x->record->status != INDEX_DELETING || t->record.status == TABLE_DELETING)
 		return S_OK;
 	s = drop_space(db, SPACE_INDEXES, x->core->number, err);
+	fault_pass(FAULT_INDEX_DROPPED);
 	if (s == S_OK)
 		s = record_decode(t->core->name, t->encoded, arena_allocator(a), &r, err);
 	if (s != S_OK)
@@ -354,6 +360,7 @@ backfill(struct table_db *db, const struct job *job, struct table *t, struct are
 		job_again(db, job, took < BACKFILL_REST_MAX_NS ? took : BACKFILL_REST_MAX_NS);
 		return S_OK;
 	}
+	fault_pass(FAULT_BACKFILL_DONE);
 	pthread_mutex_lock(&db->control);
 	s = job->kind == JOB_BACKFILL ? finish_backfill(db, job, a, err) : finish_ttl(db, job, a, err);
 	pthread_mutex_unlock(&db->control);

@@ -12,6 +12,7 @@
  * written behind it lies behind it in the engine's log, so nothing of it outlives a crash that the row does not.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/key.h"
 #include "table/change_int.h"
@@ -401,7 +402,9 @@ split_locked(struct table *t, uint32_t place, struct partition *child, struct en
 		shard_change_open(shards, child->id, open);
 	}
 	put_row(core->number, after, batch);
+	fault_pass(FAULT_SPLIT_DECIDED);
 	s = engine_apply(core->db->engine, batch, ret_seq, err);
+	fault_pass(FAULT_SPLIT_APPLIED);
 	if (s == S_OK) {
 		/* who is told of the child's shard finds its partition, and nobody writes there before its numbers
 		 * begin */
@@ -470,6 +473,7 @@ split(struct table *t, uint32_t partition, struct err *err)
 	l->by_id[partition]->inherited_writes -= child->inherited_writes;
 	log_info("table", "%.*s: partition %u was split, %u partitions", SLICE_ARG(core->name), partition,
 		 l->count + 1);
+	fault_pass(FAULT_SPLIT_DONE);
 	s = engine_sync_to(core->db->engine, seq, err);
 	if (s != S_OK) /* it is so in memory; the catalog follows */
 		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);

@@ -4,6 +4,7 @@
 #include "table/change_int.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +172,7 @@ settle_locked(struct stream *s, struct engine_batch *batch, uint64_t *ret_seq, s
 	}
 	stream_put_row(s, core->number, status, disabled_ms, batch);
 	result = engine_apply(core->db->engine, batch, ret_seq, err);
+	fault_pass(FAULT_STREAM_ENDED);
 	if (result == S_OK) {
 		shard_change_done(c, l, *ret_seq);
 		set_status(s, status, disabled_ms);
@@ -278,6 +280,7 @@ roll_locked(struct stream *s, int64_t made_until_ms, struct engine_batch *batch,
 	}
 	if (c->closed_count > 0) {
 		result = engine_apply(s->core->db->engine, batch, ret_seq, err);
+		fault_pass(FAULT_SHARD_ROLLED);
 		if (result == S_OK)
 			shard_change_done(c, l, *ret_seq);
 	}
@@ -387,6 +390,7 @@ forget_trimmed(struct stream *s, struct err *err)
 	if (count > 0)
 		result = engine_apply(s->core->db->engine, batch, &seq, err);
 	if (count > 0 && result == S_OK) {
+		fault_pass(FAULT_SHARDS_FORGOTTEN);
 		pthread_mutex_lock(&all->lock);
 		for (size_t i = s->shard_count; i-- > 0;)
 			if (s->shards[i]->work.forgotten)
@@ -414,6 +418,7 @@ forget_stream(struct stream *s, struct err *err)
 	for (size_t i = 0; i < s->shard_count; i++)
 		put_forget_shard(s, s->shards[i], batch);
 	result = engine_apply(db->engine, batch, &seq, err);
+	fault_pass(FAULT_STREAM_FORGOTTEN);
 	engine_batch_free(batch);
 	buf_done(&key);
 	if (result != S_OK)

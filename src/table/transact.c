@@ -1,6 +1,7 @@
 #include "table/transact.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "model/key.h"
 #include "table/recent.h"
 
@@ -80,6 +81,7 @@ tokens_forget(struct table_db *db, struct err *err)
 	engine_iter_free(it);
 	if (any)
 		s = engine_drop(db->engine, SPACE_ITEMS, buf_slice(&scratch->from), buf_slice(&scratch->to), err);
+	fault_pass(FAULT_TOKENS_FORGOTTEN);
 	table_scratch_give(db, scratch);
 	return s;
 }
@@ -176,6 +178,7 @@ take_row(struct table_token *token, struct slice row, size_t count, struct arena
 		return err_set(err, S_CORRUPT, "the row of a transaction's token tells of %zu actions, not %zu",
 			       row.len - TOKEN_HEAD, count);
 	token->repeated = true;
+	fault_pass(FAULT_TOKEN_REPEATED);
 	token->read_steps = (const uint8_t *)arena_dup(a, slice_of(row.data + TOKEN_HEAD, row.len - TOKEN_HEAD)).data;
 	return S_OK;
 }

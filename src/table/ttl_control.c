@@ -4,6 +4,7 @@
  * drops the rows. Each enabling has a number of its own, so rows of one cannot be taken for those of another.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "table/table_int.h"
 
 static enum status
@@ -144,6 +145,7 @@ ttl_drop(struct table_db *db, struct table *t, uint32_t number, struct arena *a,
 		return S_OK;
 	space_range(number, &from, &to);
 	s = engine_drop(db->engine, SPACE_INDEXES, buf_slice(&from), buf_slice(&to), err);
+	fault_pass(FAULT_TTL_DROPPED);
 	buf_done(&from);
 	buf_done(&to);
 	return s == S_OK ? settle(db, t, TTL_DISABLED, a, err) : s;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 #define LOOK_NS      50000000LL  /* between two looks while there are tables with TTL */
@@ -88,8 +89,11 @@ delete_some(struct table *t, const struct table_ttl_due *due, size_t *done, stru
 	size_t count = due->count - *done < COMMIT_MAX ? due->count - *done : COMMIT_MAX;
 	struct table_io io = {.arena = arena, .may_block = true};
 	uint32_t now_deleted;
-	enum status s = table_ttl_delete(t, due, *done, count, &io, &now_deleted, err);
+	enum status s;
 
+	fault_pass(FAULT_TTL_FOUND);
+	s = table_ttl_delete(t, due, *done, count, &io, &now_deleted, err);
+	fault_pass(FAULT_TTL_DELETED);
 	arena_reset(arena);
 	if (s != S_OK)
 		return s;

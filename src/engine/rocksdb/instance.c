@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/fault.h"
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <assert.h>
@@ -175,10 +176,12 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		rocks_making_pause();
 		return s;
 	}
+	fault_pass(FAULT_ENGINE_OPENING);
 	r->db = rocksdb_open_column_families(r->options[0], r->dir, SPACE_COUNT, space_names,
 					     (const rocksdb_options_t *const *)r->options, r->spaces, &message);
 	rocks_making_pause();
 	remove_unfinished_options(r->dir);
+	fault_pass(FAULT_ENGINE_OPENED);
 	if (message == NULL) {
 		if (!r->ephemeral) /* what was opened is on the disk: opening wrote the log's content anew */
 			r->safe = rocksdb_create_snapshot(r->db);

@@ -216,12 +216,14 @@ rocks_making_drop(struct rocks *r)
 static bool
 finish_in(int dir_fd)
 {
-	if (fault_hit("engine-making")) {
+	if (fault_hit(FAULT_ENGINE_MAKING)) {
 		errno = EIO;
 		return false;
 	}
-	return each_file(dir_fd, sync_file) && fsync(dir_fd) == 0 &&
-	       (unlinkat(dir_fd, MARK, 0) == 0 || errno == ENOENT) && fsync(dir_fd) == 0;
+	if (!each_file(dir_fd, sync_file) || fsync(dir_fd) != 0)
+		return false;
+	fault_pass(FAULT_ENGINE_MADE);
+	return (unlinkat(dir_fd, MARK, 0) == 0 || errno == ENOENT) && fsync(dir_fd) == 0;
 }
 
 enum status

@@ -4,6 +4,7 @@
  * comes. So ranges are remembered, and engine_reclaim() flushes and compacts the one that holds most. They are
  * forgotten with the process: after a restart the rest waits for an ordinary compaction.
  */
+#include "base/fault.h"
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <string.h>
@@ -134,8 +135,10 @@ rocks_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *
 		return S_OK;
 	if (atomic_load(&r->state) == ENGINE_RUNNING && take(r, min_bytes, &d)) {
 		s = flush(r, err);
+		fault_pass(FAULT_ENGINE_RECLAIM_FLUSHED);
 		if (s == S_OK && file_bytes(r, &d) >= min_bytes)
 			compact(r, &d);
+		fault_pass(FAULT_ENGINE_RECLAIMED);
 		*ret_more = s == S_OK;
 		buf_done(&d.from);
 		buf_done(&d.to);

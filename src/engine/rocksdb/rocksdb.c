@@ -147,6 +147,7 @@ write_batch(struct rocks *r, struct rocks_batch *batch, struct err *err)
 	} else {
 		rocks_mark(r, batch->write);
 		rocksdb_write(r->db, r->write_options, batch->write, &message);
+		fault_pass(FAULT_ENGINE_APPLIED);
 	}
 	if (message != NULL) {
 		s = rocks_error(message, &why);
@@ -165,7 +166,7 @@ rocks_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct 
 	enum status s;
 
 	assert(batch->batch.ops == &rocks_batch_ops && batch->rocks == r);
-	if (fault_hit("engine-apply"))
+	if (fault_hit(FAULT_ENGINE_APPLY))
 		return err_set(err, S_IO, "fault injected before a write");
 	s = rocks_check_space(r, err);
 	if (s != S_OK)
@@ -565,8 +566,10 @@ rocks_drop(struct engine *e, enum engine_space space, struct slice from, struct 
 	/* first durable, then the files: else a crash could bring back old versions from files that were left */
 	if (s == S_OK)
 		s = commit_wait(e->point, seq, err);
+	fault_pass(FAULT_ENGINE_RANGE_DELETED);
 	if (s == S_OK && gate_enter(r, true)) {
 		delete_whole_files(r, space, from, to);
+		fault_pass(FAULT_ENGINE_FILES_DELETED);
 		rocks_dropped(r, space, from, to);
 		gate_leave(r);
 	}

@@ -187,12 +187,12 @@ flush_and_sync(struct rocks *r, struct err *err)
 
 	if (rocks_making_finish(r, err) != S_OK)
 		return S_IO;
-	if (fault_hit("engine-before-sync"))
+	if (fault_hit(FAULT_ENGINE_BEFORE_SYNC))
 		return err_set(err, S_IO, "fault injected before the sync");
 	rocksdb_flush_wal(r->db, 1, &message);
 	if (message != NULL)
 		return rocks_error(message, err);
-	if (fault_hit("engine-after-sync"))
+	if (fault_hit(FAULT_ENGINE_AFTER_SYNC))
 		return err_set(err, S_IO, "fault injected after the sync");
 	count_sync(&r->sync, (uint64_t)(clock_mono_ns() - start));
 	return S_OK;
@@ -224,6 +224,7 @@ sync_round(struct rocks *r)
 	atomic_store(&r->durable_number, number);
 	atomic_store(&r->mark_due, true);
 	commit_durable(&r->point, target);
+	fault_pass(FAULT_ENGINE_DURABLE);
 	rocks_look_at_disk(r);
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,48 +85,87 @@ static void
 faults_hit_only_where_and_when_named(void **state)
 {
 	(void)state;
-	assert_false(fault_hit("a"));
-	assert_true(fault_setup("a:io,b-c:io:2,d:sleep:30:1"));
+	assert_false(fault_hit(FAULT_ENGINE_APPLY));
+	assert_true(fault_setup("engine-apply:io,engine-making:io:2,answer:sleep:30:1"));
 	for (int i = 1; i <= 3; i++) {
 		int64_t start = clock_mono_ns();
 
-		assert_true(fault_hit("a"));
-		assert_int_equal(fault_hit("b-c"), i == 2);
-		assert_false(fault_hit("c"));
-		assert_false(fault_hit("d"));
+		assert_true(fault_hit(FAULT_ENGINE_APPLY));
+		assert_int_equal(fault_hit(FAULT_ENGINE_MAKING), i == 2);
+		assert_false(fault_hit(FAULT_ENGINE_AFTER_SYNC));
+		fault_pass(FAULT_ANSWER);
 		assert_int_equal(clock_mono_ns() - start >= 30000000, i == 1);
 	}
 	assert_true(fault_setup(NULL));
-	assert_false(fault_hit("a"));
+	assert_false(fault_hit(FAULT_ENGINE_APPLY));
 	assert_true(fault_setup(""));
 	assert_false(atomic_load(&fault_armed));
 }
 
 static void
+passages_are_counted_while_something_is_armed(void **state)
+{
+	(void)state;
+	fault_pass(FAULT_ANSWER);
+	assert_int_equal(fault_tell(FAULT_ANSWER).passed, 0);
+	assert_true(fault_setup("all:count"));
+	fault_pass(FAULT_ANSWER);
+	assert_false(fault_hit(FAULT_ENGINE_APPLY));
+	assert_false(fault_hit(FAULT_ENGINE_APPLY));
+	assert_int_equal(fault_tell(FAULT_ANSWER).passed, 1);
+	assert_int_equal(fault_tell(FAULT_ENGINE_APPLY).passed, 2);
+	fault_setup(NULL);
+	assert_int_equal(fault_tell(FAULT_ANSWER).passed, 0);
+}
+
+static void
+every_point_has_a_name_of_its_own(void **state)
+{
+	(void)state;
+	for (int i = 0; i < FAULT_COUNT; i++) {
+		struct fault_told told = fault_tell((enum fault_point)i);
+		char text[100];
+
+		assert_non_null(told.name);
+		assert_true(strlen(told.between) > 10);
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(told.name, fault_tell((enum fault_point)k).name);
+		snprintf(text, sizeof text, "%s:io", told.name);
+		assert_int_equal(fault_setup(text), told.fails);
+		snprintf(text, sizeof text, "%s:count", told.name);
+		assert_true(fault_setup(text));
+	}
+	fault_setup(NULL);
+}
+
+static void
 malformed_specifications_change_nothing(void **state)
 {
-	static const char *const malformed[] = {"a",
-						"a:",
-						"a:io:",
-						"a:io:0",
-						"a:io:x",
-						"a:sleep",
-						"a:sleep:",
-						"a:sleep:-1",
-						"a:io,",
-						",a:io",
+	static const char *const malformed[] = {"answer",
+						"answer:",
+						"engine-apply:io:",
+						"engine-apply:io:0",
+						"engine-apply:io:x",
+						"answer:sleep",
+						"answer:sleep:",
+						"answer:sleep:-1",
+						"engine-apply:io,",
+						",engine-apply:io",
 						":io",
-						"a:kill:1:2",
-						"a:IO",
-						"a:io:99999999999999999999",
-						"a:sleep:99999999999"};
+						"answer:kill:1:2",
+						"engine-apply:IO",
+						"engine-apply:io:99999999999999999999",
+						"answer:sleep:99999999999",
+						"nowhere:kill",
+						"answer:io", /* it cannot fail */
+						"all:io"};
 
 	(void)state;
-	assert_true(fault_setup("here:io"));
+	assert_true(fault_setup("engine-apply:io"));
 	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
 		if (fault_setup(malformed[i]))
 			fail_msg("%s was taken", malformed[i]);
-		assert_true(fault_hit("here"));
+		assert_true(fault_hit(FAULT_ENGINE_APPLY));
 	}
 	fault_setup(NULL);
 }
@@ -141,9 +181,9 @@ kill_dies_at_the_named_passage(void **state)
 	assert_int_equal(pipe(pipe_ends), 0);
 	child = fork();
 	if (child == 0) {
-		fault_setup("spot:kill:3");
+		fault_setup("answer:kill:3");
 		for (;;) {
-			fault_hit("spot");
+			fault_pass(FAULT_ANSWER);
 			if (write(pipe_ends[1], "x", 1) != 1)
 				_exit(1);
 		}
@@ -162,6 +202,8 @@ main(void)
 	    cmocka_unit_test(every_job_runs_once_also_those_queued_at_the_end),
 	    cmocka_unit_test(a_full_queue_says_so_and_jobs_keep_their_order),
 	    cmocka_unit_test(faults_hit_only_where_and_when_named),
+	    cmocka_unit_test(passages_are_counted_while_something_is_armed),
+	    cmocka_unit_test(every_point_has_a_name_of_its_own),
 	    cmocka_unit_test(malformed_specifications_change_nothing),
 	    cmocka_unit_test(kill_dies_at_the_named_passage),
 	};
