@@ -275,7 +275,7 @@ static const struct control controls[] = {
       {"table", P_TEXT, false, "of one table only"}},
      fail_requests},
     {"fault",
-     "Arm places in the storage where the disk fails, waits, or the process dies.",
+     "Arm places where the disk fails, something waits, or the process dies; \"points\" lists them.",
      {{"points", P_TEXT, true, "as in STATOR_FAULT, engine-apply:io:1; empty: none"}},
      set_faults},
     {"reset", "Everything as it was: the clock runs with the machine's, no trouble is left.", {{NULL}}, reset},
