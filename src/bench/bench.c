@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -40,6 +41,7 @@ struct worker {
 struct snapshot {
 	int64_t at_ns;
 	int64_t cpu_us;
+	int64_t pid_cpu_us; /* of --pid */
 	uint64_t failures;
 	struct histogram_view kinds[KIND_COUNT];
 	struct histogram_view all;
@@ -174,12 +176,34 @@ cpu_us(void)
 	return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
 }
 
+/* What a process has used, all of its threads, those that ended, too. -1: it is not there. */
+static int64_t
+pid_cpu_us(int64_t pid)
+{
+	unsigned long long user, system;
+	char path[64], line[1024];
+	const char *at = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return -1;
+	if (fgets(line, sizeof line, file) != NULL)
+		at = strrchr(line, ')'); /* the name may hold anything */
+	fclose(file);
+	if (at == NULL || sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user, &system) != 2)
+		return -1;
+	return (int64_t)(user + system) * (1000000 / sysconf(_SC_CLK_TCK));
+}
+
 static void
 look(const struct run *run, struct snapshot *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->at_ns = clock_mono_ns();
 	ret->cpu_us = cpu_us();
+	ret->pid_cpu_us = run->options->pid > 0 ? pid_cpu_us(run->options->pid) : 0;
 	for (int i = 0; i < run->options->threads; i++) {
 		for (int kind = 0; kind < KIND_COUNT; kind++) {
 			histogram_add(&ret->kinds[kind], &run->workers[i].histograms[kind]);
@@ -194,6 +218,7 @@ subtract(struct snapshot *from, const struct snapshot *earlier)
 {
 	from->at_ns -= earlier->at_ns;
 	from->cpu_us -= earlier->cpu_us;
+	from->pid_cpu_us -= earlier->pid_cpu_us;
 	from->failures -= earlier->failures;
 	histogram_subtract(&from->all, &earlier->all);
 	for (int kind = 0; kind < KIND_COUNT; kind++)
@@ -213,7 +238,7 @@ at_ms(const struct histogram_view *v, double quantile)
 }
 
 static void
-tell_progress(struct run *run, const char *phase, int64_t second)
+tell_progress(struct run *run, const char *phase, double second)
 {
 	struct snapshot *now = run->now, *between = run->between;
 
@@ -222,7 +247,7 @@ tell_progress(struct run *run, const char *phase, int64_t second)
 	subtract(between, run->last);
 	run->now = run->last;
 	run->last = now;
-	fprintf(stderr, "  %-8s %4lld s %10.0f/s   p50 %8.3f ms   p99 %8.3f ms", phase, (long long)second,
+	fprintf(stderr, "  %-8s %4g s %10.0f/s   p50 %8.3f ms   p99 %8.3f ms", phase, second,
 		per_second(between, between->all.total), at_ms(&between->all, 0.5), at_ms(&between->all, 0.99));
 	if (between->failures > 0)
 		fprintf(stderr, "   %llu FAILED", (unsigned long long)between->failures);
@@ -259,7 +284,16 @@ client_cores(const struct snapshot *s)
 static const char *
 target_name(const struct bench_options *o)
 {
-	return o->dax != NULL ? o->dax : o->memcached != NULL ? o->memcached : o->endpoint;
+	return o->dax != NULL         ? o->dax
+	       : o->memcached != NULL ? o->memcached
+	       : o->redis != NULL     ? o->redis
+				      : o->endpoint;
+}
+
+static double
+pid_us_a_request(const struct snapshot *s)
+{
+	return s->all.total > 0 ? (double)s->pid_cpu_us / (double)s->all.total : 0;
 }
 
 static void
@@ -286,13 +320,17 @@ put_json(const struct run *run, const struct snapshot *s, struct buf *out)
 	json_put_string(out, slice_str(kind_names[o->raw_get != NULL ? KIND_RAW : o->workload]));
 	buf_put_lit(out, ",\"endpoint\":");
 	json_put_string(out, slice_str(target_name(o)));
-	buf_printf(out, ",\"connections\":%lld,\"threads\":%lld,\"rate\":%lld,\"items\":%lld,\"item_bytes\":%lld",
-		   (long long)o->connections, (long long)o->threads, (long long)o->rate, (long long)o->items,
-		   (long long)o->item_bytes);
+	buf_printf(
+	    out,
+	    ",\"connections\":%lld,\"threads\":%lld,\"rate\":%lld,\"tables\":%lld,\"items\":%lld,\"item_bytes\":%lld",
+	    (long long)o->connections, (long long)o->threads, (long long)o->rate, (long long)o->tables,
+	    (long long)o->items, (long long)o->item_bytes);
 	buf_printf(out,
 		   ",\"seconds\":%.3f,\"requests\":%llu,\"requests_per_second\":%.1f,\"failures\":%llu,\"unsent\":%llu",
 		   (double)s->at_ns / 1e9, (unsigned long long)s->all.total, per_second(s, s->all.total),
 		   (unsigned long long)s->failures, (unsigned long long)unsent(run));
+	if (o->pid > 0)
+		buf_printf(out, ",\"pid_cpu_us_per_request\":%.3f", pid_us_a_request(s));
 	buf_printf(out, ",\"client_cores\":%.2f,\"latency_us\":", client_cores(s));
 	put_json_latency(&s->all, out);
 	buf_put_lit(out, ",\"by_kind\":{");
@@ -332,6 +370,9 @@ put_text(const struct run *run, const struct snapshot *s, struct buf *out)
 	buf_printf(out, "  %llu requests, %llu failed; the client used %.2f of %lld cores\n",
 		   (unsigned long long)s->all.total, (unsigned long long)s->failures, client_cores(s),
 		   (long long)o->threads);
+	if (o->pid > 0)
+		buf_printf(out, "  process %lld used %.2f us of CPU a request\n", (long long)o->pid,
+			   pid_us_a_request(s));
 	if (unsent(run) > 0)
 		buf_printf(out, "  %llu requests were due and not sent: the endpoint is slower than --rate\n",
 			   (unsigned long long)unsent(run));
@@ -394,9 +435,12 @@ measure(struct run *run)
 	look(run, run->from);
 	if (run->options->warmup_ms > 0)
 		tell_progress(run, "warm-up", 0);
-	for (int64_t second = 1; second <= run->options->seconds; second++) {
-		sleep_until(from_ns + second * 1000000000);
-		tell_progress(run, "", second);
+	for (int64_t at_ms = 0; at_ms < run->options->run_ms;) {
+		at_ms += 1000;
+		if (at_ms > run->options->run_ms)
+			at_ms = run->options->run_ms;
+		sleep_until(from_ns + at_ms * 1000000);
+		tell_progress(run, "", (double)at_ms / 1000);
 	}
 	look(run, run->to);
 	subtract(run->to, run->from);
@@ -416,9 +460,12 @@ run_load(struct run *run, struct err *err)
 static enum status
 run_init(struct run *run, const struct bench_options *o, struct err *err)
 {
+	const char *other;
 	char url[512];
 
 	run->options = o;
+	if (o->pid > 0 && pid_cpu_us(o->pid) < 0)
+		return err_set(err, S_IO, "--pid: no process %lld", (long long)o->pid);
 	run->w = (struct workload){o, &run->endpoint, &run->endpoint};
 	run->workers = calloc((size_t)o->threads, sizeof *run->workers);
 	run->from = calloc(5, sizeof *run->from);
@@ -428,11 +475,12 @@ run_init(struct run *run, const struct bench_options *o, struct err *err)
 	run->last = run->from + 2;
 	run->now = run->from + 3;
 	run->between = run->from + 4;
-	if (o->memcached == NULL && endpoint_init(&run->endpoint, o->endpoint, o->insecure, err) != S_OK)
+	other = o->dax != NULL ? o->dax : o->memcached != NULL ? o->memcached : o->redis;
+	if ((other == NULL || other == o->dax) && endpoint_init(&run->endpoint, o->endpoint, o->insecure, err) != S_OK)
 		return err->status;
-	if (o->dax == NULL && o->memcached == NULL)
+	if (other == NULL)
 		return S_OK;
-	snprintf(url, sizeof url, "http://%s", o->dax != NULL ? o->dax : o->memcached);
+	snprintf(url, sizeof url, "http://%s", other);
 	run->w.target = &run->cache;
 	return endpoint_init(&run->cache, url, false, err);
 }
@@ -489,6 +537,7 @@ bench_run(const struct bench_options *options)
 		fprintf(stderr, "stator bench: %s\n", err.message);
 		code = 1;
 	}
+	setup_done(&setup);
 	run_done(&run);
 	return code;
 }

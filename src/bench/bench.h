@@ -31,12 +31,15 @@ struct bench_options {
 	const char *raw_get;   /* not NULL: plain GET of this path instead of a workload */
 	const char *dax;       /* not NULL: HOST:PORT of a DAX node of the endpoint; items are read there */
 	const char *memcached; /* not NULL: HOST:PORT; the endpoint is not asked */
+	const char *redis;     /* the same */
 	int64_t connections;   /* of all threads */
 	int64_t threads;
 	int64_t rate;      /* requests a second; 0: closed loop */
 	int64_t warmup_ms; /* not counted */
-	int64_t seconds;
-	int64_t items;
+	int64_t run_ms;    /* counted */
+	int64_t pid;       /* of a process whose CPU time is told; 0: none */
+	int64_t tables;
+	int64_t items;       /* in each table */
 	int64_t item_bytes;  /* by DynamoDB's rule */
 	int64_t query_items; /* in one partition */
 	int64_t batch_items; /* in one BatchWriteItem */

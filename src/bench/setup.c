@@ -135,10 +135,10 @@ wait_active(const struct workload *w, struct slice body, struct call *call, stru
 }
 
 static void
-put_create(const struct workload *w, bool queries, struct buf *out)
+put_create(const struct workload *w, bool queries, int64_t table, struct buf *out)
 {
 	buf_put_lit(out, "{\"TableName\":\"");
-	workload_put_table(w, queries, out);
+	workload_put_table(w, queries, table, out);
 	buf_put_lit(out, "\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":\"pk\","
 			 "\"AttributeType\":\"S\"}");
 	if (queries)
@@ -150,15 +150,15 @@ put_create(const struct workload *w, bool queries, struct buf *out)
 }
 
 static enum status
-make_table(const struct workload *w, bool queries, bool *ret_made, struct err *err)
+make_table(const struct workload *w, bool queries, int64_t table, bool *ret_made, struct err *err)
 {
 	struct call call = {0};
 	struct buf create = {0}, describe = {0};
 	enum status s;
 
-	put_create(w, queries, &create);
+	put_create(w, queries, table, &create);
 	buf_put_lit(&describe, "{\"TableName\":\"");
-	workload_put_table(w, queries, &describe);
+	workload_put_table(w, queries, table, &describe);
 	buf_put_lit(&describe, "\"}");
 	do {
 		s = call_run(w, "CreateTable", buf_slice(&create), &call, err);
@@ -186,8 +186,9 @@ struct fill_slot {
 struct filling {
 	const struct workload *w;
 	bool queries;
-	int64_t next, all;
-	int refusals; /* in a row */
+	int64_t each;      /* items of one table */
+	int64_t next, all; /* table by table */
+	int refusals;      /* in a row */
 	int64_t told_ns;
 	struct fill_slot slots[FILL_CONNECTIONS];
 	atomic_bool stop;
@@ -200,7 +201,7 @@ fill_next(void *context, int slot)
 {
 	struct filling *f = context;
 	struct fill_slot *s = &f->slots[slot];
-	struct fill fill = {f->queries, f->next, 25};
+	struct fill fill = {f->queries, f->next / f->each, f->next % f->each, 25};
 
 	if (s->again) {
 		s->again = false;
@@ -211,15 +212,15 @@ fill_next(void *context, int slot)
 	/* a batch is at most 16 MB */
 	if (f->w->options->item_bytes > 64 * 1024)
 		fill.count = 10;
-	if (fill.count > f->all - f->next)
-		fill.count = f->all - f->next;
-	f->next += fill.count;
-	if (f->w->options->memcached != NULL) {
-		f->next += 1 - fill.count;
-		workload_make_set(f->w, f->next - 1, &s->request);
+	if (fill.count > f->each - fill.from)
+		fill.count = f->each - fill.from;
+	if (workload_is_foreign(f->w)) {
+		fill.count = 1;
+		workload_make_set(f->w, fill.from, &s->request);
 	} else {
 		workload_make_fill(f->w, &fill, &s->request);
 	}
+	f->next += fill.count;
 	return &s->request;
 }
 
@@ -237,8 +238,8 @@ fill_answered(void *context, const struct client_answer *a)
 		if ((a->status >= 400 && a->status < 500 && memmem(a->body.data, a->body.len, "Throttl", 7) == NULL &&
 		     memmem(a->body.data, a->body.len, "Exceeded", 8) == NULL) ||
 		    ++f->refusals > FILL_REFUSALS_MAX) {
-			f->failed = err_set(f->err, S_IO, "filling: BatchWriteItem was refused (HTTP %d): %.*s",
-					    a->status, (int)(a->body.len < 1000 ? a->body.len : 1000), a->body.data);
+			f->failed = err_set(f->err, S_IO, "filling was refused (HTTP %d): %.*s", a->status,
+					    (int)(a->body.len < 1000 ? a->body.len : 1000), a->body.data);
 			atomic_store(&f->stop, true);
 		}
 	}
@@ -249,7 +250,7 @@ fill_answered(void *context, const struct client_answer *a)
 }
 
 static enum status
-fill_table(const struct workload *w, bool queries, struct err *err)
+fill_tables(const struct workload *w, bool queries, struct err *err)
 {
 	struct filling *f = calloc(1, sizeof *f);
 	struct client_wire wire;
@@ -262,11 +263,12 @@ fill_table(const struct workload *w, bool queries, struct err *err)
 
 	if (f == NULL)
 		return err_set(err, S_INTERNAL, "out of memory");
-	if (w->options->memcached != NULL) {
+	if (workload_is_foreign(w)) {
 		options.endpoint = w->target;
 		options.wire = wire_of(w, &wire);
 	}
-	*f = (struct filling){.w = w, .queries = queries, .all = workload_item_count(w, queries), .err = err};
+	*f = (struct filling){.w = w, .queries = queries, .each = workload_item_count(w, queries), .err = err};
+	f->all = f->each * w->options->tables;
 	f->told_ns = clock_mono_ns();
 	options.hooks = (struct client_hooks){fill_next, fill_answered, f};
 	options.stop = &f->stop;
@@ -282,21 +284,45 @@ fill_table(const struct workload *w, bool queries, struct err *err)
 enum status
 setup_tables(const struct workload *w, struct setup *ret, struct err *err)
 {
+	int64_t tables = workload_is_foreign(w) ? 0 : w->options->tables;
+
 	*ret = (struct setup){0};
 	if (w->options->raw_get != NULL || w->options->no_fill)
 		return S_OK;
 	for (int queries = 0; queries < 2; queries++) {
-		enum status s;
+		enum status s = S_OK;
 
 		if (!workload_needs(w, queries))
 			continue;
-		s = w->options->memcached == NULL ? make_table(w, queries, &ret->made[queries], err) : S_OK;
+		ret->made[queries] = calloc((size_t)w->options->tables, sizeof(bool));
+		if (ret->made[queries] == NULL)
+			return err_set(err, S_INTERNAL, "out of memory");
+		for (int64_t table = 0; table < tables && s == S_OK; table++)
+			s = make_table(w, queries, table, &ret->made[queries][table], err);
 		if (s == S_OK)
-			s = fill_table(w, queries, err);
+			s = fill_tables(w, queries, err);
 		if (s != S_OK)
 			return s;
 	}
 	return S_OK;
+}
+
+static enum status
+delete_table(const struct workload *w, bool queries, int64_t table, struct err *err)
+{
+	struct call call = {0};
+	struct buf body = {0};
+	enum status s;
+
+	buf_put_lit(&body, "{\"TableName\":\"");
+	workload_put_table(w, queries, table, &body);
+	buf_put_lit(&body, "\"}");
+	s = call_run(w, "DeleteTable", buf_slice(&body), &call, err);
+	if (s == S_OK && call.status != 200)
+		s = refused(&call, "DeleteTable", err);
+	buf_done(&body);
+	call_done(&call);
+	return s;
 }
 
 enum status
@@ -304,20 +330,16 @@ setup_undo(const struct workload *w, const struct setup *setup, struct err *err)
 {
 	enum status s = S_OK;
 
-	for (int queries = 0; queries < 2; queries++) {
-		struct call call = {0};
-		struct buf body = {0};
-
-		if (!setup->made[queries] || s != S_OK)
-			continue;
-		buf_put_lit(&body, "{\"TableName\":\"");
-		workload_put_table(w, queries, &body);
-		buf_put_lit(&body, "\"}");
-		s = call_run(w, "DeleteTable", buf_slice(&body), &call, err);
-		if (s == S_OK && call.status != 200)
-			s = refused(&call, "DeleteTable", err);
-		buf_done(&body);
-		call_done(&call);
-	}
+	for (int queries = 0; queries < 2; queries++)
+		for (int64_t table = 0; setup->made[queries] != NULL && table < w->options->tables; table++)
+			if (setup->made[queries][table] && s == S_OK)
+				s = delete_table(w, queries, table, err);
 	return s;
+}
+
+void
+setup_done(struct setup *setup)
+{
+	free(setup->made[false]);
+	free(setup->made[true]);
 }

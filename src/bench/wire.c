@@ -149,17 +149,27 @@ memcached_answer_bytes(struct slice data, int *ret_status)
 	return value <= data.len ? value : 0;
 }
 
-void
-wire_make_set(struct slice key, struct slice value, struct request *ret)
+/* ---- redis' protocol ---- */
+
+static size_t
+redis_answer_bytes(struct slice data, int *ret_status)
 {
-	ret->bytes.len = 0;
-	ret->signed_s = INT64_MAX;
-	buf_printf(&ret->bytes, "set %.*s 0 0 %zu\r\n", SLICE_ARG(key), value.len);
-	buf_put_slice(&ret->bytes, value);
-	buf_put_lit(&ret->bytes, "\r\n");
+	const char *end = memmem(data.data, data.len, "\r\n", 2);
+	size_t line = end != NULL ? (size_t)(end - data.data) + 2 : 0, value = 0;
+
+	if (line == 0)
+		return 0;
+	*ret_status = data.data[0] == '+' ? 200 : 500;
+	if (data.data[0] != '$' || data.data[1] == '-')
+		return line; /* also $-1: it is not there */
+	*ret_status = 200;
+	for (const char *at = data.data + 1; *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (size_t)(*at - '0');
+	value += line + sizeof "\r\n" - 1;
+	return value <= data.len ? value : 0;
 }
 
-/* ---- either ---- */
+/* ---- all ---- */
 
 const struct client_wire *
 wire_of(const struct workload *w, struct client_wire *ret)
@@ -168,6 +178,8 @@ wire_of(const struct workload *w, struct client_wire *ret)
 		*ret = (struct client_wire){dax_hello, w, DAX_HELLO_NS, dax_answer_bytes};
 	else if (w->options->memcached != NULL)
 		*ret = (struct client_wire){.answer_bytes = memcached_answer_bytes};
+	else if (w->options->redis != NULL)
+		*ret = (struct client_wire){.answer_bytes = redis_answer_bytes};
 	else
 		return NULL;
 	return ret;
@@ -180,6 +192,22 @@ wire_make_get(const struct workload *w, struct slice key, struct request *ret)
 	ret->signed_s = INT64_MAX; /* never too old: the connection is what is signed */
 	if (w->options->dax != NULL)
 		dax_get(w, key, &ret->bytes);
+	else if (w->options->redis != NULL)
+		buf_printf(&ret->bytes, "*2\r\n$3\r\nGET\r\n$%zu\r\n%.*s\r\n", key.len, SLICE_ARG(key));
 	else
 		buf_printf(&ret->bytes, "get %.*s\r\n", SLICE_ARG(key));
+}
+
+void
+wire_make_set(const struct workload *w, struct slice key, struct slice value, struct request *ret)
+{
+	ret->bytes.len = 0;
+	ret->signed_s = INT64_MAX;
+	if (w->options->redis != NULL)
+		buf_printf(&ret->bytes, "*3\r\n$3\r\nSET\r\n$%zu\r\n%.*s\r\n$%zu\r\n", key.len, SLICE_ARG(key),
+			   value.len);
+	else
+		buf_printf(&ret->bytes, "set %.*s 0 0 %zu\r\n", SLICE_ARG(key), value.len);
+	buf_put_slice(&ret->bytes, value);
+	buf_put_lit(&ret->bytes, "\r\n");
 }

@@ -1,4 +1,4 @@
-/* The protocols beside HTTP that a cache speaks: DAX, and memcached to compare with. Only what a GetItem load needs. */
+/* Other protocols than HTTP: DAX, and memcached and redis to compare with. Only what the load needs. */
 #ifndef STATOR_BENCH_WIRE_H
 #define STATOR_BENCH_WIRE_H
 
@@ -8,7 +8,7 @@
 const struct client_wire *wire_of(const struct workload *w, struct client_wire *ret);
 /* Read one item, whose key is `key`. */
 void wire_make_get(const struct workload *w, struct slice key, struct request *ret);
-/* memcached: keep `value` under the key. */
-void wire_make_set(struct slice key, struct slice value, struct request *ret);
+/* memcached, redis: keep `value` under the key. */
+void wire_make_set(const struct workload *w, struct slice key, struct slice value, struct request *ret);
 
 #endif

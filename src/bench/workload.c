@@ -11,11 +11,26 @@
 #define QUERY_OVERHEAD 38 /* ... and sk 2+8 */
 
 void
-workload_put_table(const struct workload *w, bool queries, struct buf *out)
+workload_put_table(const struct workload *w, bool queries, int64_t table, struct buf *out)
 {
 	buf_put_slice(out, slice_str(w->options->table));
 	if (queries)
 		buf_put_lit(out, "-query");
+	if (table > 0)
+		buf_printf(out, "-%lld", (long long)table + 1);
+}
+
+bool
+workload_is_foreign(const struct workload *w)
+{
+	return w->options->memcached != NULL || w->options->redis != NULL;
+}
+
+/* The table of a request about a random item; `random % items` picks the item. */
+static int64_t
+random_table(const struct workload *w, uint64_t random)
+{
+	return (int64_t)((random >> 40) % (uint64_t)w->options->tables);
 }
 
 bool
@@ -44,10 +59,10 @@ workload_item_count(const struct workload *w, bool queries)
 /* ---- bodies ---- */
 
 static void
-put_begin(const struct workload *w, bool queries, struct buf *out)
+put_begin(const struct workload *w, bool queries, uint64_t random, struct buf *out)
 {
 	buf_put_lit(out, "{\"TableName\":\"");
-	workload_put_table(w, queries, out);
+	workload_put_table(w, queries, random_table(w, random), out);
 	buf_put_lit(out, "\"");
 }
 
@@ -102,17 +117,17 @@ put_item(const struct workload *w, bool queries, int64_t item, struct buf *out)
 }
 
 static void
-put_batch(const struct workload *w, bool queries, int64_t from, int64_t count, struct buf *out)
+put_batch(const struct workload *w, const struct fill *fill, struct buf *out)
 {
-	int64_t all = workload_item_count(w, queries);
+	int64_t all = workload_item_count(w, fill->queries);
 
 	buf_put_lit(out, "{\"RequestItems\":{\"");
-	workload_put_table(w, queries, out);
+	workload_put_table(w, fill->queries, fill->table, out);
 	buf_put_lit(out, "\":[");
-	for (int64_t i = 0; i < count && i < all; i++) {
+	for (int64_t i = 0; i < fill->count && i < all; i++) {
 		buf_put_slice(out, i > 0 ? SLICE(",") : SLICE_NONE);
 		buf_put_lit(out, "{\"PutRequest\":{\"Item\":");
-		put_item(w, queries, (from + i) % all, out);
+		put_item(w, fill->queries, (fill->from + i) % all, out);
 		buf_put_lit(out, "}}");
 	}
 	buf_put_lit(out, "]}}");
@@ -129,7 +144,7 @@ put_consistent(const struct workload *w, struct buf *out)
 static void
 body_get(const struct workload *w, uint64_t random, struct buf *out)
 {
-	put_begin(w, false, out);
+	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Key\":{");
 	put_key((int64_t)(random % (uint64_t)w->options->items), out);
 	buf_put_lit(out, "}");
@@ -139,7 +154,7 @@ body_get(const struct workload *w, uint64_t random, struct buf *out)
 static void
 body_put(const struct workload *w, uint64_t random, struct buf *out)
 {
-	put_begin(w, false, out);
+	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Item\":");
 	put_item(w, false, (int64_t)(random % (uint64_t)w->options->items), out);
 	buf_put_lit(out, "}");
@@ -148,7 +163,7 @@ body_put(const struct workload *w, uint64_t random, struct buf *out)
 static void
 body_update(const struct workload *w, uint64_t random, struct buf *out)
 {
-	put_begin(w, false, out);
+	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Key\":{");
 	put_key((int64_t)(random % (uint64_t)w->options->items), out);
 	buf_put_lit(
@@ -158,7 +173,7 @@ body_update(const struct workload *w, uint64_t random, struct buf *out)
 static void
 body_query(const struct workload *w, uint64_t random, struct buf *out)
 {
-	put_begin(w, true, out);
+	put_begin(w, true, random, out);
 	buf_printf(
 	    out,
 	    ",\"KeyConditionExpression\":\"pk = :pk\",\"ExpressionAttributeValues\":{\":pk\":{\"S\":\"part-%010lld\"}}",
@@ -169,7 +184,13 @@ body_query(const struct workload *w, uint64_t random, struct buf *out)
 static void
 body_batchwrite(const struct workload *w, uint64_t random, struct buf *out)
 {
-	put_batch(w, false, (int64_t)(random % (uint64_t)w->options->items), w->options->batch_items, out);
+	struct fill batch = {
+	    .table = random_table(w, random),
+	    .from = (int64_t)(random % (uint64_t)w->options->items),
+	    .count = w->options->batch_items,
+	};
+
+	put_batch(w, &batch, out);
 }
 
 static const struct {
@@ -234,6 +255,10 @@ workload_make(const struct workload *w, int kind, uint64_t random, struct reques
 		make_raw(w, ret);
 		return;
 	}
+	if (workload_is_foreign(w) && kind == BENCH_PUT) {
+		workload_make_set(w, (int64_t)(random % (uint64_t)w->options->items), ret);
+		return;
+	}
 	if (w->target != w->endpoint) {
 		char text[KEY_BYTES];
 
@@ -262,7 +287,7 @@ workload_make_fill(const struct workload *w, const struct fill *fill, struct req
 	struct buf body = {0};
 
 	ret->kind = BENCH_BATCHWRITE;
-	put_batch(w, fill->queries, fill->from, fill->count, &body);
+	put_batch(w, fill, &body);
 	workload_sign(w, "BatchWriteItem", buf_slice(&body), ret);
 	buf_done(&body);
 }
@@ -274,6 +299,6 @@ workload_make_set(const struct workload *w, int64_t item, struct request *ret)
 	char text[KEY_BYTES];
 
 	put_data(w->options->item_bytes, &value);
-	wire_make_set(key_text(item, text), buf_slice(&value), ret);
+	wire_make_set(w, key_text(item, text), buf_slice(&value), ret);
 	buf_done(&value);
 }

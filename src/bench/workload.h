@@ -25,17 +25,20 @@ int workload_kind(const struct workload *w, uint64_t random);
 
 /* Filling: BatchWriteItem of items [from, from + count) into one of the tables. */
 struct fill {
-	bool queries; /* NAME-query rather than NAME */
+	bool queries;  /* NAME-query rather than NAME */
+	int64_t table; /* of --tables, from 0 */
 	int64_t from;
 	int64_t count;
 };
 void workload_make_fill(const struct workload *w, const struct fill *fill, struct request *ret);
-/* memcached: set one item of the same size. */
+/* memcached, redis: set one item of the same size. */
 void workload_make_set(const struct workload *w, int64_t item, struct request *ret);
-/* How many items the table holds when full. */
+/* How many items a table holds when full. */
 int64_t workload_item_count(const struct workload *w, bool queries);
 bool workload_needs(const struct workload *w, bool queries);
-/* "stator-bench" or "stator-bench-query"; JSON needs no escapes in it. */
-void workload_put_table(const struct workload *w, bool queries, struct buf *out);
+/* "stator-bench" or "stator-bench-query", and "-2" for the second of --tables; JSON needs no escapes in it. */
+void workload_put_table(const struct workload *w, bool queries, int64_t table, struct buf *out);
+/* A server that is no DynamoDB is measured, in its own protocol: no tables are made. */
+bool workload_is_foreign(const struct workload *w);
 
 #endif

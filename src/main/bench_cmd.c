@@ -32,6 +32,8 @@ static const struct cli_option bench_rows[] = {
 	 "Workload get: the items are read through this DAX node, in its protocol. The table is made and filled through --endpoint."},
 	{G_TARGET, "memcached", CLI_TEXT, FIELD(memcached), "HOST:PORT", NULL, 0, 0, NULL,
 	 "Workload get: as many items of the same size are set in and read from this memcached, to compare."},
+	{G_TARGET, "redis", CLI_TEXT, FIELD(redis), "HOST:PORT", NULL, 0, 0, NULL,
+	 "Workloads get and put: the same with this redis."},
 
 	{G_LOAD, "workload", CLI_CHOICE, FIELD(workload), NULL, "get", 0, 0, workloads,
 	 "mix is half gets, a quarter puts, an eighth updates, an eighth queries."},
@@ -41,12 +43,16 @@ static const struct cli_option bench_rows[] = {
 	 "Client threads; connections are dealt out to them."},
 	{G_LOAD, "rate", CLI_NUMBER, FIELD(rate), "N", "0", 0, 100000000, NULL,
 	 "Requests a second, latency counted from when each should have left. 0: as fast as answers come."},
-	{G_LOAD, "seconds", CLI_NUMBER, FIELD(seconds), "N", "10", 1, 1000000, NULL, "How long to measure."},
+	{G_LOAD, "seconds", CLI_SECONDS, FIELD(run_ms), "N", "10", 10, 1000000000, NULL, "How long to measure; decimals are fine."},
 	{G_LOAD, "warmup", CLI_NUMBER, FIELD(warmup_ms), "MS", "1000", 0, 1000000, NULL, "Load before it is counted."},
+	{G_LOAD, "pid", CLI_NUMBER, FIELD(pid), "PID", "0", 0, INT32_MAX, NULL,
+	 "A process of this machine whose CPU time for each request is told, too, such as the server's."},
 
 	{G_DATA, "table", CLI_TEXT, FIELD(table), "NAME", "stator-bench", 0, 0, NULL,
 	 "Made when missing. Queries use NAME-query."},
-	{G_DATA, "items", CLI_NUMBER, FIELD(items), "N", "10000", 1, 1000000000, NULL, "Items in the table."},
+	{G_DATA, "tables", CLI_NUMBER, FIELD(tables), "N", "1", 1, 100000, NULL,
+	 "So many of them: NAME, NAME-2, NAME-3 ...; each request goes to a random one."},
+	{G_DATA, "items", CLI_NUMBER, FIELD(items), "N", "10000", 1, 1000000000, NULL, "Items in each table."},
 	{G_DATA, "item-bytes", CLI_SIZE, FIELD(item_bytes), "SIZE", "1024", 64, 409600, NULL, "Size of an item by DynamoDB's rule."},
 	{G_DATA, "query-items", CLI_NUMBER, FIELD(query_items), "N", "100", 1, 100000, NULL,
 	 "Items that share a partition key, all read by one Query."},
@@ -98,10 +104,14 @@ check(const struct bench_options *o)
 		return "--session-token needs --access-key";
 	if (o->threads > o->connections)
 		return "--threads is more than --connections; each thread needs one";
-	if ((o->dax != NULL) + (o->memcached != NULL) + (o->raw_get != NULL) > 1)
-		return "--dax, --memcached and --raw-get exclude each other";
+	if ((o->dax != NULL) + (o->memcached != NULL) + (o->redis != NULL) + (o->raw_get != NULL) > 1)
+		return "--dax, --memcached, --redis and --raw-get exclude each other";
 	if ((o->dax != NULL || o->memcached != NULL) && o->workload != BENCH_GET)
 		return "--dax and --memcached know only --workload get";
+	if (o->redis != NULL && o->workload != BENCH_GET && o->workload != BENCH_PUT)
+		return "--redis knows only --workload get and put";
+	if (o->tables > 1 && (o->dax != NULL || o->memcached != NULL || o->redis != NULL))
+		return "--dax, --memcached and --redis know only one table";
 	return NULL;
 }
 

@@ -51,6 +51,23 @@ parse_number(const struct cli_option *o, const char *from, const char *text, int
 }
 
 static enum status
+parse_seconds(const struct cli_option *o, const char *from, const char *text, int64_t *ret, struct err *err)
+{
+	double value;
+	char *end;
+
+	errno = 0;
+	value = strtod(text, &end);
+	if (end == text || *end != '\0' || errno != 0)
+		return err_set(err, S_VALIDATION, "%s: \"%s\" is not a number", from, text);
+	if (!(value * 1000 >= (double)o->least && value * 1000 <= (double)o->most)) /* NaN neither */
+		return err_set(err, S_VALIDATION, "%s: %s is not between %g and %g", from, text,
+			       (double)o->least / 1000, (double)o->most / 1000);
+	*ret = (int64_t)(value * 1000 + 0.5);
+	return S_OK;
+}
+
+static enum status
 parse_flag(const char *from, const char *text, bool *ret, struct err *err)
 {
 	static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
@@ -115,6 +132,8 @@ set_value(const struct cli_option *o, const char *from, const char *text, void *
 	case CLI_NUMBER:
 	case CLI_SIZE:
 		return parse_number(o, from, text, field, err);
+	case CLI_SECONDS:
+		return parse_seconds(o, from, text, field, err);
 	case CLI_CHOICE:
 		return parse_choice(o, from, text, field, err);
 	}

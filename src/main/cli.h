@@ -19,12 +19,13 @@
 
 /*   type           field in the target struct */
 enum cli_type {
-	CLI_TEXT,   /* const char *; NULL: not given */
-	CLI_LIST,   /* struct cli_list; repeatable, or separated by commas */
-	CLI_FLAG,   /* bool */
-	CLI_NUMBER, /* int64_t */
-	CLI_SIZE,   /* int64_t bytes; 64K, 64M, 2G */
-	CLI_CHOICE, /* int: place in `choices` */
+	CLI_TEXT,    /* const char *; NULL: not given */
+	CLI_LIST,    /* struct cli_list; repeatable, or separated by commas */
+	CLI_FLAG,    /* bool */
+	CLI_NUMBER,  /* int64_t */
+	CLI_SIZE,    /* int64_t bytes; 64K, 64M, 2G */
+	CLI_SECONDS, /* int64_t milliseconds; 10 or 0.25; least and most are milliseconds, too */
+	CLI_CHOICE,  /* int: place in `choices` */
 };
 
 struct cli_list {

@@ -59,6 +59,10 @@ def test_version():
         (("serve", "--account", "12"), "12 digits"),
         (("serve", "--tls-cert", "x"), "belong together"),
         (("bench", "--threads", "8", "--connections", "2"), "--connections"),
+        (("bench", "--seconds", "soon"), "not a number"),
+        (("bench", "--seconds", "nan"), "not between 0.01 and"),
+        (("bench", "--redis", "127.0.0.1:1", "--workload", "query"), "--redis knows only"),
+        (("bench", "--redis", "127.0.0.1:1", "--tables", "2"), "only one table"),
     ],
 )
 def test_wrong_calls_are_explained(args, message):
@@ -369,6 +373,29 @@ def test_bench_measures(server, tmp_path):
         assert result["failures"] == 0 and result["requests"] > 50
         assert 0 < result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
     assert not any(name.startswith("bench-") for name in make_client(server.endpoint).list_tables()["TableNames"])
+
+
+def test_bench_spreads_over_tables(server):
+    name = f"spread-{os.getpid()}"
+    options = ["--endpoint", server.endpoint, "--table", name, "--tables", 3, "--seconds", 0.1, "--warmup", 0, "--connections", 4]
+    out = run("bench", *options, "--workload", "mix", "--items", 30, "--query-items", 10, "--keep", "--json")
+    assert out.returncode == 0, out.stderr
+    client = make_client(server.endpoint)
+    tables = [t for t in client.list_tables()["TableNames"] if t.startswith(name)]
+    assert tables == [f"{name}{of}" for of in ("", "-2", "-3", "-query", "-query-2", "-query-3")]
+    assert [client.scan(TableName=t, Select="COUNT")["Count"] for t in tables] == [30] * 6
+    run("bench", *options, "--workload", "put", "--items", 30)  # they were there before: it deletes none
+    assert [t for t in client.list_tables()["TableNames"] if t.startswith(name)] == tables
+    for table in tables:
+        client.delete_table(TableName=table)
+
+
+def test_bench_tells_the_processor_time_of_a_process(server):
+    out = run("bench", "--endpoint", server.endpoint, "--seconds", 1, "--items", 100, "--connections", 4, "--pid", server.pid, "--json")
+    assert out.returncode == 0, out.stderr
+    assert 0 < json.loads(out.stdout)["pid_cpu_us_per_request"] < 1e5
+    out = run("bench", "--endpoint", server.endpoint, "--pid", 2**31 - 1)
+    assert out.returncode == 1 and "no process" in out.stderr
 
 
 def test_bench_keeps_a_rate(server):
