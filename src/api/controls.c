@@ -203,7 +203,7 @@ set_faults(struct op_call *call, const struct given *given, struct err *err)
 	if (!fault_setup(text))
 		return err_set(err, S_VALIDATION,
 			       "points: \"%s\" is not NAME:KIND or NAME:KIND:N, or several with commas; kinds are io, "
-			       "kill and sleep:MS",
+			       "kill, count and sleep:MS; a GET lists the names, and which can fail (io)",
 			       text);
 	return S_OK;
 }
