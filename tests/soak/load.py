@@ -307,7 +307,7 @@ class Client(threading.Thread):
         if self.dice.random() < 0.3:
             answer = self.wire.send("ExecuteStatement", {
                 "Statement": f'SELECT pk, n FROM "{MAIN}" WHERE pk IN [?, ?] AND n > 10', "Limit": 3,
-                "Parameters": [S(f"k{self.dice.randrange(KEYS)}"), S(f"k{self.dice.randrange(KEYS)}")]})
+                "Parameters": [S(f"k{number}") for number in self.dice.sample(range(KEYS), 2)]})
             assert "Items" in answer
 
     def partiql_transaction(self):
