@@ -25,6 +25,7 @@ struct worker {
 	const struct workload *w;
 	struct request *pool;
 	int pool_count, cursor;
+	bool afresh;   /* the pool is too small for all items: each request is made anew */
 	int64_t now_s; /* looked up now and then: it only ages signatures */
 	struct client_options client;
 	struct histogram *histograms; /* KIND_COUNT of them */
@@ -75,14 +76,18 @@ static struct request *
 load_next(void *context, int slot)
 {
 	struct worker *w = context;
-	struct request *request = &w->pool[w->cursor];
+	struct request *request;
 
 	(void)slot;
-	if (++w->cursor == w->pool_count)
-		w->cursor = 0;
-	if ((w->cursor & 63) == 0)
-		w->now_s = clock_wall_s();
-	if (w->now_s - request->signed_s > SIGN_AGAIN_S)
+	do { /* one that is not under way: there are more than connections */
+		request = &w->pool[w->cursor];
+		if (++w->cursor == w->pool_count)
+			w->cursor = 0;
+		if ((w->cursor & 63) == 0)
+			w->now_s = clock_wall_s();
+	} while (request->busy);
+	request->busy = true;
+	if (w->afresh || w->now_s - request->signed_s > SIGN_AGAIN_S)
 		workload_make(w->w, request->kind, crypto_fast_random(), request);
 	return request;
 }
@@ -92,6 +97,7 @@ load_answered(void *context, const struct client_answer *a)
 {
 	struct worker *w = context;
 
+	a->request->busy = false;
 	if (a->status >= 200 && a->status < 300) {
 		histogram_record(&w->histograms[a->request->kind], (uint64_t)a->latency_ns);
 		return;
@@ -101,7 +107,7 @@ load_answered(void *context, const struct client_answer *a)
 			 (int)(a->body.len < FAILURE_BYTES ? a->body.len : FAILURE_BYTES), a->body.data);
 }
 
-/* More requests than connections, so that none is rewritten while it is being sent. */
+/* More requests than connections, so that there is always one to send. */
 static enum status
 make_pool(struct worker *w, struct err *err)
 {
@@ -113,16 +119,15 @@ make_pool(struct worker *w, struct err *err)
 	buf_done(&probe.bytes);
 	if (count > POOL_COUNT)
 		count = POOL_COUNT;
-	if (count < 2 * w->client.connections)
+	if (count < 2 * w->client.connections || w->w->options->raw_get != NULL)
 		count = 2 * w->client.connections;
-	if (w->w->options->raw_get != NULL)
-		count = 1;
 	w->pool = calloc((size_t)count, sizeof *w->pool);
 	if (w->pool == NULL)
 		return err_set(err, S_INTERNAL, "out of memory");
 	for (; w->pool_count < count; w->pool_count++)
 		workload_make(w->w, workload_kind(w->w, crypto_fast_random()), crypto_fast_random(),
 			      &w->pool[w->pool_count]);
+	w->afresh = w->w->options->raw_get == NULL && workload_choices(w->w) > w->pool_count;
 	return S_OK;
 }
 
@@ -466,7 +471,8 @@ run_init(struct run *run, const struct bench_options *o, struct err *err)
 	run->options = o;
 	if (o->pid > 0 && pid_cpu_us(o->pid) < 0)
 		return err_set(err, S_IO, "--pid: no process %lld", (long long)o->pid);
-	run->w = (struct workload){o, &run->endpoint, &run->endpoint};
+	run->w = (struct workload){.options = o, .endpoint = &run->endpoint, .target = &run->endpoint};
+	workload_init(&run->w);
 	run->workers = calloc((size_t)o->threads, sizeof *run->workers);
 	run->from = calloc(5, sizeof *run->from);
 	if (run->workers == NULL || run->from == NULL)

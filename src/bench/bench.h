@@ -4,7 +4,9 @@
  *
  * Each thread has an epoll, a share of the connections (HTTP/1.1, keep-alive, one request in flight on each) and a pool
  * of requests made and signed beforehand, signed again when they are older than a minute. So the client's work in the
- * measured time is a system call each way and a histogram; the server's is all of it.
+ * measured time is a system call each way and a histogram; the server's is all of it. Only where there are more items
+ * than requests in the pool each is made anew before it is sent: else the same few items would be asked for again and
+ * again, which any cache holds.
  *
  * Closed loop: a connection sends its next request when it has the answer. Fixed rate: requests have a moment when they
  * should leave, and latency counts from that moment, so a server that stalls cannot hide it (coordinated omission).
@@ -25,6 +27,9 @@ enum bench_workload {
 	BENCH_WORKLOADS,
 };
 
+/* Which items are asked for. */
+enum bench_keys { BENCH_UNIFORM, BENCH_ZIPF };
+
 struct bench_options {
 	const char *endpoint;  /* http://host:port or https://... */
 	int workload;          /* enum bench_workload */
@@ -43,6 +48,7 @@ struct bench_options {
 	int64_t item_bytes;  /* by DynamoDB's rule */
 	int64_t query_items; /* in one partition */
 	int64_t batch_items; /* in one BatchWriteItem */
+	int keys;            /* enum bench_keys */
 	const char *table;
 	bool eventual; /* GetItem and Query without ConsistentRead */
 	bool no_fill;  /* the table exists and is full */

@@ -31,6 +31,7 @@ struct request {
 	struct buf bytes;
 	int kind;
 	int64_t signed_s;
+	bool busy; /* the user's: it is on its way */
 };
 
 struct client;

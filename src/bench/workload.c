@@ -26,7 +26,7 @@ workload_is_foreign(const struct workload *w)
 	return w->options->memcached != NULL || w->options->redis != NULL;
 }
 
-/* The table of a request about a random item; `random % items` picks the item. */
+/* The table of a request about a random item; pick() uses other bits of `random`. */
 static int64_t
 random_table(const struct workload *w, uint64_t random)
 {
@@ -48,6 +48,51 @@ partition_count(const struct workload *w)
 	int64_t count = w->options->items / w->options->query_items;
 
 	return count > 0 ? count : 1;
+}
+
+void
+workload_init(struct workload *w)
+{
+	if (w->options->keys != BENCH_ZIPF)
+		return;
+	zipf_init(&w->items, (uint64_t)w->options->items);
+	zipf_init(&w->partitions, (uint64_t)partition_count(w));
+}
+
+static int64_t
+pick(const struct workload *w, const struct zipf *z, int64_t count, uint64_t random)
+{
+	if (w->options->keys != BENCH_ZIPF)
+		return (int64_t)(random % (uint64_t)count);
+	/* the mixing of splitmix64: the law looks at the high bits, of which the table is made, too */
+	random = (random ^ (random >> 30)) * 0xbf58476d1ce4e5b9;
+	random = (random ^ (random >> 27)) * 0x94d049bb133111eb;
+	return (int64_t)zipf_pick(z, random ^ (random >> 31));
+}
+
+static int64_t
+pick_item(const struct workload *w, uint64_t random)
+{
+	return pick(w, &w->items, w->options->items, random);
+}
+
+static int64_t
+pick_partition(const struct workload *w, uint64_t random)
+{
+	return pick(w, &w->partitions, partition_count(w), random);
+}
+
+int64_t
+workload_choices(const struct workload *w)
+{
+	switch (w->options->workload) {
+	case BENCH_QUERY:
+		return partition_count(w);
+	case BENCH_BATCHWRITE:
+		return w->options->items / w->options->batch_items;
+	default:
+		return w->options->items;
+	}
 }
 
 int64_t
@@ -146,7 +191,7 @@ body_get(const struct workload *w, uint64_t random, struct buf *out)
 {
 	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Key\":{");
-	put_key((int64_t)(random % (uint64_t)w->options->items), out);
+	put_key(pick_item(w, random), out);
 	buf_put_lit(out, "}");
 	put_consistent(w, out);
 }
@@ -156,7 +201,7 @@ body_put(const struct workload *w, uint64_t random, struct buf *out)
 {
 	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Item\":");
-	put_item(w, false, (int64_t)(random % (uint64_t)w->options->items), out);
+	put_item(w, false, pick_item(w, random), out);
 	buf_put_lit(out, "}");
 }
 
@@ -165,7 +210,7 @@ body_update(const struct workload *w, uint64_t random, struct buf *out)
 {
 	put_begin(w, false, random, out);
 	buf_put_lit(out, ",\"Key\":{");
-	put_key((int64_t)(random % (uint64_t)w->options->items), out);
+	put_key(pick_item(w, random), out);
 	buf_put_lit(
 	    out, "},\"UpdateExpression\":\"SET n = n + :one\",\"ExpressionAttributeValues\":{\":one\":{\"N\":\"1\"}}}");
 }
@@ -177,7 +222,7 @@ body_query(const struct workload *w, uint64_t random, struct buf *out)
 	buf_printf(
 	    out,
 	    ",\"KeyConditionExpression\":\"pk = :pk\",\"ExpressionAttributeValues\":{\":pk\":{\"S\":\"part-%010lld\"}}",
-	    (long long)(random % (uint64_t)partition_count(w)));
+	    (long long)pick_partition(w, random));
 	put_consistent(w, out);
 }
 
@@ -186,7 +231,7 @@ body_batchwrite(const struct workload *w, uint64_t random, struct buf *out)
 {
 	struct fill batch = {
 	    .table = random_table(w, random),
-	    .from = (int64_t)(random % (uint64_t)w->options->items),
+	    .from = pick_item(w, random),
 	    .count = w->options->batch_items,
 	};
 
@@ -256,13 +301,13 @@ workload_make(const struct workload *w, int kind, uint64_t random, struct reques
 		return;
 	}
 	if (workload_is_foreign(w) && kind == BENCH_PUT) {
-		workload_make_set(w, (int64_t)(random % (uint64_t)w->options->items), ret);
+		workload_make_set(w, pick_item(w, random), ret);
 		return;
 	}
 	if (w->target != w->endpoint) {
 		char text[KEY_BYTES];
 
-		wire_make_get(w, key_text((int64_t)(random % (uint64_t)w->options->items), text), ret);
+		wire_make_get(w, key_text(pick_item(w, random), text), ret);
 		return;
 	}
 	kinds[kind].body(w, random, &body);

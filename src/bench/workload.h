@@ -4,6 +4,7 @@
 
 #include "bench/bench.h"
 #include "bench/client.h"
+#include "bench/zipf.h"
 
 /* Besides enum bench_workload, what a request can be. */
 #define KIND_RAW     BENCH_WORKLOADS
@@ -14,10 +15,15 @@ struct workload {
 	const struct bench_options *options;
 	const struct endpoint *endpoint;
 	const struct endpoint *target; /* of the load: the endpoint, or a cache */
+	struct zipf items, partitions; /* with BENCH_ZIPF; partitions: of the query table */
 };
 
 /* Write a signed request. body: JSON. */
 void workload_sign(const struct workload *w, const char *operation, struct slice body, struct request *ret);
+/* After the options are set. */
+void workload_init(struct workload *w);
+/* So many different requests there are. */
+int64_t workload_choices(const struct workload *w);
 /* A request of that kind about a random item (kind: get, put, update, query, batchwrite, raw). */
 void workload_make(const struct workload *w, int kind, uint64_t random, struct request *ret);
 /* The kind of the next request: the workload's own, or one of a mix. */

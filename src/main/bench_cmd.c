@@ -8,6 +8,8 @@
 static const char *const workloads[] = {"get",        "put", "update", "query",
 					"batchwrite", "mix", NULL}; /* enum bench_workload */
 
+static const char *const keys[] = {"uniform", "zipf", NULL}; /* enum bench_keys */
+
 #define G_TARGET "Target"
 #define G_LOAD   "Load"
 #define G_DATA   "Data"
@@ -53,6 +55,8 @@ static const struct cli_option bench_rows[] = {
 	{G_DATA, "tables", CLI_NUMBER, FIELD(tables), "N", "1", 1, 100000, NULL,
 	 "So many of them: NAME, NAME-2, NAME-3 ...; each request goes to a random one."},
 	{G_DATA, "items", CLI_NUMBER, FIELD(items), "N", "10000", 1, 1000000000, NULL, "Items in each table."},
+	{G_DATA, "keys", CLI_CHOICE, FIELD(keys), NULL, "uniform", 0, 0, keys,
+	 "Which items are asked for: all alike, or by Zipf's law with exponent 0.99."},
 	{G_DATA, "item-bytes", CLI_SIZE, FIELD(item_bytes), "SIZE", "1024", 64, 409600, NULL, "Size of an item by DynamoDB's rule."},
 	{G_DATA, "query-items", CLI_NUMBER, FIELD(query_items), "N", "100", 1, 100000, NULL,
 	 "Items that share a partition key, all read by one Query."},
