@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/thread.h"
 #include "bench/histogram.h"
 #include "bench/setup.h"
 #include "bench/wire.h"
@@ -136,6 +137,7 @@ work(void *context)
 {
 	struct worker *w = context;
 
+	thread_be_prompt();
 	w->status = client_run(&w->client, &w->unsent, &w->err);
 	return NULL;
 }

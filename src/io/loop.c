@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #define EVENTS_MAX 256
 #define HOOKS_MAX  8
@@ -337,6 +338,7 @@ void
 loop_run(struct loop *l)
 {
 	current = l;
+	thread_be_prompt();
 	while (!atomic_load(&l->stop)) {
 		wait_for_events(l);
 		while (l->event_next < l->event_count) {

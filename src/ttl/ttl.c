@@ -16,7 +16,7 @@
 #define RATE         17000       /* items a second: 10,000, which all become due when a second begins, in 0.6 of it */
 #define LATE_MS      600
 #define RATE_LATE    25000        /* of what has been due for so long; about half a core */
-#define BEHIND_NS    20000000LL   /* so much lost time is made up for */
+#define BEHIND_NS    5000000LL    /* so much lost time is made up for: without a rest in between */
 #define RETRY_NS     1000000000LL /* after the disk failed */
 #define SECOND_NS    1000000000LL
 

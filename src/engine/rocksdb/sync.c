@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <errno.h>
@@ -356,6 +357,7 @@ sync_main(void *context)
 {
 	struct rocks *r = context;
 
+	thread_be_prompt(); /* clients wait for it */
 	while (!atomic_load(&r->stop)) {
 		if (atomic_load(&r->state) == ENGINE_FAILED) {
 			failed(r);

@@ -1,0 +1,12 @@
+/* How the system is to schedule a thread. */
+#ifndef STATOR_BASE_THREAD_H
+#define STATOR_BASE_THREAD_H
+
+/*
+ * The calling thread answers somebody, does little at a time and then waits: it shall have a processor as soon as there
+ * is something to do, also when a thread that works for long is in the middle of its slice. Its share of the processors
+ * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are.
+ */
+void thread_be_prompt(void);
+
+#endif

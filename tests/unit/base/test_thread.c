@@ -1,0 +1,46 @@
+#include "base/thread.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct attributes { /* as the kernel has it */
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static void
+a_prompt_thread_keeps_its_share_of_the_processors(void **state)
+{
+	struct attributes before = {.size = 0}, after = {.size = 0};
+
+	(void)state;
+	if (syscall(SYS_sched_getattr, 0, &before, sizeof before, 0) != 0)
+		skip(); /* the system does not let anybody ask */
+	thread_be_prompt();
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &after, sizeof after, 0), 0);
+	assert_int_equal(after.policy, before.policy);
+	assert_int_equal(after.nice, before.nice);
+	/* before Linux 6.12 there are no slices of one's own */
+	if (before.runtime != 0 && before.policy == SCHED_OTHER)
+		assert_int_equal(after.runtime, 100000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_prompt_thread_keeps_its_share_of_the_processors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
