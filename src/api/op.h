@@ -38,6 +38,8 @@ struct op_call {
 	struct buf *out;          /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
 	void *owner; /* the front's exchange */
+	/* Whose turns it takes in queues: the front says who asks, its table is filled in when it is known. */
+	struct job_flow flow;
 	/* out */
 	int http_status;
 	enum status status;

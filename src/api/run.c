@@ -302,6 +302,7 @@ run_in_words(struct op_call *call, unsigned moved, struct err *err)
 	if (op->shape != NULL) {
 		in = arena_zalloc(call->arena, op->shape->size);
 		s = shape_read(call->body, op->shape, in, call->arena, err);
+		call->flow.table = job_hash(shape_table(op->shape, in));
 		if (s == S_OK)
 			s = shape_check(op->shape, in, err);
 	}

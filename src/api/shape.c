@@ -519,3 +519,12 @@ shape_read(struct slice body, const struct shape *shape, void *in, struct arena 
 		err_set(err, S_SERIALIZATION, "%s", "");
 	return S_SERIALIZATION;
 }
+
+struct slice
+shape_table(const struct shape *shape, const void *in)
+{
+	for (const struct field *f = shape->fields; f->name != NULL; f++)
+		if (f->type == SHAPE_TABLE)
+			return *(const struct slice *)((const char *)in + f->offset);
+	return SLICE_NONE;
+}

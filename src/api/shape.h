@@ -123,6 +123,9 @@ struct shape {
 	const struct field *fields; /* in the service's order of checks; ended by a NULL name; at most 64 */
 };
 
+/* The name or ARN of the table that the input names; SLICE_NONE: none, or several. */
+struct slice shape_table(const struct shape *shape, const void *in);
+
 #define FIELD(type_, member_, name_, shape_type_, flags_, ...)                                                         \
 	{                                                                                                              \
 		.name = (name_), .length = sizeof(name_) - 1, .type = (shape_type_), .flags = (flags_),                \

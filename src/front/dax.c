@@ -76,6 +76,16 @@ serves_region(const struct dax_front *f, struct slice region)
 	return false;
 }
 
+/* The connection whose bytes are read on this thread. */
+static _Thread_local struct stream *reading;
+
+static void
+take_turns_of(struct slice access_key)
+{
+	if (reading != NULL)
+		stream_set_flow(reading, (struct job_flow){.tenant = job_hash(access_key)});
+}
+
 static enum status
 verify(void *context, const struct dax_authorization *a, struct dax_identity *ret, struct err *err)
 {
@@ -94,6 +104,7 @@ verify(void *context, const struct dax_authorization *a, struct dax_identity *re
 	memcpy(ret->region, auth.region.data, auth.region.len);
 	if (!f->verifies) {
 		ret->unrestricted = true;
+		take_turns_of(a->access_key);
 		return S_OK;
 	}
 	if (!serves_region(f, auth.region))
@@ -109,6 +120,7 @@ verify(void *context, const struct dax_authorization *a, struct dax_identity *re
 		keys_release(keys);
 		return s;
 	}
+	take_turns_of(a->access_key); /* only who has proved it: else a stranger could use up another's */
 	ret->caller = caller;
 	ret->held = keys;
 	/* who has policies is asked for each item, which only the upstream can do */
@@ -214,9 +226,13 @@ static enum stream_want
 received(struct stream *s, const char *data, size_t len, size_t *ret_used)
 {
 	struct dax_session *session = stream_state(s);
+	enum dax_want want;
 
 	session->secure = stream_is_secure(s);
-	switch (dax_session_feed(session, data, len, ret_used)) {
+	reading = s;
+	want = dax_session_feed(session, data, len, ret_used);
+	reading = NULL;
+	switch (want) {
 	case DAX_WANT_TIME:
 		return STREAM_TIME;
 	case DAX_WANT_END:

@@ -264,6 +264,7 @@ reply_call(struct op_call *call)
 	struct request *request = call->owner;
 	struct http_exchange *x = request->exchange;
 
+	x->flow = call->flow;
 	if (request->ring != NULL)
 		ring_give(request->front, loop_index(x->loop), request->ring);
 	reply(x, call->http_status, reply_type(x), SLICE_NONE);
@@ -311,6 +312,7 @@ make_call(struct front_http *f, struct http_exchange *x, bool control)
 	call->done = reply_call;
 	call->owner = request;
 	call->peer = slice_str(x->peer);
+	call->flow = x->flow;
 	call->secure = f->options.tls_cert != NULL;
 	if (control && request->ring == NULL)
 		return call; /* of those who may reach it: see the option */
@@ -326,6 +328,8 @@ make_call(struct front_http *f, struct http_exchange *x, bool control)
 		return NULL;
 	}
 	call->region = auth.region;
+	/* only who has proved it: else a stranger could use up the turns of another's key */
+	call->flow.tenant = job_hash(auth.access_key);
 	return call;
 }
 

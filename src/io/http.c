@@ -156,7 +156,7 @@ accepted(struct http_loop *home, int fd, const struct sockaddr_storage *address)
 	}
 	/* the first request is often there already */
 	c->readable = true;
-	conn_pump(c);
+	conn_again(c);
 }
 
 static void
@@ -229,7 +229,6 @@ open_loop(struct http_server *s, int i, struct loop *l, struct sockaddr_storage 
 	home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	home->listener.ready = accept_ready;
 	home->accept_timer.fire = accept_resume;
-	home->again_task.run = http_loop_again;
 	home->drain_task.run = drain_loop;
 	home->listener.fd = listen_socket(address, len, i == 0);
 	if (home->listener.fd < 0)
@@ -311,14 +310,7 @@ close_loop(struct http_loop *home)
 		return;
 	while ((c = home->conns) != NULL)
 		conn_close(c);
-	while ((c = home->flush) != NULL) {
-		home->flush = c->flush_next;
-		c->in_flush = false;
-	}
-	for (c = home->again; c != NULL; c = c->again_next)
-		c->in_again = false;
-	http_loop_flush(home); /* the answered ones */
-	http_loop_bury(home);
+	http_loop_turn_end(home->loop, home);
 	free_pools(home);
 	if (home->listener.fd >= 0) {
 		loop_remove(home->loop, &home->listener);

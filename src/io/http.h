@@ -45,6 +45,7 @@ struct http_exchange {
 	struct arena *arena; /* lives until the answer is handed to the socket */
 	struct loop *loop;
 	void *context;
+	struct job_flow flow; /* whose the connection's work is: the handler may correct it, for its next turns */
 	_Atomic bool
 	    gone;      /* the client left: the answer will be dropped; http_reply must still be called. Any thread */
 	char peer[64]; /* "127.0.0.1:50412" */

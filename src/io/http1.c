@@ -305,9 +305,14 @@ http1_feed(struct conn *c)
 		http2_begin(c);
 		return;
 	}
-	while (c->parsed < c->in->len)
+	while (c->parsed < c->in->len) {
 		if (!parse(c, c->in->data, &c->parsed, c->in->len))
 			break;
+		if (c->parsed < c->in->len && conn_spent(c)) {
+			conn_again(c);
+			break;
+		}
+	}
 	if (c->parsed == c->in->len && c->reading == NULL) {
 		block_release(c->home, c->in); /* requests within have their own hold on it */
 		c->in = NULL;
@@ -597,6 +602,10 @@ http1_flush(struct conn *c)
 		if (n < 0)
 			return;
 		advance(c, (size_t)n);
+		if (c->first != NULL && conn_spent(c)) {
+			conn_want_flush(c);
+			return;
+		}
 	}
 	conn_after_answers(c);
 }

@@ -11,6 +11,7 @@
 
 #define STREAM_WINDOW     (1024 * 1024)
 #define CONNECTION_WINDOW (4 * 1024 * 1024)
+#define RECEIVE_BYTES     (16 * 1024)
 #define FRAME_ROOM        (17 * 1024) /* a frame is at most 16 KiB and its head */
 
 struct h2 {
@@ -357,7 +358,8 @@ http2_begin(struct conn *c)
 bool
 http2_receive(struct conn *c)
 {
-	ssize_t n = conn_recv(c, c->home->scratch, SCRATCH_BYTES);
+	/* all frames in it are handled at once, so it is not much */
+	ssize_t n = conn_recv(c, c->home->scratch, RECEIVE_BYTES);
 
 	if (n == 0)
 		c->eof = true;
@@ -382,6 +384,10 @@ http2_run_waiting(struct conn *c)
 		next = r->next;
 		if (r->state != REQUEST_WAITING)
 			continue;
+		if (conn_spent(c)) {
+			conn_again(c);
+			return;
+		}
 		c->h2->waiting--;
 		request_dispatch(r);
 	}
@@ -434,6 +440,10 @@ http2_flush(struct conn *c)
 			h2->broken = true;
 		if (h2->out.len == 0)
 			break;
+		if (conn_spent(c)) {
+			conn_want_flush(c);
+			return;
+		}
 	}
 	buf_done(&h2->out); /* a quiet connection holds no memory for output */
 	if (h2->broken || (!nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session))) {

@@ -80,6 +80,7 @@ request_new(struct conn *c)
 		r->x.headers = r->headers;
 	}
 	r->conn = c;
+	r->x.flow = c->read_job.flow;
 	r->state = REQUEST_READING;
 	r->started_ns = loop_now_ns(home->loop);
 	memcpy(r->x.peer, c->peer, sizeof r->x.peer);
@@ -422,6 +423,24 @@ http_encode(struct http_exchange *x)
 	return r->reply_body;
 }
 
+/* What is queued goes on in the turns of whose it turned out to be. */
+static void
+set_flow(struct conn *c, struct job_flow flow)
+{
+	struct loop_job *jobs[] = {&c->read_job, &c->flush_job};
+
+	if (c->read_job.flow.tenant == flow.tenant && c->read_job.flow.table == flow.table)
+		return;
+	for (int i = 0; i < 2; i++) {
+		bool queued = jobs[i]->queued;
+
+		loop_job_remove(c->home->loop, jobs[i]);
+		jobs[i]->flow = flow;
+		if (queued)
+			loop_job_add(c->home->loop, jobs[i]);
+	}
+}
+
 void
 http_reply(struct http_exchange *x, int status, struct slice headers)
 {
@@ -438,6 +457,7 @@ http_reply(struct http_exchange *x, int status, struct slice headers)
 	home->replied = r;
 	if (c == NULL)
 		return; /* recycled when this turn ends */
+	set_flow(c, x->flow);
 	if (c->h2 != NULL) {
 		http2_reply(r, headers);
 	} else {
@@ -451,7 +471,6 @@ http_reply(struct http_exchange *x, int status, struct slice headers)
 	if (c->unsent == 0)
 		c->progress_ns = loop_now_ns(home->loop);
 	c->unsent += unsent;
-	home->turn_bytes += unsent;
 	atomic_fetch_add_explicit(&home->server->unsent_bytes, unsent, memory_order_relaxed);
 	conn_want_flush(c);
 }
@@ -460,6 +479,8 @@ http_reply(struct http_exchange *x, int status, struct slice headers)
 
 static void conn_ready(struct loop_fd *f, uint32_t events);
 static void conn_timeout(struct loop_timer *t);
+static void read_job(struct loop_job *j);
+static void flush_job(struct loop_job *j);
 
 struct conn *
 conn_new(struct http_loop *home, int fd, const char *peer)
@@ -476,6 +497,8 @@ conn_new(struct http_loop *home, int fd, const char *peer)
 	c->home = home;
 	c->fd.fd = fd;
 	c->fd.ready = conn_ready;
+	c->read_job = (struct loop_job){.run = read_job, .flow = {.tenant = job_hash_peer(peer)}};
+	c->flush_job = (struct loop_job){.run = flush_job, .flow = c->read_job.flow};
 	c->timer.fire = conn_timeout;
 	c->accepted_ns = c->idle_since_ns = c->progress_ns = loop_now_ns(home->loop);
 	c->writable = true;
@@ -507,6 +530,8 @@ conn_close(struct conn *c)
 	if (c->h2 != NULL)
 		http2_end(c);
 	loop_timer_clear(home->loop, &c->timer);
+	loop_job_remove(home->loop, &c->read_job);
+	loop_job_remove(home->loop, &c->flush_job);
 	loop_remove(home->loop, &c->fd);
 	if (c->ssl != NULL) {
 		tls_goodbye(c);
@@ -526,26 +551,21 @@ conn_close(struct conn *c)
 	atomic_fetch_sub(&home->server->connections, 1);
 }
 
-void
-http_loop_bury(struct http_loop *home)
+static void
+bury(struct http_loop *home)
 {
-	struct conn *c = home->dead;
+	struct conn *c = home->dead, *next;
 
 	home->dead = NULL;
-	while (c != NULL) {
-		struct conn *next = c->dead_next;
-
-		if (c->in_again || c->in_flush) { /* until it is out of these lists */
-			c->dead_next = home->dead;
-			home->dead = c;
-		} else if (home->free_conn_count >= POOL_CONNS) {
+	for (; c != NULL; c = next) {
+		next = c->dead_next;
+		if (home->free_conn_count >= POOL_CONNS) {
 			free(c);
 		} else {
 			c->next = home->free_conns;
 			home->free_conns = c;
 			home->free_conn_count++;
 		}
-		c = next;
 	}
 }
 
@@ -680,9 +700,6 @@ shake_hands(struct conn *c)
 void
 conn_pump(struct conn *c)
 {
-	struct http_loop *home = c->home;
-	uint64_t before = atomic_load_explicit(&home->figures.received_bytes, memory_order_relaxed);
-
 	if (c->lingering) {
 		linger_read(c);
 		return;
@@ -693,23 +710,24 @@ conn_pump(struct conn *c)
 		http2_run_waiting(c);
 	else if (c->in != NULL)
 		http1_feed(c);
-	while (c->readable && may_read(c)) {
-		if (!(c->h2 != NULL ? http2_receive(c) : http1_receive(c)))
-			break;
-		if (home->turn_bytes > EARLY_BYTES)
-			http_loop_flush(home);
-		if (c->dead)
-			return;
-		if (atomic_load_explicit(&home->figures.received_bytes, memory_order_relaxed) - before > TURN_BYTES) {
-			if (c->readable)
-				conn_again(c);
+	while (!c->dead && c->readable && may_read(c)) {
+		if (conn_spent(c)) {
+			conn_again(c);
 			break;
 		}
+		if (!(c->h2 != NULL ? http2_receive(c) : http1_receive(c)))
+			break;
 	}
 	if (!c->dead && c->eof)
 		conn_end(c);
 	if (!c->dead && (c->reading != NULL || c->h2 != NULL))
 		conn_arm(c);
+}
+
+static void
+read_job(struct loop_job *j)
+{
+	conn_pump((struct conn *)((char *)j - offsetof(struct conn, read_job)));
 }
 
 static void
@@ -731,40 +749,21 @@ conn_ready(struct loop_fd *f, uint32_t events)
 		c->hung_up = true;
 	if (events & (EPOLLIN | EPOLLRDHUP)) {
 		c->readable = true;
-		conn_pump(c);
+		conn_again(c);
 	}
 }
 
 void
 conn_again(struct conn *c)
 {
-	struct http_loop *home = c->home;
-
-	if (c->in_again)
-		return;
-	c->in_again = true;
-	c->again_next = home->again;
-	home->again = c;
-	if (!home->again_posted) {
-		home->again_posted = true;
-		loop_post(home->loop, &home->again_task);
-	}
+	if (!c->dead)
+		loop_job_add(c->home->loop, &c->read_job);
 }
 
-void
-http_loop_again(struct loop_task *t)
+bool
+conn_spent(const struct conn *c)
 {
-	struct http_loop *home = (struct http_loop *)((char *)t - offsetof(struct http_loop, again_task));
-	struct conn *c = home->again, *next;
-
-	home->again = NULL;
-	home->again_posted = false;
-	for (; c != NULL; c = next) {
-		next = c->again_next;
-		c->in_again = false;
-		if (!c->dead)
-			conn_pump(c);
-	}
+	return loop_job_spent(c->home->loop);
 }
 
 /* --- writing --- */
@@ -772,11 +771,8 @@ http_loop_again(struct loop_task *t)
 void
 conn_want_flush(struct conn *c)
 {
-	if (c->in_flush || c->dead)
-		return;
-	c->in_flush = true;
-	c->flush_next = c->home->flush;
-	c->home->flush = c;
+	if (!c->dead)
+		loop_job_add(c->home->loop, &c->flush_job);
 }
 
 /* Is something waiting for the client to take it? */
@@ -811,51 +807,41 @@ cut_off(struct http_loop *home)
 	}
 }
 
-void
-http_loop_flush(struct http_loop *home)
+static void
+flush_job(struct loop_job *j)
 {
-	struct request *r = home->replied, *next_request;
-	struct conn *c = home->flush, *next;
+	struct conn *c = (struct conn *)((char *)j - offsetof(struct conn, flush_job));
 
-	home->replied = NULL;
-	home->flush = NULL;
-	home->turn_bytes = 0;
-	for (; r != NULL; r = next_request) { /* no handler is on the stack any more */
-		next_request = r->replied_next;
-		r->in_replied = false;
-		if (r->conn == NULL)
-			request_recycle(r);
-		else
-			request_release_input(r);
-	}
-	for (; c != NULL; c = next) {
-		next = c->flush_next;
-		c->in_flush = false;
-		if (c->dead)
-			continue;
-		if (c->writable && c->h2 != NULL)
-			http2_flush(c);
-		else if (c->writable && !c->handshaking)
-			http1_flush(c);
-		if (c->dead || !owes(c))
-			continue;
-		if (c->unsent > 0)
-			cut_off(home);
-		if (!c->dead)
-			conn_arm(c);
-	}
+	if (c->writable && c->h2 != NULL)
+		http2_flush(c);
+	else if (c->writable && !c->handshaking)
+		http1_flush(c);
+	if (c->dead || !owes(c))
+		return;
+	if (c->unsent > 0)
+		cut_off(c->home);
+	if (!c->dead)
+		conn_arm(c);
 }
 
 void
 http_loop_turn_end(struct loop *l, void *context)
 {
 	struct http_loop *home = context;
+	struct request *r = home->replied, *next;
 
 	(void)l;
-	while (home->flush != NULL || home->replied != NULL)
-		http_loop_flush(home);
+	home->replied = NULL;
+	for (; r != NULL; r = next) { /* no handler is on the stack any more */
+		next = r->replied_next;
+		r->in_replied = false;
+		if (r->conn == NULL)
+			request_recycle(r);
+		else
+			request_release_input(r);
+	}
 	if (home->dead != NULL)
-		http_loop_bury(home);
+		bury(home);
 }
 
 void

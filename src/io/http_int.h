@@ -26,9 +26,8 @@
 #define HEADERS_MAX   100 /* header fields of one request; then 431 */
 #define BLOCK_BYTES   (16 * 1024)
 #define SCRATCH_BYTES (64 * 1024)
-#define TURN_BYTES    (256 * 1024)  /* read from one connection in one turn; then the others have theirs */
-#define EARLY_BYTES   (1024 * 1024) /* answers of one turn; then they are sent before the turn ends */
-#define LINGER_MS     5000          /* reading on after a refusal, so that the client can read it */
+#define TURN_BYTES    (256 * 1024) /* thrown away of one connection in one turn; then the others have theirs */
+#define LINGER_MS     5000         /* reading on after a refusal, so that the client can read it */
 
 struct conn;
 struct h2;
@@ -92,9 +91,10 @@ struct conn {
 	struct loop_fd fd; /* first: ready() is given this */
 	struct loop_timer timer;
 	struct http_loop *home;
-	struct conn *next, *prev; /* all of the loop; the pool */
-	struct conn *flush_next, *again_next, *dead_next;
-	bool in_flush, in_again, dead;
+	struct conn *next, *prev;            /* all of the loop; the pool */
+	struct loop_job read_job, flush_job; /* both of the same flow */
+	struct conn *dead_next;
+	bool dead;
 	enum { PROTOCOL_UNKNOWN, PROTOCOL_HTTP1, PROTOCOL_HTTP2 } protocol;
 	bool handshaking;
 	bool readable, writable; /* edges seen and not yet used up */
@@ -140,12 +140,10 @@ struct http_loop {
 	bool draining;
 
 	struct conn *conns;
-	struct conn *flush, *again, *dead;
+	struct conn *dead;
 	struct request *replied; /* answered in this turn; their input is let go at its end */
-	struct loop_task again_task, drain_task;
-	bool again_posted;
+	struct loop_task drain_task;
 	atomic_bool drain_posted; /* any thread */
-	size_t turn_bytes;        /* answers since the last flush */
 
 	struct conn *free_conns;
 	struct request *free_requests;
@@ -180,8 +178,9 @@ struct conn *conn_new(struct http_loop *home, int fd, const char *peer);
 /* Ends it now; answers in progress become `gone`. The memory stays until the turn ends. */
 void conn_close(struct conn *c);
 void conn_pump(struct conn *c);                   /* read and handle what is there and allowed */
-void conn_want_flush(struct conn *c);             /* at the turn's end */
-void conn_again(struct conn *c);                  /* pump in the next turn */
+void conn_want_flush(struct conn *c);             /* as a job */
+void conn_again(struct conn *c);                  /* pump, as a job */
+bool conn_spent(const struct conn *c);            /* its job has taken enough: the others' turn */
 void conn_arm(struct conn *c);                    /* its timer, when a deadline came nearer */
 void conn_after_answers(struct conn *c);          /* all answers are out: close, linger or go on reading */
 void conn_progress(struct conn *c, size_t bytes); /* so much left the connection */
@@ -189,10 +188,7 @@ void conn_progress(struct conn *c, size_t bytes); /* so much left the connection
 ssize_t conn_recv(struct conn *c, void *data, size_t len);
 ssize_t conn_send(struct conn *c, const void *data, size_t len);
 ssize_t conn_sendv(struct conn *c, struct iovec *parts, int count);
-void http_loop_flush(struct http_loop *home);
-void http_loop_bury(struct http_loop *home); /* recycle connections closed */
-void http_loop_turn_end(struct loop *l, void *context);
-void http_loop_again(struct loop_task *t);
+void http_loop_turn_end(struct loop *l, void *context); /* recycle what was answered and who has been closed */
 
 struct request *request_new(struct conn *c);
 void request_free_memory(struct request *r); /* of one in the pool */

@@ -35,6 +35,7 @@ struct loop {
 	/* the loop's thread */
 	struct hook hooks[HOOKS_MAX], flushes[HOOKS_MAX];
 	int hook_count, flush_count;
+	struct fair *jobs;
 	struct epoll_event events[EVENTS_MAX];
 	int event_next, event_count; /* those of this turn not yet handled: loop_remove() takes out its own */
 	int64_t tick;                /* slots up to this one are handled */
@@ -55,6 +56,7 @@ loop_new(int index, struct loop **ret, struct err *err)
 	if (l == NULL)
 		return err_set(err, S_IO, "out of memory");
 	l->index = index;
+	l->jobs = fair_new();
 	l->wake_fd = -1;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll_fd >= 0)
@@ -82,6 +84,7 @@ loop_free(struct loop *l)
 		close(l->wake_fd);
 	if (l->epoll_fd >= 0)
 		close(l->epoll_fd);
+	fair_free(l->jobs);
 	free(l);
 }
 
@@ -288,6 +291,33 @@ run_tasks(struct loop *l)
 	}
 }
 
+/* --- jobs --- */
+
+void
+loop_job_add(struct loop *l, struct loop_job *j)
+{
+	fair_add(l->jobs, j);
+}
+
+void
+loop_job_remove(struct loop *l, struct loop_job *j)
+{
+	fair_remove(l->jobs, j);
+}
+
+bool
+loop_run_jobs(struct loop *l)
+{
+	fair_run(l->jobs, LOOP_TURN_NS);
+	return fair_any(l->jobs);
+}
+
+bool
+loop_job_spent(const struct loop *l)
+{
+	return fair_spent(l->jobs);
+}
+
 /* --- turns --- */
 
 void
@@ -318,7 +348,7 @@ wait_for_events(struct loop *l)
 {
 	int wait_ms = 0;
 
-	if (atomic_load(&l->tasks) == NULL)
+	if (atomic_load(&l->tasks) == NULL && !fair_any(l->jobs))
 		wait_ms = timers_wait_ms(l);
 	if (wait_ms != 0) {
 		/* who posts after this sees that we sleep; who posted before is seen here */
@@ -350,6 +380,7 @@ loop_run(struct loop *l)
 		}
 		run_tasks(l);
 		run_timers(l);
+		(void)loop_run_jobs(l);
 		for (int i = 0; i < l->hook_count; i++)
 			l->hooks[i].run(l, l->hooks[i].context);
 		for (int i = 0; i < l->flush_count; i++)

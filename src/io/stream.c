@@ -18,7 +18,6 @@
 #include "io/listen.h"
 
 #define SCRATCH_BYTES   (64 * 1024)
-#define TURN_BYTES      (1024 * 1024) /* read from one connection in one turn */
 #define POOL_BUFS       256
 #define POOL_BUF_BYTES  (64 * 1024)
 #define ACCEPT_BATCH    64
@@ -31,8 +30,9 @@ struct stream {
 	struct loop_timer timer;
 	struct stream_home *home;
 	struct stream *next, *prev;
-	struct stream *work_next, *dead_next;
-	bool in_work, dead;
+	struct loop_job job; /* receive, hand on, send */
+	struct stream *dead_next;
+	bool dead;
 	bool handshaking, tls_broken;
 	bool readable, writable; /* edges seen and not used up */
 	bool hung_up, eof;
@@ -64,9 +64,8 @@ struct stream_home {
 	struct loop_timer accept_timer;
 	int reserve_fd;
 	bool draining;
-	struct stream *streams, *work, *dead;
-	struct loop_task wake_task, drain_task;
-	bool wake_posted;
+	struct stream *streams, *dead;
+	struct loop_task drain_task;
 	atomic_bool drain_posted;
 	_Atomic int active;
 	struct buf pool[POOL_BUFS];
@@ -104,6 +103,17 @@ struct buf *
 stream_out(struct stream *s)
 {
 	return &s->out;
+}
+
+void
+stream_set_flow(struct stream *s, struct job_flow flow)
+{
+	bool queued = s->job.queued;
+
+	loop_job_remove(s->home->loop, &s->job);
+	s->job.flow = flow;
+	if (queued)
+		loop_job_add(s->home->loop, &s->job);
 }
 
 struct loop *
@@ -150,36 +160,12 @@ stream_local_address(const struct stream *s, uint8_t ret[16], int *ret_port)
 
 /* --- life of a connection --- */
 
-/* At the turn's end: receive, send or close. */
-static void
-want_work(struct stream *s)
-{
-	struct stream_home *home = s->home;
-
-	if (s->in_work || s->dead)
-		return;
-	s->in_work = true;
-	s->work_next = home->work;
-	home->work = s;
-}
-
-/* In the next turn. */
+/* Receive, send or close, when its turn comes. */
 static void
 want_turn(struct stream *s)
 {
-	struct stream_home *home = s->home;
-
-	want_work(s);
-	if (!home->wake_posted) {
-		home->wake_posted = true;
-		loop_post(home->loop, &home->wake_task);
-	}
-}
-
-static void
-woken(struct loop_task *t)
-{
-	((struct stream_home *)((char *)t - offsetof(struct stream_home, wake_task)))->wake_posted = false;
+	if (!s->dead)
+		loop_job_add(s->home->loop, &s->job);
 }
 
 static void
@@ -214,6 +200,7 @@ close_stream(struct stream *s)
 	home->server->options.handler->closed(s);
 	set_active(s, false);
 	loop_timer_clear(home->loop, &s->timer);
+	loop_job_remove(home->loop, &s->job);
 	loop_remove(home->loop, &s->fd);
 	if (s->ssl != NULL) {
 		if (!s->handshaking && !s->tls_broken)
@@ -245,12 +232,7 @@ bury(struct stream_home *home)
 	home->dead = NULL;
 	for (; s != NULL; s = next) {
 		next = s->dead_next;
-		if (s->in_work) { /* until it is out of that list */
-			s->dead_next = home->dead;
-			home->dead = s;
-		} else {
-			free(s);
-		}
+		free(s);
 	}
 }
 
@@ -505,11 +487,13 @@ pump(struct stream *s)
 		return;
 	if (s->in.len > 0 && !s->waiting && !s->ending)
 		feed(s, s->in.data, s->in.len); /* what was left when an answer was waited for */
-	while (may_read(s) && read_once(s, &taken)) {
-		if (taken >= TURN_BYTES) {
+	while (may_read(s)) {
+		if (taken > 0 && loop_job_spent(s->home->loop)) {
 			want_turn(s);
 			break;
 		}
+		if (!read_once(s, &taken))
+			break;
 	}
 	if (s->dead)
 		return;
@@ -518,9 +502,7 @@ pump(struct stream *s)
 		return;
 	}
 	set_active(s, s->waiting || s->sent < s->out.len);
-	if (s->sent < s->out.len || s->ending)
-		want_work(s);
-	else if (!s->waiting)
+	if (s->sent == s->out.len && !s->ending && !s->waiting)
 		give_back_out(s);
 	if (s->half_since_ns != 0)
 		arm(s);
@@ -530,7 +512,7 @@ void
 stream_resume(struct stream *s)
 {
 	s->waiting = false;
-	want_turn(s); /* the answer may come while this loop's end of turn is over */
+	want_turn(s);
 }
 
 /* --- writing --- */
@@ -574,24 +556,22 @@ flush(struct stream *s)
 }
 
 static void
+run_job(struct loop_job *j)
+{
+	struct stream *s = (struct stream *)((char *)j - offsetof(struct stream, job));
+
+	if (!s->waiting && !s->ending && (s->in.len > 0 || s->readable || s->handshaking))
+		pump(s);
+	if (!s->dead && !s->handshaking && (s->out.len > s->sent || s->ending || (s->home->draining && !s->waiting)))
+		flush(s);
+}
+
+static void
 turn_end(struct loop *l, void *context)
 {
 	struct stream_home *home = context;
-	struct stream *s = home->work, *next;
 
 	(void)l;
-	home->work = NULL;
-	for (; s != NULL; s = next) {
-		next = s->work_next;
-		s->in_work = false;
-		if (s->dead)
-			continue;
-		if (!s->waiting && !s->ending && (s->in.len > 0 || s->readable || s->handshaking))
-			pump(s);
-		if (!s->dead && !s->handshaking &&
-		    (s->out.len > s->sent || s->ending || (home->draining && !s->waiting)))
-			flush(s);
-	}
 	if (home->dead != NULL)
 		bury(home);
 }
@@ -608,13 +588,13 @@ ready(struct loop_fd *f, uint32_t events)
 	if (events & EPOLLOUT) {
 		s->writable = true;
 		if (s->handshaking || s->sent < s->out.len)
-			want_work(s);
+			want_turn(s);
 	}
 	if (events & EPOLLRDHUP)
 		s->hung_up = true;
 	if (events & (EPOLLIN | EPOLLRDHUP)) {
 		s->readable = true;
-		pump(s);
+		want_turn(s);
 	}
 }
 
@@ -632,6 +612,7 @@ stream_new(struct stream_home *home, int fd, const char *peer)
 	s->home = home;
 	s->fd.fd = fd;
 	s->fd.ready = ready;
+	s->job = (struct loop_job){.run = run_job, .flow = {.tenant = job_hash_peer(peer)}};
 	s->timer.fire = timed_out;
 	s->writable = true;
 	s->idle_since_ns = s->progress_ns = loop_now_ns(home->loop);
@@ -692,7 +673,7 @@ accepted(struct stream_home *home, int fd, const struct sockaddr_storage *addres
 	s->half_since_ns = loop_now_ns(home->loop);
 	arm(s);
 	s->readable = true;
-	pump(s);
+	want_turn(s);
 }
 
 static void
@@ -790,7 +771,6 @@ open_home(struct stream_server *server, int i, struct loop *l, struct sockaddr_s
 	home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	home->listener.ready = accept_ready;
 	home->accept_timer.fire = accept_resume;
-	home->wake_task.run = woken;
 	home->drain_task.run = drain_loop;
 	home->listener.fd = listen_socket(address, len, i == 0);
 	if (home->listener.fd < 0)
@@ -861,14 +841,10 @@ stream_server_new(const struct stream_server_options *options, struct loop **loo
 static void
 close_home(struct stream_home *home)
 {
-	struct stream *s;
-
 	if (home == NULL)
 		return;
 	while (home->streams != NULL)
 		close_stream(home->streams);
-	for (s = home->work; s != NULL; s = s->work_next)
-		s->in_work = false;
 	bury(home);
 	while (home->pool_count > 0)
 		buf_done(&home->pool[--home->pool_count]);

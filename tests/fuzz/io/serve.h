@@ -85,8 +85,8 @@ fuzz_turn(struct http_loop *home)
 {
 	struct conn *c;
 
-	if (home->again_posted)
-		http_loop_again(&home->again_task);
+	while (loop_run_jobs(fuzz_loop))
+		;
 	http_loop_turn_end(fuzz_loop, home);
 	for (c = home->conns; c != NULL; c = c->next)
 		c->writable = true; /* as the next EPOLLOUT would say */
