@@ -249,7 +249,7 @@ default_group(void)
 		abort();
 	g->name = fleet_copy(SLICE(FLEET_DEFAULT_GROUP));
 	g->description = fleet_copy(SLICE("Default parameter group for dax1.0"));
-	g->item_ttl_ms = g->query_ttl_ms = 300000;
+	g->item_ttl_ms = g->query_ttl_ms = FLEET_TTL_DEFAULT_MS;
 	return g;
 }
 

@@ -32,6 +32,7 @@
 #define FLEET_SUBNETS_MAX       20
 #define FLEET_TAGS_MAX          50
 #define FLEET_TTL_MAX_MS        INT32_MAX
+#define FLEET_TTL_DEFAULT_MS    300000
 #define FLEET_DEFAULT_GROUP     "default.dax1.0"
 #define FLEET_DEFAULT_GROUP_2   "default.dax.1.0" /* how the service's guide spells it */
 #define FLEET_EVENT_DAYS        14

@@ -26,8 +26,9 @@ struct fleet {
 	uint64_t event_next;
 };
 
-/* --- record.c: rows --- */
+/* --- record.c: rows are written --- */
 
+#define ROW_PREFIX 'D'
 enum fleet_row { ROW_CLUSTER = 'c', ROW_GROUP = 'p', ROW_SUBNETS = 's', ROW_EVENT = 'e' };
 
 struct fleet_batch;
@@ -42,6 +43,13 @@ void fleet_batch_event(struct fleet_batch *b, enum fleet_source type, const char
     __attribute__((format(printf, 4, 5)));
 /* Waits until it is durable; frees the batch. */
 enum status fleet_batch_end(struct fleet_batch *b, struct err *err);
+/* Takes source and message. */
+void fleet_add_event(struct fleet *f, const struct fleet_event *e);
+
+/* --- load.c: rows are read --- */
+
+/* S_CORRUPT names the row that makes no sense. Members that are not known are left out, and so are rows of kinds that
+ * are not known: later versions have them. */
 enum status fleet_load(struct fleet *f, struct err *err);
 
 /* --- fleet.c --- */

@@ -79,7 +79,7 @@ fleet_group_create(struct fleet *f, struct slice name, struct slice description,
 		abort();
 	g->name = fleet_copy(slice_str(folded));
 	g->description = fleet_copy(description);
-	g->item_ttl_ms = g->query_ttl_ms = 300000;
+	g->item_ttl_ms = g->query_ttl_ms = FLEET_TTL_DEFAULT_MS;
 	b = fleet_batch_new(f);
 	fleet_batch_put_group(b, g);
 	fleet_batch_event(b, SOURCE_PARAMETER_GROUP, g->name, "Parameter group %s created.", g->name);

@@ -1,6 +1,6 @@
 /*
  * Rows of the catalog: `D`, a letter, a name; the value is one JSON object. JSON, because there are few and small ones
- * of them, members come and go between versions, and a person can read what is wrong. Unknown members are left out.
+ * of them, members come and go between versions, and a person can read what is wrong. Written here, read by load.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,8 +10,6 @@
 #include "base/fault.h"
 #include "codec/json.h"
 #include "fleet/fleet_int.h"
-
-#define ROW_PREFIX 'D'
 
 struct fleet_batch {
 	struct fleet *fleet;
@@ -185,8 +183,8 @@ event_key(uint64_t number, char memory[8])
 	return slice_of(memory, 8);
 }
 
-static void
-add_event(struct fleet *f, struct fleet_event *e)
+void
+fleet_add_event(struct fleet *f, const struct fleet_event *e)
 {
 	if (f->event_count == f->event_room) {
 		f->event_room = f->event_room > 0 ? 2 * f->event_room : 64;
@@ -236,7 +234,7 @@ fleet_batch_event(struct fleet_batch *b, enum fleet_source type, const char *sou
 	va_end(args);
 	e.source = fleet_copy(slice_str(source));
 	e.message = fleet_copy(slice_str(message));
-	add_event(b->fleet, &e);
+	fleet_add_event(b->fleet, &e);
 	buf_put_byte(&out, '{');
 	put_int(&out, "at_ms", e.at_ms);
 	put_int(&out, "type", e.type);
@@ -275,270 +273,5 @@ fleet_batch_end(struct fleet_batch *b, struct err *err)
 		take_back_events(b->fleet, b->first_event);
 	engine_batch_free(b->rows);
 	free(b);
-	return s;
-}
-
-/* --- reading --- */
-
-static int64_t
-take_int(struct json_reader *r)
-{
-	struct slice text = json_number(r);
-	char digits[24];
-
-	if (text.len == 0 || text.len >= sizeof digits)
-		return 0;
-	memcpy(digits, text.data, text.len);
-	digits[text.len] = '\0';
-	return strtoll(digits, NULL, 10);
-}
-
-static struct fleet_texts
-take_texts(struct json_reader *r)
-{
-	struct slice texts[512];
-	size_t count = 0;
-
-	if (json_enter_array(r)) {
-		while (json_next_element(r)) {
-			struct slice text = json_string(r);
-
-			if (count < sizeof texts / sizeof *texts && text.data != NULL)
-				texts[count++] = text;
-		}
-	}
-	return fleet_copy_texts(texts, count);
-}
-
-static void
-take_short(struct json_reader *r, char *ret, size_t size)
-{
-	struct slice text = json_string(r);
-
-	snprintf(ret, size, "%.*s", SLICE_ARG(text));
-}
-
-static void
-take_node(struct json_reader *r, struct fleet_cluster *c)
-{
-	struct fleet_node spare = {0}, *n = c->node_count < FLEET_NODES_MAX ? &c->nodes[c->node_count++] : &spare;
-	struct slice name;
-
-	if (!json_enter_object(r))
-		return;
-	while (json_next_member(r, &name)) {
-		if (slice_eq(name, SLICE("number")))
-			n->number = (int)take_int(r);
-		else if (slice_eq(name, SLICE("zone")))
-			take_short(r, n->zone, sizeof n->zone);
-		else if (slice_eq(name, SLICE("created_ms")))
-			n->created_ms = take_int(r);
-		else if (slice_eq(name, SLICE("port")))
-			n->port = (int)take_int(r);
-		else if (slice_eq(name, SLICE("state")))
-			n->state = (enum fleet_node_state)take_int(r);
-		else
-			json_skip(r);
-	}
-}
-
-static void
-take_cluster(struct fleet *f, struct slice key, struct json_reader *r)
-{
-	struct fleet_cluster *c = calloc(1, sizeof *c);
-	struct slice name;
-
-	if (c == NULL)
-		abort();
-	snprintf(c->name, sizeof c->name, "%.*s", SLICE_ARG(key));
-	c->leader = -1;
-	if (json_enter_object(r)) {
-		while (json_next_member(r, &name)) {
-			const struct {
-				const char *name;
-				char **to;
-			} texts[] = {
-			    {"description", &c->description},   {"node_type", &c->node_type}, {"role", &c->role},
-			    {"subnet_group", &c->subnet_group}, {"window", &c->window},       {"group", &c->group},
-			};
-			bool taken = false;
-
-			for (size_t i = 0; i < sizeof texts / sizeof *texts && !taken; i++) {
-				if (slice_eq(name, slice_str(texts[i].name))) {
-					*texts[i].to = fleet_copy(json_string(r));
-					taken = true;
-				}
-			}
-			if (taken)
-				continue;
-			if (slice_eq(name, SLICE("network"))) {
-				take_short(r, c->network, sizeof c->network);
-			} else if (slice_eq(name, SLICE("security_groups"))) {
-				c->security_groups = take_texts(r);
-			} else if (slice_eq(name, SLICE("tags"))) {
-				struct fleet_texts flat = take_texts(r);
-
-				c->tag_count = flat.count / 2;
-				c->tags = calloc(c->tag_count + 1, sizeof *c->tags);
-				if (c->tags == NULL)
-					abort();
-				for (size_t i = 0; i < c->tag_count; i++)
-					c->tags[i] = (struct fleet_tag){flat.items[2 * i], flat.items[2 * i + 1]};
-				free(flat.items);
-			} else if (slice_eq(name, SLICE("sse"))) {
-				c->sse = take_int(r) != 0;
-			} else if (slice_eq(name, SLICE("tls"))) {
-				c->tls = take_int(r) != 0;
-			} else if (slice_eq(name, SLICE("state"))) {
-				c->state = (enum fleet_cluster_state)take_int(r);
-			} else if (slice_eq(name, SLICE("created_ms"))) {
-				c->created_ms = take_int(r);
-			} else if (slice_eq(name, SLICE("port"))) {
-				c->discovery_port = (int)take_int(r);
-			} else if (slice_eq(name, SLICE("next_number"))) {
-				c->next_number = (int)take_int(r);
-			} else if (slice_eq(name, SLICE("nodes"))) {
-				if (json_enter_array(r))
-					while (json_next_element(r))
-						take_node(r, c);
-			} else {
-				json_skip(r);
-			}
-		}
-	}
-	for (int i = 0; i < c->node_count; i++)
-		snprintf(c->nodes[i].id, sizeof c->nodes[i].id, "%s-%c", c->name, 'a' + c->nodes[i].number % 26);
-	fleet_insert_cluster(f, c);
-}
-
-static void
-take_group(struct fleet *f, struct slice key, struct json_reader *r)
-{
-	struct fleet_group *g = calloc(1, sizeof *g);
-	struct slice name;
-
-	if (g == NULL)
-		abort();
-	g->name = fleet_copy(key);
-	g->item_ttl_ms = g->query_ttl_ms = 300000;
-	if (json_enter_object(r)) {
-		while (json_next_member(r, &name)) {
-			if (slice_eq(name, SLICE("description"))) {
-				g->description = fleet_copy(json_string(r));
-			} else if (slice_eq(name, SLICE("record_ttl_ms"))) {
-				g->item_ttl_ms = take_int(r);
-				g->item_set = true;
-			} else if (slice_eq(name, SLICE("query_ttl_ms"))) {
-				g->query_ttl_ms = take_int(r);
-				g->query_set = true;
-			} else {
-				json_skip(r);
-			}
-		}
-	}
-	fleet_insert_group(f, g);
-}
-
-static void
-take_subnets(struct fleet *f, struct slice key, struct json_reader *r)
-{
-	struct fleet_subnet_group *g = calloc(1, sizeof *g);
-	struct slice name;
-
-	if (g == NULL)
-		abort();
-	g->name = fleet_copy(key);
-	if (json_enter_object(r)) {
-		while (json_next_member(r, &name)) {
-			if (slice_eq(name, SLICE("description")))
-				g->description = fleet_copy(json_string(r));
-			else if (slice_eq(name, SLICE("subnets")))
-				g->subnets = take_texts(r);
-			else
-				json_skip(r);
-		}
-	}
-	if (strcmp(g->name, "default") == 0) { /* what was made of the one that is always there */
-		struct fleet_subnet_group *old = f->subnet_groups;
-
-		f->subnet_groups = NULL;
-		fleet_subnets_free(old);
-	}
-	fleet_insert_subnets(f, g);
-}
-
-static void
-take_event(struct fleet *f, struct slice key, struct json_reader *r)
-{
-	struct fleet_event e = {0};
-	struct slice name;
-
-	if (key.len == 8)
-		memcpy(&e.number, key.data, 8);
-	e.number = __builtin_bswap64(e.number);
-	if (json_enter_object(r)) {
-		while (json_next_member(r, &name)) {
-			if (slice_eq(name, SLICE("at_ms")))
-				e.at_ms = take_int(r);
-			else if (slice_eq(name, SLICE("type")))
-				e.type = (enum fleet_source)take_int(r);
-			else if (slice_eq(name, SLICE("source")))
-				e.source = fleet_copy(json_string(r));
-			else if (slice_eq(name, SLICE("message")))
-				e.message = fleet_copy(json_string(r));
-			else
-				json_skip(r);
-		}
-	}
-	add_event(f, &e);
-}
-
-static enum status
-take_row(struct fleet *f, struct slice key, struct slice value, struct arena *arena, struct err *err)
-{
-	struct slice name = slice_of(key.data + 2, key.len - 2);
-	struct json_reader r;
-
-	json_init(&r, value, arena);
-	switch (key.data[1]) {
-	case ROW_CLUSTER:
-		take_cluster(f, name, &r);
-		break;
-	case ROW_GROUP:
-		take_group(f, name, &r);
-		break;
-	case ROW_SUBNETS:
-		take_subnets(f, name, &r);
-		break;
-	case ROW_EVENT:
-		take_event(f, name, &r);
-		break;
-	default:
-		return S_OK; /* a later version's */
-	}
-	if (json_failed(&r))
-		return err_set(err, S_CORRUPT, "the catalog's row D%c%.*s makes no sense: %s", key.data[1],
-			       SLICE_ARG(name), r.failure);
-	return S_OK;
-}
-
-enum status
-fleet_load(struct fleet *f, struct err *err)
-{
-	const char from[] = {ROW_PREFIX}, to[] = {ROW_PREFIX + 1};
-	struct engine_iter *it =
-	    engine_iter_new(f->engine, NULL, SPACE_CATALOG, slice_of(from, 1), slice_of(to, 1), ENGINE_MAY_BLOCK);
-	struct arena arena = {0};
-	enum status s = S_OK;
-
-	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
-		if (engine_iter_key(it).len >= 2)
-			s = take_row(f, engine_iter_key(it), engine_iter_value(it), &arena, err);
-		arena_reset(&arena);
-	}
-	if (s == S_OK)
-		s = engine_iter_status(it, err);
-	engine_iter_free(it);
-	arena_done(&arena);
 	return s;
 }

@@ -400,6 +400,114 @@ a_restart_finds_everything_again(void **state)
 	engine_close(e);
 }
 
+/* Its row comes behind those of names before it. */
+static void
+the_default_subnet_group_stands_beside_all_others_after_a_restart(void **state)
+{
+	static const char *const names[] = {"abc", "default", "xyz"};
+	const struct slice subnets[] = {SLICE("subnet-1")};
+	struct engine *e = open_engine();
+	struct fleet *f = open_fleet(e);
+	struct fleet_subnet_group *g;
+	struct err err;
+
+	(void)state;
+	fleet_lock(f);
+	for (int i = 0; i < 3; i += 2)
+		assert_int_equal(fleet_subnets_create(f, slice_str(names[i]), SLICE_NONE, subnets, 1, &g, &err), S_OK);
+	assert_int_equal(fleet_subnets_update(f, SLICE("default"), SLICE("ours"), subnets, 1, &g, &err), S_OK);
+	fleet_unlock(f);
+	fleet_close(f);
+	f = open_fleet(e);
+	fleet_lock(f);
+	g = fleet_subnet_groups(f);
+	for (int i = 0; i < 3; i++, g = g->next) {
+		assert_non_null(g);
+		assert_string_equal(g->name, names[i]);
+		assert_int_equal(g->subnets.count, 1);
+	}
+	assert_null(g);
+	fleet_unlock(f);
+	fleet_close(f);
+	engine_close(e);
+}
+
+static enum status
+open_with(const char *key, const char *value, char message[ERR_MESSAGE_MAX])
+{
+	const struct fleet_options options = {
+	    .region = "us-east-1",
+	    .account = "123456789012",
+	    .machine = {.start = start, .is_idle = is_idle, .stop = stop, .set_ttls = set_ttls, .tell = tell},
+	};
+	struct engine *e = open_engine();
+	struct engine_batch *batch = engine_batch_new(e);
+	struct fleet *f;
+	uint64_t seq;
+	struct err err = {0};
+	enum status s;
+
+	engine_batch_put(batch, SPACE_CATALOG, slice_str(key), slice_str(value));
+	assert_int_equal(engine_apply(e, batch, &seq, &err), S_OK);
+	engine_batch_free(batch);
+	s = fleet_open(e, &options, &f, &err);
+	if (s == S_OK)
+		fleet_close(f);
+	memcpy(message, err.message, ERR_MESSAGE_MAX);
+	engine_close(e);
+	return s;
+}
+
+#define CLUSTER_TEXTS                                                                                                  \
+	"\"node_type\":\"dax.t3.small\",\"role\":\"r\",\"subnet_group\":\"s\",\"window\":\"w\",\"group\":"             \
+	"\"" FLEET_DEFAULT_GROUP "\""
+
+static void
+a_row_that_makes_no_sense_is_told_and_not_believed(void **state)
+{
+	static const char *const rows[][2] = {
+	    {"Dcone", "{}"}, /* no texts */
+	    {"Dcone",
+	     "{\"node_type\":\"t\",\"role\":\"r\",\"subnet_group\":\"s\",\"window\":\"w\",\"group\":\"gone\"}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"state\":4}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"state\":-1}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"port\":65536}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"created_ms\":9223372036854775808}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"tags\":[\"k\"]}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"network\":\"much too long for it\"}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"nodes\":[{\"number\":0,\"zone\":\"z\"}]}"},    /* not below next_number */
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"next_number\":1,\"nodes\":[{\"number\":0}]}"}, /* no zone */
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"next_number\":1,\"nodes\":[{\"zone\":\"z\"},{\"zone\":\"z\"}]}"},
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"description\":\"a\\u0000b\"}"},
+	    {"Dcone", "{" CLUSTER_TEXTS "} "
+		      "{}"},
+	    {"Dca name that is longer than one", "{" CLUSTER_TEXTS "}"},
+	    {"Dpgroup", "{\"record_ttl_ms\":2147483648}"},
+	    {"Dpgroup", "[]"},
+	    {"Ds", "{}"},
+	    {"Deshort", "{\"source\":\"s\",\"message\":\"m\"}"},
+	    {"De8 bytes.", "{\"source\":\"s\"}"},
+	};
+	static const char *const good[][2] = {
+	    {"Dcone", "{" CLUSTER_TEXTS ",\"next_number\":1,\"nodes\":[{\"zone\":\"z\"}],\"of later\":[{}]}"},
+	    {"Dpgroup", "{}"},
+	    {"De8 bytes.", "{\"source\":\"s\",\"message\":\"m\"}"},
+	    {"D?later", "not even JSON"},
+	};
+	char message[ERR_MESSAGE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (open_with(rows[i][0], rows[i][1], message) != S_CORRUPT)
+			fail_msg("%s %s", rows[i][0], rows[i][1]);
+		if (strstr(message, rows[i][0]) == NULL)
+			fail_msg("%s does not name %s", message, rows[i][0]);
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		if (open_with(good[i][0], good[i][1], message) != S_OK)
+			fail_msg("%s %s: %s", good[i][0], good[i][1], message);
+}
+
 static void
 nodes_get_letters_that_no_other_has(void **state)
 {
@@ -439,6 +547,8 @@ main(void)
 	    cmocka_unit_test(what_the_disk_refused_is_as_if_never_asked),
 	    cmocka_unit_test(a_group_is_the_same_in_any_case_and_the_default_in_both_spellings),
 	    cmocka_unit_test(a_restart_finds_everything_again),
+	    cmocka_unit_test(the_default_subnet_group_stands_beside_all_others_after_a_restart),
+	    cmocka_unit_test(a_row_that_makes_no_sense_is_told_and_not_believed),
 	    cmocka_unit_test(nodes_get_letters_that_no_other_has),
 	};
 
