@@ -187,6 +187,8 @@ op_describe_stream(struct op_call *call, const void *input, struct err *err)
 		parent = in->filter->shard_id;
 	}
 	if (s == S_OK)
+		s = stream_look_describe(call->db, in->arn, err);
+	if (s == S_OK)
 		s = stream_describe(call->db, in->arn, in->start, parent, in->limit.set ? (size_t)in->limit.value : 100,
 				    &io, &d, err);
 	if (s == S_OK)
@@ -255,6 +257,7 @@ const struct shape shape_get_records = {"GetRecordsInput", sizeof(struct records
 struct writer {
 	struct buf *out;
 	const char *region;
+	uint64_t bytes; /* the sum of SizeBytes */
 	bool any;
 };
 
@@ -292,6 +295,7 @@ put_record(void *context, const struct stream_page *page, const struct change *c
 		buf_put_lit(out, ",\"OldImage\":");
 		item_write_json(out, c->old_image);
 	}
+	w->bytes += size;
 	stream_sequence(c->seq, page->partition, number);
 	buf_put_lit(out, ",\"SequenceNumber\":\"");
 	buf_put(out, number, strlen(number));
@@ -318,15 +322,19 @@ op_get_records(struct op_call *call, const void *input, struct err *err)
 
 	if (s != S_OK)
 		return s;
-	if (now_ms - it.made_ms > STREAM_ITERATOR_LIFE_MS)
+	if (stream_iterator_expired(&it, now_ms))
 		return err_set(err, S_EXPIRED_ITERATOR, MSG_ITERATOR_EXPIRED);
 	if (it.more && !call->may_block) /* a large page in all likelihood: it would not be finished here */
 		return S_WOULD_BLOCK;
+	s = stream_look_read(call->db, it.arn, it.shard_id, err);
+	if (s != S_OK)
+		return s;
 	buf_put_lit(call->out, "{\"Records\":[");
 	s = stream_read(call->db, it.arn, it.shard_id, it.seq, in->limit.set ? (uint32_t)in->limit.value : PAGE_RECORDS,
 			PAGE_BYTES, &io, put_record, &w, &page, err);
 	if (s != S_OK)
 		return s;
+	stream_charge_read(call->db, it.arn, it.shard_id, w.bytes);
 	buf_put_byte(call->out, ']');
 	if (!page.ended) {
 		it.seq = page.next_seq;

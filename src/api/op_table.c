@@ -10,8 +10,9 @@ static const char *const values_projection[] = {"ALL", "INCLUDE", "KEYS_ONLY", N
 const char *const values_billing[] = {"PROVISIONED", "PAY_PER_REQUEST", NULL};
 const char *const values_replication_mode[] = {"ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES", NULL};
 const char *const values_class[] = {"STANDARD", "STANDARD_INFREQUENT_ACCESS", NULL};
-/* In the order of enum stream_view. */
+/* In the order of enum stream_view; then in that of the service's message. */
 const char *const stream_view_names[] = {"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY", NULL};
+static const char *const values_view[] = {"OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE", NULL};
 
 static const struct field definition_fields[] = {
     FIELD(struct definition_in, type, "AttributeType", SHAPE_ENUM, FIELD_REQUIRED, .values = values_attribute_type),
@@ -87,7 +88,7 @@ static const struct field global_element = ELEMENT("member", SHAPE_STRUCT, FIELD
 
 static const struct field stream_fields[] = {
     FIELD(struct stream_in, enabled, "StreamEnabled", SHAPE_BOOL, FIELD_REQUIRED),
-    FIELD(struct stream_in, view, "StreamViewType", SHAPE_ENUM, 0, .values = stream_view_names),
+    FIELD(struct stream_in, view, "StreamViewType", SHAPE_ENUM, 0, .values = values_view),
     FIELD_END,
 };
 const struct shape shape_stream = {"StreamSpecification", sizeof(struct stream_in), stream_fields};
@@ -205,6 +206,15 @@ create_indexes(const struct create_in *in, struct table_spec *spec, struct arena
 	return s == S_OK ? table_check_projections(spec->indexes, spec->index_count, err) : s;
 }
 
+enum stream_view
+request_stream_view(struct in_enum view)
+{
+	static const enum stream_view views[] = {STREAM_NONE, STREAM_OLD_IMAGE, STREAM_KEYS_ONLY,
+						 STREAM_NEW_AND_OLD_IMAGES, STREAM_NEW_IMAGE}; /* as values_view */
+
+	return views[view.value];
+}
+
 static enum status
 create_stream(const struct stream_in *in, struct table_spec *spec, struct err *err)
 {
@@ -214,7 +224,7 @@ create_stream(const struct stream_in *in, struct table_spec *spec, struct err *e
 		return err_set(err, S_VALIDATION, MSG_STREAM_CREATE_VIEW);
 	if (in->enabled != IN_TRUE && in->view.value != 0)
 		return err_set(err, S_VALIDATION, MSG_STREAM_CREATE_NO_VIEW);
-	spec->stream = (enum stream_view)in->view.value;
+	spec->stream = request_stream_view(in->view);
 	return S_OK;
 }
 

@@ -262,7 +262,7 @@ read_update(const struct update_in *in, enum billing_mode billing, struct arena 
 	update->deletion_protection = in->deletion_protection == IN_TRUE;
 	if (in->stream != NULL) {
 		update->set_stream = in->stream->enabled == IN_TRUE ? STREAM_ENABLE : STREAM_DISABLE;
-		update->stream = (enum stream_view)in->stream->view.value;
+		update->stream = request_stream_view(in->stream->view);
 	}
 	update->set_definitions = spec.definition_count > 0;
 	update->definitions = spec.definitions;

@@ -21,11 +21,26 @@ static const struct slice shard_prefix = {"shardId-", 8};
 /* ---- time ---- */
 
 static _Atomic int64_t aged_ms;
+static _Atomic int64_t ahead_ms = INT64_MIN; /* how far the wall clock was ahead of the time that passes, at most */
 
+/* Goes on when the wall clock steps back: an iterator of before then would else live until that has caught up. */
 int64_t
 stream_iterator_now_ms(void)
 {
-	return clock_wall_ms() + atomic_load_explicit(&aged_ms, memory_order_relaxed);
+	int64_t passed_ms = clock_passed_ns() / 1000000, ahead = clock_wall_ms() - passed_ms;
+	int64_t most = atomic_load_explicit(&ahead_ms, memory_order_relaxed);
+
+	while (most < ahead && !atomic_compare_exchange_weak_explicit(&ahead_ms, &most, ahead, memory_order_relaxed,
+								      memory_order_relaxed))
+		;
+	return passed_ms + (most > ahead ? most : ahead) + atomic_load_explicit(&aged_ms, memory_order_relaxed);
+}
+
+/* One of the future was made before a restart, and the clock has stepped back since: nobody knows how old it is. */
+bool
+stream_iterator_expired(const struct stream_iterator *it, int64_t now_ms)
+{
+	return now_ms - it->made_ms > STREAM_ITERATOR_LIFE_MS || it->made_ms - now_ms > STREAM_ITERATOR_LIFE_MS;
 }
 
 void

@@ -26,6 +26,7 @@ struct stream_iterator {
 /* The time that iterators live by: the clock's, and what test controls have let them age. */
 int64_t stream_iterator_now_ms(void);
 void stream_iterators_age(int64_t by_ms);
+bool stream_iterator_expired(const struct stream_iterator *it, int64_t now_ms);
 
 /* secret: 32 bytes. */
 void stream_iterator_put(struct buf *out, const struct stream_iterator *it, const uint8_t *secret);

@@ -31,6 +31,7 @@ struct stream_in {
 	uint8_t enabled;
 	struct in_enum view;
 };
+enum stream_view request_stream_view(struct in_enum view);
 struct encryption_in {
 	uint8_t enabled;
 	struct in_enum type;

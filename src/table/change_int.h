@@ -65,6 +65,7 @@ enum status log_find_last(struct table_core *core, uint32_t partition, uint64_t 
 struct shard;
 struct stream {
 	struct table_core *core; /* counted */
+	struct stream *sibling;  /* of the same table, in no order; NULL: none */
 	uint32_t number;         /* rises within the table */
 	int64_t created_ms;
 	enum stream_view view;
@@ -76,9 +77,10 @@ struct stream {
 	/* guarded by streams.lock; changes also hold db->control */
 	enum stream_status status;
 	int64_t disabled_ms;
-	int64_t ahead_since_ns; /* is_over() */
-	uint64_t changed_at;    /* the engine's place of its last change: what is told of it must be durable */
-	struct shard **shards;  /* by id */
+	int64_t ahead_since_ns;  /* is_over() */
+	int64_t descriptions_ns; /* stream_look_describe() */
+	uint64_t changed_at;     /* the engine's place of its last change: what is told of it must be durable */
+	struct shard **shards;   /* by id */
 	size_t shard_count, shard_cap;
 };
 struct shard {
@@ -94,6 +96,7 @@ struct shard {
 		int64_t ahead_since_ns; /* is_over() */
 		bool forgotten;         /* forget_trimmed() */
 	} work;
+	int64_t reads_ns, bytes_ns; /* stream_look_read(); not copied either */
 };
 
 struct streams {
@@ -150,10 +153,11 @@ void log_listener_end(struct log_listener *l);
 struct table_core *core_numbered(struct table_db *db, uint32_t number, struct slice name);
 enum status streams_open(struct table_db *db, struct err *err); /* after the tables are loaded */
 void streams_close(struct table_db *db);
-/* Rows of what CreateTable or UpdateTable begins; the stream itself is there after stream_begun(). The caller holds
- * db->control. */
-struct stream *stream_begin(struct table_db *db, struct slice table_name, const struct key_schema *schema,
-			    uint32_t table_number, enum stream_view view, struct engine_batch *batch);
+/* Rows of what CreateTable (core NULL: there is none yet) or UpdateTable begins; the stream itself is there after
+ * stream_begun(). The caller holds db->control. */
+struct stream *stream_begin(struct table_db *db, const struct table_core *core, struct slice table_name,
+			    const struct key_schema *schema, uint32_t table_number, enum stream_view view,
+			    struct engine_batch *batch);
 void stream_begun(struct table_core *core, struct stream *s);
 void stream_free(struct stream *s); /* one that did not begin; NULL is fine */
 /* The stream that is not DISABLED, or NULL. The caller holds db->control. */
@@ -185,7 +189,8 @@ void stream_put_row(const struct stream *s, uint32_t table_number, enum stream_s
 		    struct engine_batch *batch);
 void shard_put_row(const struct stream *s, const struct shard *shard, uint64_t last, int64_t closed_ms,
 		   struct engine_batch *batch);
-/* These four need streams.lock. */
+/* These five need streams.lock. */
+struct stream *stream_find_arn(const struct streams *all, struct slice arn);
 size_t shard_place(const struct stream *s, struct slice id); /* where it is, or where it belongs */
 void shard_add(struct stream *s, struct shard *shard);
 void shard_remove(struct stream *s, size_t at);

@@ -179,9 +179,13 @@ logged_cores(struct table_db *db, struct arena *a, struct table_core ***ret)
 		readers++;
 	*ret = ARENA_ARRAY(a, struct table_core *, all->count + readers);
 	for (size_t i = 0; i < all->count; i++)
-		count = add_core(*ret, count, all->by_arn[i]->core);
+		if (all->by_arn[i]->core->streams == all->by_arn[i]) { /* one of each table's */
+			core_hold(all->by_arn[i]->core);
+			(*ret)[count++] = all->by_arn[i]->core;
+		}
 	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
-		count = add_core(*ret, count, r->core);
+		if (r->core->streams == NULL)
+			count = add_core(*ret, count, r->core);
 	pthread_mutex_unlock(&all->lock);
 	return count;
 }
@@ -190,11 +194,10 @@ static bool
 has_stream(struct table_core *core)
 {
 	struct streams *all = core->db->streams;
-	bool has = false;
+	bool has;
 
 	pthread_mutex_lock(&all->lock);
-	for (size_t i = 0; !has && i < all->count; i++)
-		has = all->by_arn[i]->core == core;
+	has = core->streams != NULL;
 	pthread_mutex_unlock(&all->lock);
 	return has;
 }
@@ -235,12 +238,7 @@ logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, stru
 static bool
 is_used(struct table_core *core)
 {
-	const struct streams *all = core->db->streams;
-
-	for (size_t i = 0; i < all->count; i++)
-		if (all->by_arn[i]->core == core)
-			return true;
-	return readers_use(core);
+	return core->streams != NULL || readers_use(core);
 }
 
 enum status

@@ -134,7 +134,7 @@ create_locked(struct table_db *db, const struct table_spec *spec, struct arena *
 		if (policy != NULL)
 			policy_put_row(batch, number, policy);
 		if (spec->stream != STREAM_NONE)
-			stream = stream_begin(db, spec->name, &spec->schema, number, spec->stream, batch);
+			stream = stream_begin(db, NULL, spec->name, &spec->schema, number, spec->stream, batch);
 		s = catalog_change(db, NULL, &record, batch, ret, err);
 	}
 	if (s == S_OK && stream != NULL)
@@ -753,8 +753,8 @@ change_stream(struct alteration *c, struct err *err)
 		return err_set(err, S_VALIDATION, "Table has no stream to disable: TableName: %.*s",
 			       SLICE_ARG(c->t->core->name));
 	if (s == NULL) {
-		c->new_stream = stream_begin(c->db, c->t->core->name, &c->record.spec.schema, c->record.number,
-					     c->update->stream, c->batch);
+		c->new_stream = stream_begin(c->db, c->t->core, c->t->core->name, &c->record.spec.schema,
+					     c->record.number, c->update->stream, c->batch);
 	} else {
 		c->old_stream = s;
 		stream_put_disabling(s, c->batch);

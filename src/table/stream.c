@@ -162,11 +162,7 @@ stream_put_rows(struct table_core *core, struct engine_batch *batch)
 	struct streams *all = core->db->streams;
 
 	pthread_mutex_lock(&all->lock);
-	for (size_t i = 0; i < all->count; i++) {
-		const struct stream *s = all->by_arn[i];
-
-		if (s->core != core)
-			continue;
+	for (const struct stream *s = core->streams; s != NULL; s = s->sibling) {
 		stream_put_row(s, core->number, s->status, s->disabled_ms, batch);
 		for (size_t n = 0; n < s->shard_count; n++)
 			shard_put_row(s, s->shards[n], s->shards[n]->last, s->shards[n]->closed_ms, batch);
@@ -193,8 +189,8 @@ arn_place(const struct streams *all, struct slice arn)
 	return low;
 }
 
-static struct stream *
-find_stream(const struct streams *all, struct slice arn)
+struct stream *
+stream_find_arn(const struct streams *all, struct slice arn)
 {
 	size_t at = arn_place(all, arn);
 
@@ -215,6 +211,8 @@ streams_add(struct streams *all, struct stream *s)
 	memmove(all->by_arn + at + 1, all->by_arn + at, (all->count - at) * sizeof *all->by_arn);
 	all->by_arn[at] = s;
 	all->count++;
+	s->sibling = s->core->streams;
+	s->core->streams = s;
 }
 
 void
@@ -276,19 +274,21 @@ void
 stream_remove(struct streams *all, struct stream *s)
 {
 	size_t at = arn_place(all, s->arn);
+	struct stream **link = &s->core->streams;
 
 	all->count--;
 	memmove(all->by_arn + at, all->by_arn + at + 1, (all->count - at) * sizeof *all->by_arn);
+	while (*link != s)
+		link = &(*link)->sibling;
+	*link = s->sibling;
 }
 
 struct stream *
 stream_enabled(struct table_core *core)
 {
-	const struct streams *all = core->db->streams;
-
-	for (size_t i = 0; i < all->count; i++)
-		if (all->by_arn[i]->core == core && all->by_arn[i]->status != STREAM_DISABLED)
-			return all->by_arn[i];
+	for (struct stream *s = core->streams; s != NULL; s = s->sibling)
+		if (s->status != STREAM_DISABLED)
+			return s;
 	return NULL;
 }
 
@@ -301,15 +301,15 @@ free_created_ms(struct table_db *db, struct stream *s, struct slice table_name_)
 	for (int64_t ms = clock_wall_ms();; ms++) {
 		s->created_ms = ms > 0 ? ms : 0;
 		stream_set_names(db, s, table_name_);
-		if (find_stream(db->streams, s->arn) == NULL)
+		if (stream_find_arn(db->streams, s->arn) == NULL)
 			return ms;
 		free((void *)s->arn.data);
 	}
 }
 
 struct stream *
-stream_begin(struct table_db *db, struct slice table_name_, const struct key_schema *schema, uint32_t table_number,
-	     enum stream_view view, struct engine_batch *batch)
+stream_begin(struct table_db *db, const struct table_core *core, struct slice table_name_,
+	     const struct key_schema *schema, uint32_t table_number, enum stream_view view, struct engine_batch *batch)
 {
 	struct stream *s = table_alloc(sizeof *s);
 	struct buf bytes = {0};
@@ -317,12 +317,9 @@ stream_begin(struct table_db *db, struct slice table_name_, const struct key_sch
 	s->view = view;
 	s->status = STREAM_ENABLING;
 	s->number = 1;
-	for (size_t i = 0; i < db->streams->count; i++) {
-		const struct stream *other = db->streams->by_arn[i];
-
-		if (other->core->number == table_number && other->number >= s->number)
+	for (const struct stream *other = core != NULL ? core->streams : NULL; other != NULL; other = other->sibling)
+		if (other->number >= s->number)
 			s->number = other->number + 1;
-	}
 	free_created_ms(db, s, table_name_);
 	put_schema(&bytes, schema);
 	s->schema_bytes = table_copy(buf_slice(&bytes));
@@ -408,9 +405,9 @@ stream_describe_table(struct table_core *core, struct arena *a, struct table_des
 	if (all == NULL)
 		return; /* while the tables are being loaded */
 	pthread_mutex_lock(&all->lock);
-	for (size_t i = 0; i < all->count; i++)
-		if (all->by_arn[i]->core == core && (latest == NULL || all->by_arn[i]->number > latest->number))
-			latest = all->by_arn[i];
+	for (const struct stream *s = core->streams; s != NULL; s = s->sibling)
+		if (latest == NULL || s->number > latest->number)
+			latest = s;
 	if (latest != NULL) {
 		struct stream_name name = name_of(latest, a);
 
@@ -456,7 +453,7 @@ stream_describe(struct table_db *db, struct slice arn, struct slice start, struc
 	size_t at;
 
 	pthread_mutex_lock(&all->lock);
-	s = find_stream(all, arn);
+	s = stream_find_arn(all, arn);
 	if (s == NULL) {
 		pthread_mutex_unlock(&all->lock);
 		return no_stream(arn, err);
@@ -495,7 +492,7 @@ stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct 
 	ret->core = NULL;
 	ret->found = false;
 	pthread_mutex_lock(&all->lock);
-	s = find_stream(all, arn);
+	s = stream_find_arn(all, arn);
 	if (s != NULL) {
 		at = shard_place(s, shard_id);
 		core_hold(s->core);

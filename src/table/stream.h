@@ -81,6 +81,14 @@ enum status stream_read(struct table_db *db, struct slice arn, struct slice shar
 			size_t bytes, struct table_io *io,
 			void (*each)(void *context, const struct stream_page *page, const struct change *change),
 			void *context, struct stream_page *page, struct err *err);
+/*
+ * With --throttling, as for the service: DescribeStream ten times a second and stream, GetRecords five times and 2 MB a
+ * second and shard. S_THROTTLING. What is not there is not told here. A read that was let in is charged when it has
+ * been done, since it may have to be begun twice.
+ */
+enum status stream_look_describe(struct table_db *db, struct slice arn, struct err *err);
+enum status stream_look_read(struct table_db *db, struct slice arn, struct slice shard_id, struct err *err);
+void stream_charge_read(struct table_db *db, struct slice arn, struct slice shard_id, uint64_t bytes);
 /* 32 hexadecimal digits, no NUL; no other record of any table has them. */
 void stream_event_id(const struct stream_page *page, uint64_t seq, char ret[32]);
 /* STREAM_SECRET_BYTES; made with the database, the same after every start: for telling iterators of this server from

@@ -155,6 +155,8 @@ struct trims {
 	struct table_db *db;
 	struct table_core **cores; /* of all tables and streams, by number */
 	size_t count;
+	struct engine_batch *gone; /* deletes the rows of tables that are none of these */
+	bool any_gone;
 };
 
 static int
@@ -177,14 +179,21 @@ trims_find(const struct trims *t, uint32_t number)
 static enum status
 load_trim(void *context, struct slice key, struct slice value, struct err *err)
 {
-	const struct trims *trims = context;
+	struct trims *trims = context;
 	struct table_core *core;
 	uint32_t partition;
+	struct buf row = {0};
 
 	if (key.len != 8 || value.len != 8)
 		return damaged(err);
 	core = trims_find(trims, get_be32(key.data));
 	partition = get_be32(key.data + 4);
+	if (core == NULL) { /* a crash came between the table's last stream and this */
+		catalog_key_trim(&row, get_be32(key.data), partition);
+		engine_batch_delete(trims->gone, SPACE_CATALOG, buf_slice(&row));
+		buf_done(&row);
+		trims->any_gone = true;
+	}
 	if (core != NULL && partition < layout_of(core)->count) {
 		struct partition *p = layout_of(core)->by_id[partition];
 
@@ -204,6 +213,7 @@ trims_init(struct trims *t, struct table_db *db)
 	for (const struct change_reader *r = all->readers; r != NULL; r = r->next)
 		readers++;
 	t->db = db;
+	t->gone = engine_batch_new(db->engine);
 	t->cores = table_alloc((db->list_count + all->count + readers) * sizeof *t->cores);
 	for (size_t i = 0; i < db->list_count; i++)
 		t->cores[t->count++] = db->list[i];
@@ -326,6 +336,7 @@ streams_open(struct table_db *db, struct err *err)
 {
 	struct streams *all = table_alloc(sizeof *all);
 	struct trims trims = {0};
+	uint64_t seq;
 	enum status s;
 
 	pthread_mutex_init(&all->lock, NULL);
@@ -347,6 +358,9 @@ streams_open(struct table_db *db, struct err *err)
 	s = catalog_each_trim(db, load_trim, &trims, err);
 	if (s == S_OK)
 		s = drop_leftovers(&trims, err);
+	if (s == S_OK && trims.any_gone) /* when no record is left below them */
+		s = engine_apply(db->engine, trims.gone, &seq, err);
+	engine_batch_free(trims.gone);
 	free(trims.cores);
 	for (size_t i = 0; s == S_OK && i < all->count; i++) {
 		s = load_last(all->by_arn[i]->core, err);

@@ -1,6 +1,7 @@
 /*
- * Reading a shard: where to begin, and a page of its records.
+ * Reading a shard: where to begin, a page of its records, and how often.
  */
+#include "base/clock.h"
 #include "table/change_int.h"
 #include "table/recent.h"
 
@@ -234,4 +235,93 @@ stream_read(struct table_db *db, struct slice arn, struct slice shard_id, uint64
 	}
 	core_release(pin.core);
 	return s;
+}
+
+/* ---- how often ---- */
+
+#define SECOND_NS             1000000000LL
+#define DESCRIPTIONS_A_SECOND 10
+#define READS_A_SECOND        5
+#define BYTES_A_SECOND        (2 * 1024 * 1024)
+
+static enum status
+too_often(struct err *err)
+{
+	return err_set(err, S_THROTTLING, "Rate exceeded");
+}
+
+/* Each is the moment at which what was done would have been allowed at an even rate; a second's worth may come at once.
+ */
+static bool
+take(int64_t *even_ns, int64_t cost_ns, int64_t now_ns)
+{
+	if (*even_ns > now_ns)
+		return false;
+	if (*even_ns < now_ns - SECOND_NS)
+		*even_ns = now_ns - SECOND_NS;
+	*even_ns += cost_ns;
+	return true;
+}
+
+/* Locks the directory. */
+static struct shard *
+lock_shard(struct streams *all, struct slice arn, struct slice shard_id)
+{
+	struct stream *s;
+	size_t at;
+
+	pthread_mutex_lock(&all->lock);
+	s = stream_find_arn(all, arn);
+	at = s != NULL ? shard_place(s, shard_id) : 0;
+	return s != NULL && at < s->shard_count && slice_eq(slice_str(s->shards[at]->id), shard_id) ? s->shards[at]
+												    : NULL;
+}
+
+enum status
+stream_look_describe(struct table_db *db, struct slice arn, struct err *err)
+{
+	struct streams *all = db->streams;
+	struct stream *s;
+	bool allowed = true;
+
+	if (!db->throttling)
+		return S_OK;
+	pthread_mutex_lock(&all->lock);
+	s = stream_find_arn(all, arn);
+	if (s != NULL)
+		allowed = take(&s->descriptions_ns, SECOND_NS / DESCRIPTIONS_A_SECOND, clock_passed_ns());
+	pthread_mutex_unlock(&all->lock);
+	return allowed ? S_OK : too_often(err);
+}
+
+enum status
+stream_look_read(struct table_db *db, struct slice arn, struct slice shard_id, struct err *err)
+{
+	int64_t now_ns = clock_passed_ns();
+	struct shard *shard;
+	bool allowed = true;
+
+	if (!db->throttling)
+		return S_OK;
+	shard = lock_shard(db->streams, arn, shard_id);
+	if (shard != NULL)
+		allowed = shard->bytes_ns <= now_ns && shard->reads_ns <= now_ns;
+	pthread_mutex_unlock(&db->streams->lock);
+	return allowed ? S_OK : too_often(err);
+}
+
+void
+stream_charge_read(struct table_db *db, struct slice arn, struct slice shard_id, uint64_t bytes)
+{
+	int64_t now_ns = clock_passed_ns();
+	struct shard *shard;
+
+	if (!db->throttling)
+		return;
+	shard = lock_shard(db->streams, arn, shard_id);
+	if (shard != NULL) {
+		(void)take(&shard->reads_ns, SECOND_NS / READS_A_SECOND, now_ns);
+		(void)take(&shard->bytes_ns, (int64_t)(bytes * SECOND_NS / BYTES_A_SECOND), now_ns);
+	}
+	pthread_mutex_unlock(&db->streams->lock);
 }

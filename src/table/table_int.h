@@ -100,6 +100,8 @@ struct partition {
 	uint64_t failures;        /* engine_failed_through() that the counts belong to */
 	struct count count;       /* of the table; of the indexes: index_part */
 	_Atomic uint64_t *recent; /* RECENT_SLOTS */
+	struct ongoing *ongoing;  /* commit.c: items of transactions that are not durable; NULL: there was none yet */
+	uint64_t ongoing_last;    /* the place of the newest of them */
 	uint32_t id;
 	/* set when it is made, then constant */
 	uint32_t parent;          /* whose upper part it was; its own number when it was there from the beginning */
@@ -193,6 +195,7 @@ struct table_core {
 	atomic_uint refs; /* each version holds one */
 	uint32_t number;
 	_Atomic(struct layout *) layout;
+	struct stream *streams;    /* all that were enabled and are still to be read; as streams.by_arn */
 	_Atomic uint64_t log_news; /* the engine's place of the newest record that nobody was woken for; 0: none */
 	atomic_uint log_wants;     /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
 	atomic_bool dropped;       /* DELETING: set under all partition locks; nothing is written any more */
@@ -486,6 +489,7 @@ enum status throttle_look(const struct table *t, const struct table_index *x, bo
 			  struct err *err);
 /* Was a conflict with a transaction asked for? S_TRANSACTION_CONFLICT. */
 enum status throttle_look_conflict(const struct table *t, struct err *err);
+enum status throttle_tell_conflict(struct err *err); /* the same for one that came by itself */
 void throttle_charge(const struct table *t, const struct table_index *x, bool write, int64_t half_units,
 		     int64_t now_ns);
 

@@ -341,6 +341,10 @@ def test_the_rules_of_switching(region, name):
     for view in ("KEYS_ONLY", "NEW_IMAGE"):
         refused("ValidationException", f"Table already has an enabled stream: TableName: {name}", update, TableName=name,
                 StreamSpecification={**on, "StreamViewType": view})
+    refused("ValidationException",
+            "1 validation error detected: Value 'x' at 'streamSpecification.streamViewType' failed to satisfy constraint: Member must "
+            "satisfy enum value set: [OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE]", update, TableName=name,
+            StreamSpecification={**on, "StreamViewType": "x"})
     for specification, message in (
         ({"StreamEnabled": True}, "Table is being created with a stream enabled, UpdateViewType is required"),
         ({**on, "StreamEnabled": False}, "Table is being created with a stream disabled, UpdateViewType should not be specified"),
@@ -453,6 +457,12 @@ def test_old_shards_roll_and_trimmed_ones_go(region, name, clock):
 # ---- iterators ----
 
 
+EXPIRED = (
+    "The shard iterator has expired and can no longer be used to retrieve stream records. A shard iterator expires 15 minutes "
+    "after it is retrieved using the GetShardIterator action."
+)
+
+
 def one_shard(region, name):
     """A stream, its shard that has records, and those."""
     arn = region.create(name)
@@ -488,8 +498,28 @@ def test_iterators_end_after_a_quarter_of_an_hour(region, name, clock):
     with pytest.raises(ClientError) as failure:
         region.streams.get_records(ShardIterator=iterator)
     assert failure.value.response["Error"]["Code"] == "ExpiredIteratorException"
-    clock(-3600)  # a clock that steps back ends none
+    iterator = region.iterator(arn, shard)
+    clock(-3600)  # a clock that steps back ends none, and none lives longer for it
     assert region.read(region.iterator(arn, shard))[0]
+    _, iterator = region.read(iterator)
+    clock(16 * 60)
+    refused("ExpiredIteratorException", EXPIRED, region.streams.get_records, ShardIterator=iterator)
+
+
+def test_iterators_of_a_clock_that_was_ahead_end_with_a_restart(tmp_path):
+    server = Server(tmp_path, "--data", tmp_path / "data", "--test-controls")
+    region = Region(server)
+    arn, shard, _ = one_shard(region, "ahead")
+    region.control("clock-advance", seconds=3600)
+    iterator = region.iterator(arn, shard)
+    region.close()
+    assert server.finish() is None
+    server = Server(tmp_path, "--data", tmp_path / "data", "--test-controls")
+    region = Region(server)
+    refused("ExpiredIteratorException", EXPIRED, region.streams.get_records, ShardIterator=iterator)
+    assert region.read(region.iterator(arn, shard))[0]
+    region.close()
+    assert server.finish() is None
 
 
 def test_forged_iterators_are_refused(region, name):

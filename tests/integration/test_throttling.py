@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import create, make_client, wait_active
+from controls import Controls
 
 TABLE_WORDS = (
     "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning "
@@ -226,3 +227,45 @@ def test_nothing_is_refused_without_the_option(client):
     for _ in range(100):
         client.put_item(TableName=name, Item={**key(), "v": {"S": "x" * 2000}})
     client.delete_table(TableName=name)
+
+
+# ---- streams ----
+
+
+def test_reading_a_stream_has_limits(throttling, throttling_server):
+    """Ten descriptions a second and stream, five pages a second and shard."""
+    streams = make_client(throttling_server.endpoint, service="dynamodbstreams")
+    name = create(throttling, "pk:S", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    stream = throttling.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+    shards = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
+    done, answer = until_throttled(lambda: streams.describe_stream(StreamArn=stream))
+    assert done >= 9
+    assert answer["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+    iterators = [
+        streams.get_shard_iterator(StreamArn=stream, ShardId=s["ShardId"], ShardIteratorType="LATEST")["ShardIterator"]
+        for s in shards[:2]
+    ]
+    done, answer = until_throttled(lambda: streams.get_records(ShardIterator=iterators[0]))
+    assert done >= 5
+    assert answer["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+    streams.get_records(ShardIterator=iterators[1])  # another shard
+
+
+def test_a_large_page_of_a_stream_is_paid_for(start_server):
+    server = start_server("--ephemeral", "--throttling", "--test-controls", "--partitions", "1")
+    db, streams = make_client(server.endpoint), make_client(server.endpoint, service="dynamodbstreams")
+    control = Controls(server.endpoint)
+    name = create(db, "pk:S", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    for i in range(3):
+        db.put_item(TableName=name, Item={**key(i), "v": {"S": "x" * 390_000}})
+    stream = db.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    control("clock-freeze")
+    for _ in range(2):  # a second's worth at once, 2 MB, and what goes over it
+        assert len(streams.get_records(ShardIterator=iterator)["Records"]) == 3
+    with pytest.raises(ClientError) as refused:
+        streams.get_records(ShardIterator=iterator)
+    assert refused.value.response["Error"]["Code"] == "ThrottlingException"
+    control("clock-advance", seconds=1)
+    assert len(streams.get_records(ShardIterator=iterator)["Records"]) == 3

@@ -732,19 +732,64 @@ put_record(uint32_t table_number)
 	buf_done(&key);
 }
 
+/* How far the log of a table was trimmed, as if that were gone. */
+static void
+put_trim(uint32_t table_number)
+{
+	struct engine_batch *batch = engine_batch_new(fx.engine);
+	struct buf key = {0};
+	uint64_t seq;
+
+	catalog_key_trim(&key, table_number, 3);
+	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), slice_of("\0\0\0\0\0\0\0\1", 8));
+	assert_ok(engine_apply(fx.engine, batch, &seq, &fx.err));
+	engine_batch_free(batch);
+	buf_done(&key);
+}
+
+struct rows_of {
+	uint32_t table_number;
+	int count;
+};
+
+static enum status
+count_row(void *context, struct slice key, struct slice value, struct err *err)
+{
+	struct rows_of *rows = context;
+	uint32_t number;
+
+	(void)value, (void)err;
+	memcpy(&number, key.data, sizeof number);
+	rows->count += __builtin_bswap32(number) == rows->table_number;
+	return S_OK;
+}
+
+static int
+count_trims(uint32_t table_number)
+{
+	struct rows_of rows = {.table_number = table_number};
+
+	assert_ok(catalog_each_trim(fx.db, count_row, &rows, &fx.err));
+	return rows.count;
+}
+
 static void
 what_a_crash_left_of_a_log_goes(void **state) /* between the end of its last reader and its own */
 {
 	struct table *t = create("t", schema("pk", NULL, AV_S), NULL, 0);
-	uint32_t left;
+	uint32_t left, gone;
 
 	(void)state;
 	put_record(t->core->number);
 	put_record(t->core->number + 100);
+	put_trim(t->core->number + 100);
+	gone = t->core->number + 100;
+	assert_int_equal(count_trims(gone), 1);
 	table_release(t);
 	db_reopen();
 	assert_ok(log_next_number(fx.db, 0, &left, &fx.err));
 	assert_int_equal(left, 0);
+	assert_int_equal(count_trims(gone), 0);
 	set_stream("t", true, STREAM_KEYS_ONLY);
 	t = find("t");
 	for (int i = 0; i < 20; i++)
@@ -1455,9 +1500,9 @@ a_stream_that_was_refused_does_not_come_back(void **state) /* its row was writte
 
 	(void)state;
 	pthread_mutex_lock(&fx.db->control);
-	s = stream_begin(fx.db, SLICE("t"), table_schema(t), t->core->number, STREAM_NEW_IMAGE, batch);
+	s = stream_begin(fx.db, t->core, SLICE("t"), table_schema(t), t->core->number, STREAM_NEW_IMAGE, batch);
 	stream_free(s);
-	s = stream_begin(fx.db, SLICE("never"), table_schema(t), 4711, STREAM_NEW_IMAGE, batch);
+	s = stream_begin(fx.db, NULL, SLICE("never"), table_schema(t), 4711, STREAM_NEW_IMAGE, batch);
 	stream_free(s);
 	stream_put_row(stream_enabled(kept->core), kept->core->number, STREAM_DISABLING, 0, batch);
 	pthread_mutex_unlock(&fx.db->control);
