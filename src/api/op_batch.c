@@ -588,7 +588,8 @@ put_collections(struct op_call *call, const struct batch_write_in *in, const str
 	buf_put_byte(call->out, '}');
 }
 
-/* With throttling on: those that are refused are left to the client and the others tried again, unless it is all. */
+/* Those that are refused, for capacity or for a transaction, are left to the client and the others tried again, unless
+ * it is all. */
 static enum status
 commit_allowed(struct table_write *writes, size_t count, struct table_io *io, struct err *err)
 {
@@ -677,10 +678,13 @@ op_batch_write(struct op_call *call, const void *input, struct err *err)
 	s = find_tables(call, &in->items, tables, err);
 	if (s == S_OK)
 		s = list_writes(in, tables, writes, &count, err);
-	if (s == S_OK && !table_db_throttles(call->db))
+	if (s == S_OK && !table_db_throttles(call->db)) {
 		s = table_commit(writes, count, &io, err);
-	else if (s == S_OK)
+		if (s == S_TRANSACTION_CONFLICT)
+			s = commit_allowed(writes, count, &io, err);
+	} else if (s == S_OK) {
 		s = call->may_block ? commit_allowed(writes, count, &io, err) : S_WOULD_BLOCK;
+	}
 	if (s == S_OK) {
 		put_unprocessed_writes(call, in, tables, writes);
 		if (in->return_collection.value == 1)

@@ -554,6 +554,60 @@ decide(struct commit *c, struct table_write *w, const struct place *place, unsig
 	return S_OK;
 }
 
+/* ---- transactions that are running ---- */
+
+/*
+ * Until a transaction is durable, and so can be answered, it is running, and a write that meets one of its items is
+ * refused as the service refuses it; it is told so when that transaction has ended (wait_for_what_was_read()), so
+ * whoever tries again finds the way free. The first of two always goes on: nobody holds up each other.
+ *
+ * Items are known by the hash of their key, each in the one slot that it selects: a newer one takes the place of an
+ * older. That one is then not told as a conflict any more; its writers wait for each other as single writes do.
+ */
+#define ONGOING_SLOTS 128
+
+struct ongoing {
+	struct {
+		uint64_t hash, seq;
+	} slots[ONGOING_SLOTS];
+};
+
+static bool
+meets_transaction(const struct commit *c, const struct table_write *w, const struct place *place)
+{
+	const struct partition *p = place->partition;
+	size_t at = place->cache_hash % ONGOING_SLOTS;
+
+	if (p->ongoing_last <= c->durable_before || w->cause != CAUSE_CLIENT)
+		return false;
+	return p->ongoing->slots[at].hash == place->cache_hash && p->ongoing->slots[at].seq > c->durable_before;
+}
+
+/* It has looked at nothing, and costs nothing. */
+static enum status
+decide_conflict(struct table_write *w, struct err *err)
+{
+	w->old_item = w->new_item = w->updated_old = w->updated_new = AV_NONE;
+	w->unit_count = 0;
+	w->change_seq = 0;
+	return throttle_tell_conflict(err);
+}
+
+static void
+transaction_runs(struct commit *c, uint64_t seq)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct partition *p = c->places[i].partition;
+		size_t at = c->places[i].cache_hash % ONGOING_SLOTS;
+
+		if (p->ongoing == NULL)
+			p->ongoing = table_alloc(sizeof *p->ongoing);
+		p->ongoing->slots[at].hash = c->places[i].cache_hash;
+		p->ongoing->slots[at].seq = seq;
+		p->ongoing_last = seq;
+	}
+}
+
 /* ---- deciding all ---- */
 
 /* The newest version decides, whatever version the caller found; it cannot change while the lock is held. */
@@ -574,7 +628,8 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 static bool
 is_engine_trouble(enum status s)
 {
-	return s != S_OK && s != S_COND_FAILED && s != S_VALIDATION && s != S_ITEM_COLLECTION_LIMIT;
+	return s != S_OK && s != S_COND_FAILED && s != S_VALIDATION && s != S_ITEM_COLLECTION_LIMIT &&
+	       s != S_TRANSACTION_CONFLICT;
 }
 
 static bool
@@ -617,7 +672,8 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	for (size_t i = 0; i < c->count; i++) {
 		struct table_write *w = &c->writes[i];
 
-		w->status = decide(c, w, &c->places[i], flags, told);
+		w->status = meets_transaction(c, w, &c->places[i]) ? decide_conflict(w, told)
+								   : decide(c, w, &c->places[i], flags, told);
 		if (is_engine_trouble(w->status))
 			return w->status;
 		if (w->status == S_OK)
@@ -836,6 +892,8 @@ apply(struct commit *c, struct err *err)
 			ttl_lower(l->version->ttl, l->due_ms);
 		change_end(l->core, l->partition, &l->changes, seq);
 	}
+	if (c->transaction)
+		transaction_runs(c, seq);
 	sample(c);
 	if (seq > c->io->wait_seq)
 		c->io->wait_seq = seq;

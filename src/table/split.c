@@ -55,6 +55,7 @@ partition_free(struct partition *p)
 {
 	pthread_mutex_destroy(&p->lock);
 	free((void *)p->recent);
+	free(p->ongoing);
 	free(p);
 }
 

@@ -135,11 +135,15 @@ throttle_look(const struct table *t, const struct table_index *x, bool write, in
 }
 
 enum status
+throttle_tell_conflict(struct err *err)
+{
+	return err_set(err, S_TRANSACTION_CONFLICT, MSG_CONFLICT);
+}
+
+enum status
 throttle_look_conflict(const struct table *t, struct err *err)
 {
-	if (take_trouble(&t->core->throttle.trouble[TROUBLE_CONFLICTS]))
-		return err_set(err, S_TRANSACTION_CONFLICT, MSG_CONFLICT);
-	return S_OK;
+	return take_trouble(&t->core->throttle.trouble[TROUBLE_CONFLICTS]) ? throttle_tell_conflict(err) : S_OK;
 }
 
 void

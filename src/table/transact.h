@@ -5,9 +5,8 @@
  * is there, and one engine batch holds all that changes. So a transaction happens at one point in the order of all
  * writes, between two others, and a single write is nothing but a short one. Reads are taken from one snapshot of the
  * engine: a batch is in it whole or not at all. Together that is strict serializability among transactions and reads
- * and writes of single items. There is no moment at which a transaction has begun and not ended, so nobody meets one
- * that is in the way: conflicts do not happen, writers of the same partition wait for each other's microseconds
- * instead.
+ * and writes of single items. It runs until it is durable: a client's write that meets one of its items before then is
+ * refused with S_TRANSACTION_CONFLICT, as the service does; see commit.c.
  *
  * A client's token makes a transaction of writes happen once: a row with the token and a hash of the request is in the
  * same batch, hence durable exactly when the transaction is. A call with a token that is there changes nothing. Rows

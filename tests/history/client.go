@@ -32,6 +32,8 @@ func newClient(endpoint string, history int) *client {
 }
 
 // errNotSent: nobody listened, so the request was not even begun.
+const conflict = "TransactionConflictException"
+
 var errNotSent = errors.New("not sent")
 
 // An errBroken says that the outcome is not known.
@@ -100,7 +102,7 @@ func (c *client) send(operation string, body object, ret interface{}) (*failure,
 	if err := json.Unmarshal(answer, f); err != nil {
 		panic(fmt.Sprintf("%s: %v in %s", operation, err, answer))
 	}
-	if !f.is("ConditionalCheckFailedException") && !f.is("TransactionCanceledException") {
+	if !f.is("ConditionalCheckFailedException") && !f.is("TransactionCanceledException") && !f.is(conflict) {
 		panic(fmt.Sprintf("%s %s: %s", operation, text, answer))
 	}
 	return f, nil
@@ -171,6 +173,9 @@ func (c *client) write(a action) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if f != nil && f.is(conflict) {
+		return answer{conflicts: []bool{true}}, nil
+	}
 	if f != nil {
 		return answer{failed: []bool{true}, items: []int64{f.Item.value()}}, nil
 	}
@@ -210,6 +215,13 @@ func (c *client) transactWrite(actions []action, token string) (answer, error) {
 	}
 	a := answer{failed: make([]bool, len(actions)), items: make([]int64, len(actions))}
 	for i, reason := range f.Reasons {
+		if reason.Code == "TransactionConflict" {
+			if a.conflicts == nil {
+				a.conflicts = make([]bool, len(actions))
+			}
+			a.conflicts[i] = true
+			continue
+		}
 		if reason.Code != "None" && reason.Code != "ConditionalCheckFailed" {
 			panic("unexpected reason: " + reason.Code)
 		}

@@ -48,6 +48,7 @@ type worker struct {
 	repeats   int
 	committed int
 	cancelled int
+	conflicts int
 }
 
 func (w *worker) fresh() int64 {
@@ -156,8 +157,14 @@ func (w *worker) learn(c call, a answer) {
 		for _, action := range c.actions {
 			action.apply(&w.seen)
 		}
+	case a.conflicts != nil && a.failed == nil:
+		w.conflicts++
 	default:
-		w.cancelled++
+		if a.conflicts != nil {
+			w.conflicts++
+		} else {
+			w.cancelled++
+		}
 		for i, action := range c.actions {
 			if a.failed[i] {
 				w.seen[action.register] = a.items[i]
@@ -197,6 +204,7 @@ func record(number int, address string, victim *server) ([]porcupine.Operation, 
 		sum.repeats += w.repeats
 		sum.committed += w.committed
 		sum.cancelled += w.cancelled
+		sum.conflicts += w.conflicts
 	}
 	return all, sum, failed
 }
@@ -247,9 +255,10 @@ func run() error {
 		sum.repeats += some.repeats
 		sum.committed += some.committed
 		sum.cancelled += some.cancelled
+		sum.conflicts += some.conflicts
 	}
-	fmt.Printf("seed %d: %d histories of %d clients, %d with a killed server; %d calls: %d writes done, %d refused, %d unknown, %d asked again\n",
-		*seed, *histories, *clients, killed, total, sum.committed, sum.cancelled, sum.unknown, sum.repeats)
+	fmt.Printf("seed %d: %d histories of %d clients, %d with a killed server; %d calls: %d writes done, %d refused, %d of them by a transaction, %d unknown, %d asked again\n",
+		*seed, *histories, *clients, killed, total, sum.committed, sum.cancelled+sum.conflicts, sum.conflicts, sum.unknown, sum.repeats)
 	fmt.Printf("%d right, %d wrong, %d undecided\n", results[porcupine.Ok], results[porcupine.Illegal], results[porcupine.Unknown])
 	if mine != nil {
 		if err := mine.stop(); err != nil {

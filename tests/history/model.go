@@ -53,6 +53,8 @@ type answer struct {
 	values  []int64 // reads: what they found; a single write: the register before
 	failed  []bool  // refused: by action
 	items   []int64 // refused: the registers of failed actions, as the server told them
+	// refused, by action: a transaction that was running held the register, so nothing was looked at; nil: none
+	conflicts []bool
 }
 
 type state [registers]int64
@@ -112,13 +114,16 @@ func stepWrites(s state, c call, a answer) (bool, state) {
 	if a.unknown { // it ends after everything else, so it may as well have had no effect
 		return true, next
 	}
-	if a.done != holds {
+	if a.done != holds && a.conflicts == nil {
 		return false, s
 	}
 	if a.done {
 		return a.values == nil || a.values[0] == s[c.actions[0].register], next
 	}
 	for i, action := range c.actions {
+		if a.conflicts != nil && a.conflicts[i] {
+			continue
+		}
 		failed := !action.holds(&s)
 		if failed != a.failed[i] || (failed && a.items[i] != s[action.register]) {
 			return false, s

@@ -59,6 +59,13 @@ var examples = []struct {
 		at(0, 1, 0, call{actions: []action{{kind: actPut, value: 2, cond: condEquals, expected: 1}}},
 			answer{failed: []bool{true}, items: []int64{absent}}),
 		at(2, 3, 0, read(0), found(2))}},
+	{"refused by a transaction, and not done", true, []porcupine.Operation{
+		at(0, 1, 0, put(0, 1), answer{conflicts: []bool{true}}), at(2, 3, 1, read(0), found(absent))}},
+	{"refused by a transaction, and done all the same", false, []porcupine.Operation{
+		at(0, 1, 0, put(0, 1), answer{conflicts: []bool{true}}), at(2, 3, 1, read(0), found(1))}},
+	{"refused by a transaction, and by a condition that held", false, []porcupine.Operation{
+		at(0, 1, 0, call{actions: []action{{kind: actPut, value: 2}, {kind: actCheck, register: 1, cond: condAbsent}}},
+			answer{conflicts: []bool{true, false}, failed: []bool{false, true}, items: []int64{0, absent}})}},
 	{"an unknown write happened", true, []porcupine.Operation{
 		at(0, never, 0, put(0, 1), unknown), at(2, 3, 1, read(0), found(absent)), at(4, 5, 1, read(0), found(1))}},
 	{"an unknown write did not happen", true, []porcupine.Operation{

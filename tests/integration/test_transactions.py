@@ -569,3 +569,59 @@ def test_a_sum_is_never_seen_to_change(client, make_table, endpoint):
     for thread in lookers:
         thread.join()
     assert not failures and moved and sums == {600}
+
+
+# ---- meeting one that runs ----
+
+
+def test_who_meets_a_running_transaction_is_told(start_server):
+    """One of those that meet goes on, the others are refused; nothing is done that was refused."""
+    server = start_server("--partitions", "1", env={"STATOR_FAULT": "engine-before-sync:sleep:20"})
+    table = create(make_client(server.endpoint), "pk:S")
+    seen, done, ended = set(), [], threading.Event()
+
+    def transact(client):
+        client.transact_write_items(TransactItems=[put(table, "other"), add(table, "a")])
+
+    def update(client):
+        client.update_item(**add(table, "a")["Update"])
+
+    def batch(client):
+        items = [{"PutRequest": {"Item": {"pk": {"S": pk}}}} for pk in ("other", "free")]
+        left = client.batch_write_item(RequestItems={table: items})["UnprocessedItems"]
+        assert left in ({}, {table: items[:1]})
+        return "unprocessed" if left else None
+
+    def ask(call):
+        client, count = make_client(server.endpoint), 0
+        while not ended.is_set():
+            try:
+                told = call(client)
+                count += call is not batch
+            except ClientError as e:
+                error = e.response["Error"]
+                told = error["Code"]
+                if told == "TransactionConflictException":
+                    assert error["Message"] == "Transaction is ongoing for the item"
+                else:
+                    codes = [r["Code"] for r in e.response["CancellationReasons"]]
+                    assert "TransactionConflict" in codes and set(codes) <= {"TransactionConflict", "None"}
+                    assert error["Message"] == CANCELLED % ", ".join(codes)
+            if told:
+                seen.add((call.__name__, told))
+            if len(seen) == 3:
+                ended.set()
+        done.append(count)
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(call,)) for call in (transact, transact, update, update, batch)]
+    for t in threads:
+        t.start()
+    ended.wait(120)
+    ended.set()
+    for t in threads:
+        t.join()
+    assert seen == {("transact", "TransactionCanceledException"), ("update", "TransactionConflictException"),
+                    ("batch", "unprocessed")}
+    item = make_client(server.endpoint).get_item(TableName=table, Key={"pk": {"S": "a"}}, ConsistentRead=True)["Item"]
+    assert int(item["n"]["N"]) == sum(done) > 0

@@ -257,6 +257,41 @@ a_repeated_token_waits_for_the_first_time(void **state)
 	table_release(other);
 }
 
+static void
+a_running_transaction_is_not_disturbed(void **state) /* it runs until it is durable */
+{
+	struct table *other, *t = two_tables(&other);
+	struct table_io io = blocking_io();
+	struct table_write running[2] = {write_put(t, key("S:a")),
+					 {.kind = WRITE_CHECK, .table = t, .key = key("S:b")}};
+	struct table_write w[2] = {write_put(t, key("S:c")), write_put(t, key("S:a"))};
+	uint64_t place;
+
+	(void)state;
+	running[1].condition = expression(EXPR_CONDITION, "attribute_not_exists(pk)", NULL, NULL);
+	engine_memory_hold_sync(fx.memory, true);
+	assert_ok(table_transact_write(running, 2, NULL, &io, &fx.err));
+	place = io.wait_seq;
+	io.wait_seq = 0;
+	assert_status(put(t, key("S:a")), S_TRANSACTION_CONFLICT, "Transaction is ongoing for the item");
+	assert_status(put(t, key("S:b")), S_TRANSACTION_CONFLICT, "Transaction is ongoing for the item");
+	assert_int_equal(table_transact_write(w, 2, NULL, &io, &fx.err), S_TRANSACTION_CONFLICT);
+	assert_int_equal(w[0].status, S_OK);
+	assert_int_equal(w[1].status, S_TRANSACTION_CONFLICT);
+	assert_true(io.wait_seq >= place); /* told when the other has ended */
+	assert_ok(put(t, key("S:c")));     /* of single writes nobody is refused */
+	assert_ok(put(t, key("S:c")));
+	w[0].cause = CAUSE_REPLICATION;
+	w[0].item = key("S:b");
+	assert_ok(table_commit(w, 1, &io, &fx.err)); /* nor is what no client asked for */
+	engine_memory_hold_sync(fx.memory, false);
+	assert_ok(put(t, key("S:a")));
+	assert_ok(table_transact_write(&running[0], 1, NULL, &io, &fx.err));
+	assert_ok(put(t, key("S:a")));
+	table_release(t);
+	table_release(other);
+}
+
 /* Make the n-th engine call fail until a transaction with a token goes through; whatever was acknowledged happened
  * once. */
 static void
@@ -519,6 +554,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_token_lives_ten_minutes_and_is_then_forgotten, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_token_row_is_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_repeated_token_waits_for_the_first_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_running_transaction_is_not_disturbed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(each_engine_failure_leaves_all_or_nothing, setup_faulty, teardown),
 	    cmocka_unit_test_setup_teardown(reads_see_one_moment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(of_many_with_one_token_one_does_it, setup, teardown),
