@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CATALOG_VERSION    '2' /* 1 had another order of keys */
+#define CATALOG_VERSION    '2' /* 1 had another order of keys: upgrade.c */
 #define FIRST_NUMBER       1u
 #define MILLISECONDS_A_DAY (24 * 60 * 60 * 1000LL)
 
@@ -117,6 +117,12 @@ catalog_each(struct table_db *db, char letter, catalog_row *each, void *context,
 		s = engine_iter_status(it, err);
 	engine_iter_free(it);
 	return s;
+}
+
+enum status
+catalog_each_table(struct table_db *db, catalog_row *each, void *context, struct err *err)
+{
+	return catalog_each(db, KEY_TABLE, each, context, err);
 }
 
 enum status
@@ -457,15 +463,30 @@ resume(struct table_db *db, const struct table *t)
 	}
 }
 
-static enum status
-load_table(struct table_db *db, struct slice name, struct slice bytes, struct err *err)
+enum status
+catalog_check_numbers(const struct table_db *db, struct slice name, const struct record *r, struct err *err)
 {
+	bool given = r->number < db->next_number && r->ttl.number < db->next_number;
+
+	for (size_t i = 0; i < r->spec.index_count; i++)
+		given = given && r->indexes[i].number < db->next_number;
+	return given ? S_OK
+		     : err_set(err, S_CORRUPT, "the catalog's record of table %.*s has a number that was not given out",
+			       SLICE_ARG(name));
+}
+
+static enum status
+load_table(void *context, struct slice name, struct slice bytes, struct err *err)
+{
+	struct table_db *db = context;
 	struct table *t;
 	enum status s = version_new(db, NULL, name, bytes, &t, err);
 
 	if (s != S_OK)
 		return s;
-	s = layout_load(t->core, err);
+	s = catalog_check_numbers(db, name, &t->record, err);
+	if (s == S_OK)
+		s = layout_load(t->core, err);
 	for (size_t i = 0; i < t->index_count; i++)
 		index_parts_grow(t->indexes[i].core, layout_of(t->core)->count);
 	for (uint32_t i = 0; s == S_OK && i < layout_of(t->core)->count; i++)
@@ -488,29 +509,17 @@ load_table(struct table_db *db, struct slice name, struct slice bytes, struct er
 	return S_OK;
 }
 
-static enum status
-load_tables(struct table_db *db, struct err *err)
+void
+catalog_put_form(struct engine_batch *batch)
 {
-	static const char first = KEY_TABLE, after = KEY_TABLE + 1;
-	struct engine_iter *it;
-	enum status s = S_OK;
+	static const char key = KEY_VERSION, version = CATALOG_VERSION;
 
-	it = engine_iter_new(db->engine, NULL, SPACE_CATALOG, slice_of(&first, 1), slice_of(&after, 1),
-			     ENGINE_MAY_BLOCK);
-	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
-		struct slice key = engine_iter_key(it);
-
-		s = load_table(db, slice_of(key.data + 1, key.len - 1), engine_iter_value(it), err);
-	}
-	if (s == S_OK)
-		s = engine_iter_status(it, err);
-	engine_iter_free(it);
-	return s;
+	engine_batch_put(batch, SPACE_CATALOG, slice_of(&key, 1), slice_of(&version, 1));
 }
 
-/* The form of the whole catalog, and the next free number. A new database gets both rows. */
+/* The form of the whole catalog, and the next free number. A new database gets the first. *ret_old: it is form 1. */
 static enum status
-load_head(struct table_db *db, struct err *err)
+load_head(struct table_db *db, bool *ret_old, struct err *err)
 {
 	static const char version = CATALOG_VERSION;
 	struct engine_value value = {0};
@@ -519,15 +528,17 @@ load_head(struct table_db *db, struct err *err)
 	enum status s;
 
 	s = engine_get(db->engine, NULL, SPACE_CATALOG, SLICE("v"), ENGINE_MAY_BLOCK, &value, err);
-	if (s == S_OK && !slice_eq(value.data, slice_of(&version, 1)))
-		s = err_set(err, S_CORRUPT,
-			    "the data was written by another version of stator, in form %.*s of the catalog; this one "
-			    "reads form %c only",
-			    SLICE_ARG(value.data), version);
+	*ret_old = s == S_OK && slice_eq(value.data, SLICE("1"));
+	if (s == S_OK && !*ret_old && !slice_eq(value.data, slice_of(&version, 1)))
+		s = err_set(
+		    err, S_CORRUPT,
+		    "the data was written by a newer stator, in form %.*s of the catalog; this one, " STATOR_VERSION
+		    ", reads forms up to %c",
+		    SLICE_ARG(value.data), version);
 	engine_value_done(&value);
 	if (s == S_NOT_FOUND) {
 		batch = engine_batch_new(db->engine);
-		engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), slice_of(&version, 1));
+		catalog_put_form(batch);
 		/* durable with whatever is first acknowledged: nobody waits for it */
 		s = engine_apply(db->engine, batch, &seq, err);
 		engine_batch_free(batch);
@@ -540,6 +551,8 @@ load_head(struct table_db *db, struct err *err)
 	if (s == S_OK && value.data.len == 4) {
 		memcpy(&db->next_number, value.data.data, 4);
 		db->next_number = __builtin_bswap32(db->next_number);
+	} else if (s == S_OK) {
+		s = err_set(err, S_CORRUPT, "the catalog's row of the next number is damaged");
 	}
 	engine_value_done(&value);
 	return s == S_NOT_FOUND ? S_OK : s;
@@ -550,6 +563,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 {
 	struct table_db *db = table_alloc(sizeof *db);
 	pthread_condattr_t attributes;
+	bool is_old;
 	enum status s;
 
 	db->engine = e;
@@ -575,9 +589,11 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 	pthread_condattr_destroy(&attributes);
 	for (int i = 0; i < DIRECTORY_BUCKETS; i++)
 		pthread_mutex_init(&db->buckets[i].lock, NULL);
-	s = load_head(db, err);
+	s = load_head(db, &is_old, err);
+	if (s == S_OK && is_old)
+		s = upgrade_form_1(db, err);
 	if (s == S_OK)
-		s = load_tables(db, err);
+		s = catalog_each_table(db, load_table, db, err);
 	if (s == S_OK)
 		s = streams_open(db, err);
 	if (s == S_OK)

@@ -363,6 +363,7 @@ void catalog_key_reader(struct buf *out, uint32_t table_number, struct slice nam
 void catalog_key_position(struct buf *out, uint32_t table_number, struct slice name, uint32_t partition);
 /* Each row of a kind; keys without their letter. Ends with the first failure. */
 typedef enum status catalog_row(void *context, struct slice key, struct slice value, struct err *err);
+enum status catalog_each_table(struct table_db *db, catalog_row *each, void *context, struct err *err);
 enum status catalog_each_stream(struct table_db *db, catalog_row *each, void *context, struct err *err);
 enum status catalog_each_shard(struct table_db *db, catalog_row *each, void *context, struct err *err);
 enum status catalog_each_trim(struct table_db *db, catalog_row *each, void *context, struct err *err);
@@ -377,6 +378,16 @@ enum status catalog_commit(struct table_db *db, struct engine_batch *batch, stru
 enum status catalog_change(struct table_db *db, const struct table *before, const struct record *record,
 			   struct engine_batch *also, struct table **ret, struct err *err);
 void catalog_describe(const struct table *t, struct arena *a, struct table_description *ret);
+void catalog_put_form(struct engine_batch *batch);
+/* Would a number be given out again that the table has? S_CORRUPT. */
+enum status catalog_check_numbers(const struct table_db *db, struct slice name, const struct record *r,
+				  struct err *err);
+
+/* ---- upgrade.c ---- */
+
+/* Before any table is loaded; afterwards the catalog has the form of now. It may take as long as all items are read and
+ * written. On failure, and after a crash, everything is as it was. */
+enum status upgrade_form_1(struct table_db *db, struct err *err);
 
 /* ---- policy.c ---- */
 

@@ -309,7 +309,7 @@ billing_changes_both_ways(void **state)
 }
 
 static void
-data_of_another_form_is_refused(void **state) /* form 1 had another order of keys: its rows would not be found */
+data_of_a_newer_form_is_refused(void **state) /* form 1: test_upgrade.c */
 {
 	struct table_db_options options = {"eu-central-1", "000000000000", 0, 4, 0, false, 0};
 	struct engine_batch *batch = engine_batch_new(fx.engine);
@@ -317,13 +317,12 @@ data_of_another_form_is_refused(void **state) /* form 1 had another order of key
 	uint64_t seq;
 
 	(void)state;
-	engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), SLICE("1"));
+	engine_batch_put(batch, SPACE_CATALOG, SLICE("v"), SLICE("3"));
 	assert_ok(engine_apply(fx.engine, batch, &seq, &fx.err));
 	engine_batch_free(batch);
-	assert_status(
-	    table_db_open(fx.engine, &options, &db, &fx.err), S_CORRUPT,
-	    "the data was written by another version of stator, in form 1 of the catalog; this one reads form "
-	    "2 only");
+	assert_status(table_db_open(fx.engine, &options, &db, &fx.err), S_CORRUPT,
+		      "the data was written by a newer stator, in form 3 of the catalog; this one, " STATOR_VERSION
+		      ", reads forms up to 2");
 }
 
 static void
@@ -462,7 +461,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(tags_are_set_replaced_and_removed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(throughput_changes_when_updating_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(billing_changes_both_ways, setup, teardown),
-	    cmocka_unit_test_setup_teardown(data_of_another_form_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(data_of_a_newer_form_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(records_keep_ttl_and_those_from_before_it_are_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_record_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_more_tables_than_the_limit, setup_one_partition, teardown),
