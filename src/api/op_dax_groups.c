@@ -239,7 +239,7 @@ op_dax_groups_describe(struct op_call *call, const void *input, struct err *err)
 		count--;
 	}
 	buf_put_byte(call->out, ']');
-	if (g != NULL)
+	if (g != NULL && last != NULL)
 		put_text(call->out, "NextToken", last->name);
 	buf_put_byte(call->out, '}');
 	return dax_end(f, s);
@@ -415,7 +415,7 @@ op_dax_subnets_describe(struct op_call *call, const void *input, struct err *err
 		count--;
 	}
 	buf_put_byte(call->out, ']');
-	if (g != NULL)
+	if (g != NULL && last != NULL)
 		put_text(call->out, "NextToken", last->name);
 	buf_put_byte(call->out, '}');
 	return dax_end(f, s);

@@ -91,7 +91,7 @@ request_envelope(enum status s, struct err *err)
 
 	if (s != S_VALIDATION || !wording_enveloped(err->message))
 		return s;
-	strcpy(message, err->message);
+	memcpy(message, err->message, sizeof message);
 	return err_set(err, s, WORDING_DETECTED "%s", message);
 }
 
@@ -132,12 +132,10 @@ request_check_scalars(struct table *table, const struct expr *e, struct err *err
 struct slice
 request_arn_part(struct slice arn, int n)
 {
-	struct slice part = arn;
-
 	for (;;) {
 		const char *colon = memchr(arn.data, ':', arn.len);
+		struct slice part = slice_of(arn.data, colon != NULL ? (size_t)(colon - arn.data) : arn.len);
 
-		part = slice_of(arn.data, colon != NULL ? (size_t)(colon - arn.data) : arn.len);
 		if (n-- == 0)
 			return part;
 		if (colon == NULL)

@@ -175,10 +175,9 @@ read_list(struct reader *r, const struct field *f, struct in_list *list, bool el
 	if (!enter_list(r, element))
 		return;
 	while (json_next_element(&r->json)) {
-		char scratch[sizeof(struct in_map)];
-		void *at = memset(scratch, 0, sizeof scratch);
-
 		if (list->count < most) {
+			void *at;
+
 			list->items = grow(r->json.arena, list->items, list->count, size);
 			at = memset((char *)list->items + list->count * size, 0, size);
 			list->count++;

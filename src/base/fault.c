@@ -131,7 +131,7 @@ fault_setup(const char *specification)
 	struct fault parsed[FAULTS_MAX];
 	int count = 0;
 
-	for (const char *at = specification; at != NULL && *at != '\0';) {
+	for (const char *at = specification != NULL ? specification : ""; *at != '\0';) {
 		if (count == FAULTS_MAX || !fault_parse(&at, &parsed[count]))
 			return false;
 		count++;

@@ -162,10 +162,11 @@ static struct dax_table *
 table_new(struct slice region, struct slice name, const struct described *d)
 {
 	struct dax_table *t = calloc(1, sizeof *t + region.len + name.len + d->names[0].len + d->names[1].len);
-	char *at = (char *)(t + 1);
+	char *at;
 
 	if (t == NULL)
 		abort();
+	at = (char *)(t + 1);
 	t->region = slice_of(copy(&at, region), region.len);
 	t->name = slice_of(copy(&at, name), name.len);
 	t->key_count = d->count;

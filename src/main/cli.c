@@ -106,7 +106,9 @@ parse_list(const char *from, const char *text, struct cli_list *ret, struct err 
 			return err_set(err, S_VALIDATION, "%s: an empty value", from);
 		if (ret->count == CLI_LIST_MAX)
 			return err_set(err, S_VALIDATION, "%s: more than %d values", from, CLI_LIST_MAX);
-		ret->items[ret->count++] = strndup(text, n);
+		ret->items[ret->count] = strndup(text, n);
+		if (ret->items[ret->count++] == NULL)
+			abort();
 		if (text[n] == '\0')
 			return S_OK;
 		text += n + 1;

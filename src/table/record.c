@@ -99,7 +99,7 @@ put_uint(struct buf *out, uint64_t v)
 static void
 put_int(struct buf *out, int64_t v)
 {
-	put_uint(out, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+	put_uint(out, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static void

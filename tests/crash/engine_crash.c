@@ -161,7 +161,7 @@ run_child(uint32_t round, const char *faults, int pipe)
 	fault_setup(faults);
 	e = open_engine();
 	if (round >= KEEP_ROUNDS) {
-		snprintf(from, sizeof from, "%08u/", 0);
+		snprintf(from, sizeof from, "%08u/", 0u);
 		snprintf(to, sizeof to, "%08u/", round - KEEP_ROUNDS + 1);
 		engine_drop(e, SPACE_ITEMS, slice_str(from), slice_str(to), &err);
 		engine_drop(e, SPACE_LOG, slice_str(from), slice_str(to), &err);

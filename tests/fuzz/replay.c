@@ -7,25 +7,41 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* The bytes of a file, exactly sized, so that an overrun is seen; NULL: errno says why not. */
+static uint8_t *
+read_file(FILE *f, size_t *ret_size)
+{
+	uint8_t *data;
+	long size;
+
+	if (fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) < 0)
+		return NULL;
+	rewind(f);
+	*ret_size = (size_t)size;
+	data = malloc(size > 0 ? (size_t)size : 1);
+	if (data != NULL && fread(data, 1, (size_t)size, f) != (size_t)size) {
+		free(data);
+		return NULL;
+	}
+	return data;
+}
+
 static int
 replay_file(const char *path)
 {
 	FILE *f = fopen(path, "rb");
-	uint8_t *data;
-	long size;
+	uint8_t *data = NULL;
+	size_t size;
 
-	if (f == NULL || fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) < 0) {
+	if (f != NULL) {
+		data = read_file(f, &size);
+		fclose(f);
+	}
+	if (data == NULL) {
 		perror(path);
 		return -1;
 	}
-	rewind(f);
-	data = malloc((size_t)size + 1); /* exactly sized, so that an overrun is seen */
-	if (data == NULL || fread(data, 1, (size_t)size, f) != (size_t)size) {
-		perror(path);
-		return -1;
-	}
-	fclose(f);
-	LLVMFuzzerTestOneInput(data, (size_t)size);
+	LLVMFuzzerTestOneInput(data, size);
 	free(data);
 	return 0;
 }
