@@ -37,7 +37,8 @@ struct op_call {
 	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
 	struct buf *out;          /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
-	void *owner; /* the front's exchange */
+	void (*made)(struct op_call *call); /* may be NULL; on the I/O pool, when a reply has been made there */
+	void *owner;                        /* the front's exchange */
 	/* Whose turns it takes in queues: the front says who asks, its table is filled in when it is known. */
 	struct job_flow flow;
 	/* out */
@@ -64,8 +65,9 @@ struct op_call {
 };
 
 struct op_options {
-	int io_threads;   /* 4 */
-	int io_queue_max; /* 4096; beyond: ThrottlingException */
+	int io_threads;      /* 4 */
+	int io_queue_max;    /* 4096; beyond: ThrottlingException */
+	int in_progress_max; /* calls of all loops; 10,000; beyond: ThrottlingException */
 	struct loop **loops;
 	int loop_count;
 	_Atomic(struct fleet *) *fleets; /* one a database, in their order; NULL: no DAX clusters. Borrowed */
@@ -83,6 +85,10 @@ bool op_known(struct slice target);
 /* The service that a signature of this call must be scoped to: "dynamodb", "dax". */
 const char *op_signing_name(struct slice target);
 void op_start(struct op_call *call);
+/* Reading a larger body takes a loop away from its other clients for too long. */
+#define OP_INLINE_BODY_MAX (128 * 1024)
+/* Run something long on the I/O pool; false: it is full. */
+bool op_offload(struct op_context *c, struct work *work);
 /* Write an error reply ({"__type":...,"message":...}) into call->out and set status; for fronts that refuse before
  * op_start. */
 void op_fail(struct op_call *call, const struct err *err);

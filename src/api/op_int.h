@@ -15,6 +15,7 @@
 #define OP_BLOCKS   1u /* always runs on the I/O pool: it syncs or walks the catalog */
 #define OP_READS    2u /* changes nothing, so it may run again when what it saw was lost */
 #define OP_UNLISTED 4u /* not in the table of operations, and not in its figures */
+#define OP_SINGLE   8u /* of one item: on the I/O pool it does not wait behind long reads */
 #define OP_MOVED(parts)                                                                                                \
 	((parts) << 8) /* enum wording_part: what this operation tells in the newer wording, if wanted */
 

@@ -20,8 +20,8 @@
 #define READS_AGAIN_MAX 3
 #define NEWER_DEPTH_MAX 127 /* levels of JSON */
 #define LOST_STEP_MS    5
-#define LOST_WAIT_MS    1000         /* how long a read waits until a lost write is not shown any more */
-#define INLINE_BODY_MAX (256 * 1024) /* reading a larger one takes a loop away from its other clients for too long */
+#define LOST_WAIT_MS    1000 /* how long a read waits until a lost write is not shown any more */
+#define IN_PROGRESS_MAX 10000
 
 struct loop_state {
 	struct loop *loop;
@@ -29,7 +29,8 @@ struct loop_state {
 	atomic_bool waiting;           /* the list may hold something */
 	atomic_bool posted;            /* the task is on its way */
 	struct loop_task task;
-	atomic_int in_progress; /* written by the loop's thread only */
+	atomic_int in_progress;      /* written by the loop's thread only */
+	int of_tenant[FAIR_TENANTS]; /* of these */
 };
 
 /* Outlives the context, for the engine keeps calling it until it is closed. Never freed, reachable for ever. */
@@ -49,6 +50,7 @@ struct op_context {
 	struct troubles *troubles;
 	atomic_bool ending;
 	unsigned wording; /* parts told in the newer one: all or none */
+	int loop_max;     /* calls in progress on one loop */
 	int loop_count;
 	struct loop_state loops[];
 };
@@ -138,13 +140,38 @@ op_fail(struct op_call *call, const struct err *err)
 }
 
 static void
+count_in_progress(struct op_call *call, int by)
+{
+	struct loop_state *state = state_of(call);
+
+	atomic_store_explicit(&state->in_progress, atomic_load_explicit(&state->in_progress, memory_order_relaxed) + by,
+			      memory_order_relaxed);
+	state->of_tenant[call->flow.tenant % FAIR_TENANTS] += by;
+}
+
+/*
+ * Calls wait for a sync or for the pool with all their memory, so there is a limit, and no one tenant takes all of it:
+ * each may have as many as could still come, so half at most, and what is left is for the others.
+ */
+static bool
+is_one_too_many(struct op_call *call)
+{
+	struct loop_state *state = state_of(call);
+	int left = call->context->loop_max - atomic_load_explicit(&state->in_progress, memory_order_relaxed);
+
+	if (call->op != NULL && (call->op->flags & OP_UNLISTED))
+		return false;
+	return state->of_tenant[call->flow.tenant % FAIR_TENANTS] > left;
+}
+
+static void
 finish(struct op_call *call)
 {
 	const struct op *op = call->op != NULL && (call->op->flags & OP_UNLISTED) ? NULL : call->op;
 
 	figures_count(call->context->figures, op, call->status, clock_mono_ns() - call->started_ns);
 	if (call->loop != NULL)
-		atomic_fetch_sub_explicit(&state_of(call)->in_progress, 1, memory_order_relaxed);
+		count_in_progress(call, -1);
 	call->done(call);
 }
 
@@ -176,6 +203,12 @@ answerable(struct op_call *call)
 }
 
 static void hand_over(struct op_call *call);
+
+static bool
+is_large(const struct op_call *call)
+{
+	return call->body.len > OP_INLINE_BODY_MAX;
+}
 
 /* An answerable call: is it answered, or does it read again what is there without the write that was lost? */
 static void
@@ -372,6 +405,8 @@ run_on_pool(struct work *work)
 		op_fail(call, &call->err);
 	} else {
 		run_once(call);
+		if (call->made != NULL)
+			call->made(call);
 	}
 	call->task = (struct loop_task){.run = back_on_loop};
 	loop_post(call->loop, &call->task);
@@ -381,7 +416,8 @@ static void
 hand_over(struct op_call *call)
 {
 	call->may_block = true;
-	call->work = (struct work){.run = run_on_pool};
+	call->work = (struct work){
+	    .run = run_on_pool, .flow = call->flow, .lengthy = !(call->op->flags & OP_SINGLE) || is_large(call)};
 	if (worker_submit(call->context->pool, &call->work))
 		return;
 	err_set(&call->err, S_THROTTLING, MSG_THROTTLED);
@@ -440,8 +476,12 @@ start(struct op_call *call, const struct op *op)
 	call->fail_item = AV_NONE;
 	call->next = NULL;
 	if (call->loop != NULL)
-		atomic_fetch_add_explicit(&state_of(call)->in_progress, 1, memory_order_relaxed);
-	if (call->op == NULL || call->db == NULL) {
+		count_in_progress(call, 1);
+	if (call->loop != NULL && is_one_too_many(call)) {
+		err_set(&call->err, S_THROTTLING, MSG_THROTTLED);
+		op_fail(call, &call->err);
+		finish(call);
+	} else if (call->op == NULL || call->db == NULL) {
 		if (call->op == NULL)
 			err_set(&call->err, S_UNKNOWN_OPERATION, "%s", "");
 		else
@@ -451,8 +491,7 @@ start(struct op_call *call, const struct op *op)
 		finish(call);
 	} else if (call->loop == NULL) {
 		run_inline(call);
-	} else if ((call->op->flags & OP_BLOCKS) || call->body.len > INLINE_BODY_MAX ||
-		   run_once(call) == S_WOULD_BLOCK) {
+	} else if ((call->op->flags & OP_BLOCKS) || is_large(call) || run_once(call) == S_WOULD_BLOCK) {
 		hand_over(call);
 	} else {
 		answer_or_wait(call);
@@ -479,6 +518,12 @@ op_meet_trouble(struct op_call *call, struct slice table, struct err *err)
 	if (!troubles_armed(t) || (call->op->flags & OP_UNLISTED))
 		return S_OK;
 	return troubles_meet(t, call->op, table, err);
+}
+
+bool
+op_offload(struct op_context *c, struct work *work)
+{
+	return worker_submit(c->pool, work);
 }
 
 /* ---- the context ---- */
@@ -529,6 +574,8 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 	c->db_count = db_count;
 	c->fleets = options->fleets;
 	c->loop_count = options->loop_count;
+	c->loop_max = (options->in_progress_max > 0 ? options->in_progress_max : IN_PROGRESS_MAX) /
+		      (c->loop_count > 0 ? c->loop_count : 1);
 	c->wording = options->wording_2026 ? WORDING_2026 : 0;
 	for (int i = 0; i < options->loop_count; i++) {
 		c->loops[i].loop = options->loops[i];

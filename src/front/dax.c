@@ -451,6 +451,9 @@ start_local(void *context, struct dax_call *call, void (*done)(struct op_call *o
 	op->region = call->region;
 	op->caller = call->caller;
 	op->peer = call->peer;
+	op->flow.tenant = job_hash_peer(call->peer.len > 0 ? call->peer.data : ""); /* a stream's: ends with 0 */
+	if (call->caller != NULL)
+		op->flow.tenant = job_hash(((const struct auth_caller *)call->caller)->access_key);
 	op->secure = call->secure;
 	op->gone = call->gone;
 	op->out = call->out;

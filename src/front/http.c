@@ -16,10 +16,11 @@
 #define ADDRESSES_MAX    4
 #define REQUEST_ID_BYTES 52
 
-#define TYPE_JSON     "application/json"
-#define CONTROLS_PATH "/_stator/test-controls"
-#define TYPE_JSON10   "application/x-amz-json-1.0"
-#define TYPE_JSON11   "application/x-amz-json-1.1" /* of services other than DynamoDB */
+#define TYPE_JSON       "application/json"
+#define CONTROLS_PATH   "/_stator/test-controls"
+#define PACK_INLINE_MAX (32 * 1024)
+#define TYPE_JSON10     "application/x-amz-json-1.0"
+#define TYPE_JSON11     "application/x-amz-json-1.1" /* of services other than DynamoDB */
 
 struct address {
 	const char *name;
@@ -256,6 +257,11 @@ struct request {
 	struct front_http *front;
 	struct http_exchange *exchange;
 	struct ring *ring; /* NULL: signatures are not verified */
+	/* of a large one, which is unpacked and verified on the I/O pool */
+	struct work work;
+	struct loop_task task;
+	bool admitted;
+	int refusal; /* status; 0: none */
 };
 
 static void
@@ -265,6 +271,8 @@ reply_call(struct op_call *call)
 	struct http_exchange *x = request->exchange;
 
 	x->flow = call->flow;
+	if (call->http_status != 200)
+		http_encode_again(x); /* what had been made is not what is told */
 	if (request->ring != NULL)
 		ring_give(request->front, loop_index(x->loop), request->ring);
 	reply(x, call->http_status, reply_type(x), SLICE_NONE);
@@ -289,13 +297,22 @@ find_earlier_mistake(struct http_exchange *x, struct err *err)
 		(void)err_set(err, S_UNKNOWN_OPERATION, "%s", "");
 }
 
-/* The call of an exchange, signature verified. NULL: it has been answered. */
-static struct op_call *
-make_call(struct front_http *f, struct http_exchange *x, bool control)
+/* Packing a large answer takes long: where it was made. */
+static void
+pack_large(struct op_call *call)
+{
+	struct http_exchange *x = ((struct request *)call->owner)->exchange;
+
+	http_encode_again(x);
+	if (x->out->len > PACK_INLINE_MAX)
+		(void)http_encode(x);
+}
+
+static struct request *
+request_new(struct front_http *f, struct http_exchange *x)
 {
 	struct request *request = arena_alloc(x->arena, sizeof *request);
 	struct op_call *call = &request->call;
-	struct sigv4_auth auth = {.region = SLICE_NONE};
 
 	memset(call, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
 	request->front = f;
@@ -310,45 +327,109 @@ make_call(struct front_http *f, struct http_exchange *x, bool control)
 	call->gone = &x->gone;
 	call->out = x->out;
 	call->done = reply_call;
+	call->made = pack_large;
 	call->owner = request;
 	call->peer = slice_str(x->peer);
 	call->flow = x->flow;
 	call->secure = f->options.tls_cert != NULL;
-	if (control && request->ring == NULL)
-		return call; /* of those who may reach it: see the option */
-	if (authenticate(f, x, request->ring != NULL ? request->ring->keys : NULL, &auth, &call->caller, &call->err) !=
-	    S_OK) {
-		struct err err = {.status = call->err.status};
+	return request;
+}
 
-		memcpy(err.message, call->err.message, sizeof err.message);
-		if (!control)
-			find_earlier_mistake(x, &err);
-		op_fail(call, &err);
-		reply_call(call);
-		return NULL;
+/* Is the signature good? Else the reply is made. */
+static bool
+admit(struct request *request, bool control)
+{
+	struct http_exchange *x = request->exchange;
+	struct op_call *call = &request->call;
+	struct sigv4_auth auth = {.region = SLICE_NONE};
+	struct err err;
+
+	if (authenticate(request->front, x, request->ring != NULL ? request->ring->keys : NULL, &auth, &call->caller,
+			 &call->err) == S_OK) {
+		call->region = auth.region;
+		/* only who has proved it: else a stranger could use up the turns of another's key */
+		call->flow.tenant = job_hash(auth.access_key);
+		return true;
 	}
-	call->region = auth.region;
-	/* only who has proved it: else a stranger could use up the turns of another's key */
-	call->flow.tenant = job_hash(auth.access_key);
-	return call;
+	err.status = call->err.status;
+	memcpy(err.message, call->err.message, sizeof err.message);
+	if (!control)
+		find_earlier_mistake(x, &err);
+	op_fail(call, &err);
+	return false;
+}
+
+static void
+admitted(struct loop_task *task)
+{
+	struct request *request = (struct request *)((char *)task - offsetof(struct request, task));
+
+	if (request->admitted)
+		op_start(&request->call);
+	else if (request->refusal == 0)
+		reply_call(&request->call);
+	else {
+		if (request->ring != NULL)
+			ring_give(request->front, loop_index(request->exchange->loop), request->ring);
+		http_refuse(request->exchange, request->refusal);
+	}
+}
+
+static void
+admit_large(struct work *work)
+{
+	struct request *request = (struct request *)((char *)work - offsetof(struct request, work));
+	struct http_exchange *x = request->exchange;
+
+	if (x->packed)
+		request->refusal = http_unpack(x);
+	request->call.body = x->body;
+	request->admitted = request->refusal == 0 && admit(request, false);
+	request->task = (struct loop_task){.run = admitted};
+	loop_post(x->loop, &request->task);
+}
+
+static void
+run_large(struct request *request)
+{
+	struct err err;
+
+	request->refusal = 0;
+	request->work = (struct work){.run = admit_large, .flow = request->call.flow, .lengthy = true};
+	if (op_offload(request->front->options.ops, &request->work))
+		return;
+	err_set(&err, S_THROTTLING, "Rate of requests exceeds the allowed throughput.");
+	op_fail(&request->call, &err);
+	reply_call(&request->call);
 }
 
 static void
 run_operation(struct front_http *f, struct http_exchange *x)
 {
-	struct op_call *call = make_call(f, x, false);
+	struct request *request = request_new(f, x);
 
-	if (call != NULL)
-		op_start(call);
+	if (x->packed || x->raw_body.len > OP_INLINE_BODY_MAX)
+		run_large(request);
+	else if (admit(request, false))
+		op_start(&request->call);
+	else
+		reply_call(&request->call);
 }
 
 static void
 run_control(struct front_http *f, struct http_exchange *x)
 {
-	struct op_call *call = make_call(f, x, true);
+	struct request *request = request_new(f, x);
 
-	if (call != NULL)
-		op_start_control(call);
+	if (x->packed) {
+		if (request->ring != NULL)
+			ring_give(f, loop_index(x->loop), request->ring);
+		http_refuse(x, 415);
+	} else if (request->ring == NULL /* of those who may reach it: see the option */ || admit(request, true)) {
+		op_start_control(&request->call);
+	} else {
+		reply_call(&request->call);
+	}
 }
 
 /* --- the other pages --- */

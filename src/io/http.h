@@ -42,6 +42,7 @@ struct http_exchange {
 	size_t header_count;
 	struct slice body; /* after Content-Encoding: gzip was undone; raw_body is what the signature covers */
 	struct slice raw_body;
+	bool packed; /* the body is still packed, for unpacking it may take long: http_unpack() before it is used */
 	struct arena *arena; /* lives until the answer is handed to the socket */
 	struct loop *loop;
 	void *context;
@@ -55,9 +56,15 @@ struct http_exchange {
 /* Value of a header by lower-case name; SLICE_NONE when absent. */
 struct slice http_header_get(const struct http_exchange *x, struct slice name);
 
+/* Undo Content-Encoding: gzip. On any thread, like all that follows but http_refuse() and http_reply(). 0, or the
+ * status with which the request must be refused. */
+int http_unpack(struct http_exchange *x);
+void http_refuse(struct http_exchange *x, int status); /* instead of a reply; closes the connection */
+
 /* What will be sent for the body written to x->out: itself or, when the client accepts it and it is worth it, its gzip
  * form. For headers that cover the sent bytes (x-amz-crc32). Call it once the body is complete, before http_reply(). */
 struct slice http_encode(struct http_exchange *x);
+void http_encode_again(struct http_exchange *x); /* the body was changed after it */
 
 /* `headers` is ready-made text "Name: value\r\n..." for HTTP/1.1, converted for HTTP/2; Content-Length, Date,
  * Connection and, when the client accepts gzip and the body is larger than 1 KiB, Content-Encoding are added here. The

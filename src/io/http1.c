@@ -237,6 +237,7 @@ refuse(struct conn *c, llhttp_errno_t error)
 		COUNT(c->home, refused_headers, 1);
 		break;
 	case 503:
+		COUNT(c->home, refused_memory, 1);
 		break;
 	default:
 		COUNT(c->home, refused_malformed, 1);

@@ -98,6 +98,8 @@ refuse(struct request *r)
 		COUNT(r->home, refused_headers, 1);
 	else if (r->refusal == 413)
 		COUNT(r->home, refused_body, 1);
+	else if (r->refusal == 503)
+		COUNT(r->home, refused_memory, 1);
 	request_refuse(r, r->refusal);
 }
 

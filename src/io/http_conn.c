@@ -9,12 +9,13 @@
 #include "codec/gzip.h"
 
 /* What a loop keeps for the next requests. */
-#define POOL_CONNS      256
-#define POOL_REQUESTS   128
-#define POOL_BLOCKS     128
-#define KEEP_BODY_BYTES (64 * 1024)
-#define KEEP_OUT_BYTES  (128 * 1024)
-#define GZIP_FROM_BYTES 1024
+#define POOL_CONNS        256
+#define POOL_REQUESTS     128
+#define POOL_BLOCKS       128
+#define KEEP_BODY_BYTES   (64 * 1024)
+#define KEEP_OUT_BYTES    (128 * 1024)
+#define GZIP_FROM_BYTES   1024
+#define UNPACK_INLINE_MAX (64 * 1024)
 
 static void *
 must(void *memory)
@@ -152,7 +153,7 @@ request_recycle(struct request *r)
 	r->part = PART_TARGET;
 	r->refusal = r->status = 0;
 	r->spilled = r->body_gzip = r->accept_gzip = r->is_head = r->http10 = r->keep_alive = r->want_continue = false;
-	r->encoded = r->gzipped = false;
+	r->encoded = r->gzipped = r->x.packed = false;
 	r->reply_body = SLICE_NONE;
 	r->stream_id = 0;
 	r->next = home->free_requests;
@@ -208,10 +209,7 @@ request_count_body(struct request *r, size_t more)
 	struct http_server *s = r->home->server;
 
 	r->body_counted += more;
-	if (atomic_fetch_add(&s->body_bytes, more) + more <= s->limits.body_bytes_total)
-		return true;
-	COUNT(r->home, refused_memory, 1);
-	return false;
+	return atomic_fetch_add(&s->body_bytes, more) + more <= s->limits.body_bytes_total;
 }
 
 void
@@ -353,29 +351,51 @@ gzip_claims(struct slice packed)
 	return end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
 }
 
-/* False: refused. */
-static bool
-unpack_body(struct request *r)
+int
+http_unpack(struct http_exchange *x)
 {
+	struct request *r = (struct request *)x;
 	size_t max = r->home->server->limits.body_bytes;
-	enum status s = gzip_unpack(r->x.raw_body, max, &r->unpacked, NULL);
+	enum status s = gzip_unpack(x->raw_body, max, &r->unpacked, NULL);
 
-	if (!request_count_body(r, r->unpacked.len)) {
-		request_refuse(r, 503);
-		return false;
-	}
-	if (s != S_OK) {
-		bool bomb = gzip_claims(r->x.raw_body) > max; /* a liar's bomb is damaged data: refused as well */
+	if (!request_count_body(r, r->unpacked.len))
+		return 503;
+	if (s != S_OK) /* a liar's bomb is damaged data: refused as well */
+		return gzip_claims(x->raw_body) > max ? 413 : 400;
+	x->packed = false;
+	x->body = buf_slice(&r->unpacked);
+	return 0;
+}
 
-		if (bomb)
-			COUNT(r->home, refused_body, 1);
-		else
-			COUNT(r->home, refused_malformed, 1);
-		request_refuse(r, bomb ? 413 : 400);
-		return false;
+void
+http_refuse(struct http_exchange *x, int status)
+{
+	struct request *r = (struct request *)x;
+
+	if (status == 413)
+		COUNT(r->home, refused_body, 1);
+	else if (status != 503)
+		COUNT(r->home, refused_malformed, 1);
+	else
+		COUNT(r->home, refused_memory, 1);
+	if (r->conn != NULL)
+		request_refuse(r, status);
+	else
+		http_reply(x, status, SLICE_NONE);
+}
+
+/* What is small is unpacked here, what is not by the handler, where it may take its time. */
+static void
+unpack_small(struct request *r)
+{
+	if (gzip_claims(r->x.raw_body) <= UNPACK_INLINE_MAX && r->x.raw_body.len <= UNPACK_INLINE_MAX &&
+	    gzip_unpack(r->x.raw_body, UNPACK_INLINE_MAX, &r->unpacked, NULL) == S_OK &&
+	    request_count_body(r, r->unpacked.len)) {
+		r->x.body = buf_slice(&r->unpacked);
+		return;
 	}
-	r->x.body = buf_slice(&r->unpacked);
-	return true;
+	r->unpacked.len = 0;
+	r->x.packed = true;
 }
 
 void
@@ -386,8 +406,8 @@ request_dispatch(struct request *r)
 	if (r->spilled)
 		r->x.raw_body = buf_slice(&r->body);
 	r->x.body = r->x.raw_body;
-	if (r->body_gzip && r->x.raw_body.len > 0 && !unpack_body(r))
-		return;
+	if (r->body_gzip && r->x.raw_body.len > 0)
+		unpack_small(r);
 	r->want_continue = false;
 	r->state = REQUEST_RUNNING;
 	COUNT(r->home, in_progress, 1);
@@ -421,6 +441,14 @@ http_encode(struct http_exchange *x)
 		}
 	}
 	return r->reply_body;
+}
+
+void
+http_encode_again(struct http_exchange *x)
+{
+	struct request *r = (struct request *)x;
+
+	r->encoded = r->gzipped = false;
 }
 
 /* What is queued goes on in the turns of whose it turned out to be. */

@@ -68,7 +68,7 @@ struct buf *stream_out(struct stream *s);
 struct loop *stream_loop(const struct stream *s);
 bool stream_is_secure(const struct stream *s);
 const char *stream_peer(const struct stream *s); /* "127.0.0.1:50412" */
-/* Whose turns its work takes; before: its address's (io/fair.h). */
+/* Whose turns its work takes; before: its address's (base/fair.h). */
 void stream_set_flow(struct stream *s, struct job_flow flow);
 /* The address and port the client connected to: 4 or 16 bytes. */
 int stream_local_address(const struct stream *s, uint8_t ret[16], int *ret_port);

@@ -34,9 +34,14 @@ release_held(int count)
 static void
 fuzz_handler(struct http_exchange *x, void *context)
 {
+	int refusal = x->packed ? http_unpack(x) : 0;
 	uint8_t sum = 0;
 
 	(void)context;
+	if (refusal != 0) {
+		http_refuse(x, refusal);
+		return;
+	}
 	/* every byte handed over must be there to be read */
 	for (size_t i = 0; i < x->header_count; i++) {
 		for (size_t j = 0; j < x->headers[i].name.len; j++)

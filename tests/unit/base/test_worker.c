@@ -82,6 +82,70 @@ a_full_queue_says_so_and_jobs_keep_their_order(void **state)
 }
 
 static void
+a_tenant_leaves_room_for_others(void **state)
+{
+	struct worker_pool *pool = worker_pool_new("test", 1, 8);
+	static struct job jobs[16];
+	int taken = 0;
+
+	(void)state;
+	pthread_mutex_lock(&gate);
+	jobs[0].work.run = job_run;
+	assert_true(worker_submit(pool, &jobs[0].work));
+	while (worker_queued(pool) > 0)
+		sched_yield();
+	for (int i = 1; i < 8; i++) {
+		jobs[i].work = (struct work){.run = job_run, .flow = {.tenant = 1}};
+		taken += worker_submit(pool, &jobs[i].work);
+	}
+	assert_int_equal(taken, 4);
+	jobs[8].work = (struct work){.run = job_run, .flow = {.tenant = 2}};
+	assert_true(worker_submit(pool, &jobs[8].work));
+	pthread_mutex_unlock(&gate);
+	worker_pool_free(pool);
+	assert_int_equal(jobs[8].runs, 1);
+}
+
+static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+static bool open_now;
+static atomic_int inside;
+
+static void
+job_wait(struct work *work)
+{
+	(void)work;
+	atomic_fetch_add(&inside, 1);
+	pthread_mutex_lock(&gate);
+	while (!open_now)
+		pthread_cond_wait(&opened, &gate);
+	pthread_mutex_unlock(&gate);
+}
+
+static void
+long_work_never_has_all_threads(void **state)
+{
+	struct worker_pool *pool = worker_pool_new("test", 4, 100);
+	static struct job lengthy[10], brief;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		lengthy[i].work = (struct work){.run = job_wait, .lengthy = true};
+		assert_true(worker_submit(pool, &lengthy[i].work));
+	}
+	brief.work.run = job_run;
+	assert_true(worker_submit(pool, &brief.work));
+	while (atomic_load(&brief.runs) == 0)
+		sched_yield(); /* for ever, if all four waited */
+	assert_in_range(atomic_load(&inside), 0, 3);
+	pthread_mutex_lock(&gate);
+	open_now = true;
+	pthread_cond_broadcast(&opened);
+	pthread_mutex_unlock(&gate);
+	worker_pool_free(pool);
+	assert_int_equal(inside, 10);
+}
+
+static void
 faults_hit_only_where_and_when_named(void **state)
 {
 	(void)state;
@@ -201,6 +265,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_job_runs_once_also_those_queued_at_the_end),
 	    cmocka_unit_test(a_full_queue_says_so_and_jobs_keep_their_order),
+	    cmocka_unit_test(a_tenant_leaves_room_for_others),
+	    cmocka_unit_test(long_work_never_has_all_threads),
 	    cmocka_unit_test(faults_hit_only_where_and_when_named),
 	    cmocka_unit_test(passages_are_counted_while_something_is_armed),
 	    cmocka_unit_test(every_point_has_a_name_of_its_own),

@@ -57,7 +57,13 @@ kit_later_fire(struct loop_timer *t)
 static inline void
 kit_handler(struct http_exchange *x, void *context)
 {
+	int refusal = x->packed ? http_unpack(x) : 0;
+
 	(void)context;
+	if (refusal != 0) {
+		http_refuse(x, refusal);
+		return;
+	}
 	if (slice_eq(x->path, SLICE("/echo"))) {
 		buf_put_slice(x->out, x->body);
 	} else if (slice_eq(x->path, SLICE("/headers"))) {

@@ -1,4 +1,4 @@
-#include "io/fair.h"
+#include "base/fair.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +6,12 @@
 
 #include "base/clock.h"
 
-#define PIECE_NS  100000 /* a job that has more to do lets the others go on */
-#define SHARE_NS  100000 /* what a tenant or table may take before the next one's turn */
-#define LOOK_EACH 4      /* jobs between two looks at the clock while there is only one flow */
+#define PIECE_NS    50000      /* a job that has more to do lets the others go on */
+#define SHARE_NS    50000      /* what a tenant or table may take before the next one's turn */
+#define DEBT_MAX_NS 100000000  /* one that took long waits for others, but not for ever */
+#define ALONE_TURNS 8          /* turns in one of who is alone: answers leave in larger groups, which costs less */
+#define SHARED_NS   1000000000 /* so long after others were there it is not alone */
+#define LOOK_EACH   4          /* jobs between two looks at the clock while there is only one flow */
 
 /* One of those who take turns: on neither list, on `fresh` (served first), or on `others`. */
 struct turn {
@@ -36,6 +39,7 @@ struct tenant_jobs {
 struct fair {
 	int count;
 	int64_t piece_end_ns; /* 0: no job is running */
+	int64_t shared_until_ns;
 	struct turns tenants;
 	struct tenant_jobs of[FAIR_TENANTS];
 };
@@ -214,13 +218,56 @@ next_table(struct tenant_jobs *tenant)
 	return NULL;
 }
 
-/* Only one tenant with one table has work: nobody has to be told apart. */
+struct loop_job *
+fair_next(struct fair *q)
+{
+	while (q->count > 0) {
+		struct tenant_jobs *tenant = (struct tenant_jobs *)turn_next(&q->tenants);
+		struct table_jobs *table = tenant->job_count > 0 ? next_table(tenant) : NULL;
+
+		if (table != NULL) {
+			struct loop_job *j = table->first;
+
+			fair_remove(q, j);
+			return j;
+		}
+		turn_done(&q->tenants, &tenant->turn);
+	}
+	return NULL;
+}
+
+void
+fair_charge(struct fair *q, struct job_flow flow, int64_t ns)
+{
+	struct tenant_jobs *tenant = &q->of[flow.tenant % FAIR_TENANTS];
+
+	if (ns > DEBT_MAX_NS)
+		ns = DEBT_MAX_NS;
+	tenant->turn.left_ns -= ns;
+	tenant->of[flow.table % FAIR_TABLES].turn.left_ns -= ns;
+}
+
+int
+fair_count(const struct fair *q, uint32_t tenant)
+{
+	return q->of[tenant % FAIR_TENANTS].job_count;
+}
+
+/* Only one tenant has work: nobody has to be told apart. */
 static bool
 is_alone(const struct turns *all)
 {
 	const struct turn *t = all->fresh != NULL ? all->fresh : all->others;
 
-	return t != NULL && t->next == NULL && (all->fresh == NULL || all->others == NULL);
+	return t == NULL || (t->next == NULL && (all->fresh == NULL || all->others == NULL));
+}
+
+static bool
+has_one_flow(const struct fair *q)
+{
+	const struct turn *t = q->tenants.fresh != NULL ? q->tenants.fresh : q->tenants.others;
+
+	return is_alone(&q->tenants) && (t == NULL || is_alone(&((const struct tenant_jobs *)t)->tables));
 }
 
 void
@@ -232,25 +279,25 @@ fair_run(struct fair *q, int64_t turn_ns)
 	if (q->count == 0)
 		return;
 	start_ns = now_ns = clock_mono_ns();
-	while (q->count > 0 && now_ns - start_ns < turn_ns) {
-		struct tenant_jobs *tenant = (struct tenant_jobs *)turn_next(&q->tenants);
-		struct table_jobs *table = tenant->job_count > 0 ? next_table(tenant) : NULL;
-		struct loop_job *j;
+	if (!has_one_flow(q))
+		q->shared_until_ns = now_ns + SHARED_NS;
+	else if (now_ns > q->shared_until_ns)
+		turn_ns *= ALONE_TURNS;
+	while (now_ns - start_ns < turn_ns) {
+		struct loop_job *j = fair_next(q);
+		struct job_flow flow;
 
-		if (table == NULL) {
-			turn_done(&q->tenants, &tenant->turn);
-			continue;
-		}
-		j = table->first;
-		fair_remove(q, j);
+		if (j == NULL)
+			break;
+		flow = j->flow; /* whose turn it was, also when it turns out to be another's */
 		q->piece_end_ns = now_ns + PIECE_NS;
-		j->run(j);
-		if (++unlooked < LOOK_EACH && is_alone(&q->tenants) && is_alone(&tenant->tables))
+		j->run(j); /* may free itself */
+		if (++unlooked < LOOK_EACH && is_alone(&q->tenants) &&
+		    is_alone(&q->of[flow.tenant % FAIR_TENANTS].tables))
 			continue;
 		unlooked = 0;
 		later_ns = clock_mono_ns();
-		tenant->turn.left_ns -= later_ns - now_ns;
-		table->turn.left_ns -= later_ns - now_ns;
+		fair_charge(q, flow, later_ns - now_ns);
 		now_ns = later_ns;
 	}
 	q->piece_end_ns = 0;

@@ -1,5 +1,5 @@
 /*
- * Turns of one loop's work, dealt out fairly.
+ * Turns at something that many want, a loop's thread or a pool's, dealt out fairly.
  *
  * A job is a piece of work that is ready to be done: the requests that have come on a connection, the answers it is
  * owed. Each belongs to somebody: its flow, made of who asks (a tenant: an access key, or an address as long as no key
@@ -11,10 +11,10 @@
  * what keeps a light load's latency where it was when a heavy one sets in. Tenants share FAIR_TENANTS places by hash,
  * tables of a tenant FAIR_TABLES: who falls into the same place as another shares its turns.
  *
- * One thread, no lock.
+ * No lock in it: of one thread, or the caller's lock's.
  */
-#ifndef STATOR_IO_FAIR_H
-#define STATOR_IO_FAIR_H
+#ifndef STATOR_BASE_FAIR_H
+#define STATOR_BASE_FAIR_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,7 +49,12 @@ struct fair *fair_new(void); /* aborts without memory */
 void fair_free(struct fair *q);
 void fair_add(struct fair *q, struct loop_job *j);    /* one that is queued stays where it is */
 void fair_remove(struct fair *q, struct loop_job *j); /* one that is not queued is fine */
-/* Run jobs until about turn_ns are spent or none is left. */
+/* Take out the job whose turn it is; NULL: there is none. What it took is told by fair_charge(). */
+struct loop_job *fair_next(struct fair *q);
+void fair_charge(struct fair *q, struct job_flow flow, int64_t ns);
+int fair_count(const struct fair *q, uint32_t tenant); /* jobs of a tenant, or of those that share its place */
+/* Run jobs until about turn_ns are spent or none is left. A flow that has been alone for a second has 8 turns at once.
+ */
 void fair_run(struct fair *q, int64_t turn_ns);
 bool fair_any(const struct fair *q);
 /* Has the running job had what one piece may take? Outside of a job: no. */
