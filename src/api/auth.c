@@ -3,6 +3,7 @@
 
 #include "api/auth_int.h"
 #include "base/clock.h"
+#include "table/stream.h"
 
 #define BASE_KEYS                                                                                                      \
 	(POLICY_KEY_BIT(SOURCE_IP) | POLICY_KEY_BIT(CURRENT_TIME) | POLICY_KEY_BIT(EPOCH_TIME) |                       \
@@ -133,8 +134,9 @@ set_context(struct auth *a, const struct need *need, uint64_t wanted)
 			set_base_key(a, (enum policy_key)i);
 	a->known |= more;
 	if (need->enclosing != NULL)
-		auth_set(a, POLICY_KEY_ENCLOSING, slice_str(need->enclosing));
-	if (need->facts != NULL && (wanted & ~BASE_KEYS) != 0)
+		auth_set(a, a->cluster.len > 0 ? POLICY_KEY_DAX_ENCLOSING : POLICY_KEY_ENCLOSING,
+			 slice_str(need->enclosing));
+	if (need->facts != NULL && a->cluster.len == 0 && (wanted & ~BASE_KEYS) != 0)
 		need->facts(a, need);
 }
 
@@ -146,6 +148,14 @@ make_policy(struct slice document)
 	struct policy *p;
 
 	return policy_read(document, POLICY_TABLE, &p, NULL) == S_OK ? p : NULL;
+}
+
+static void *
+make_stream_policy(struct slice document)
+{
+	struct policy *p;
+
+	return policy_read(document, POLICY_STREAM, &p, NULL) == S_OK ? p : NULL;
 }
 
 static void
@@ -228,6 +238,49 @@ resource_of(struct auth *a, const struct need *need)
 	return need->given.len > 0 ? join(a->call->arena, parts, 5) : SLICE("*");
 }
 
+/* ---- through DAX ---- */
+
+struct slice
+auth_cluster_arn(struct auth *a, struct slice name)
+{
+	return arena_printf(a->call->arena, "arn:aws:dax:%s:%.*s:cache/%.*s", table_db_region(a->call->db),
+			    SLICE_ARG(auth_account(a)), SLICE_ARG(name));
+}
+
+/* As the original: who has the right on the cluster reads and writes with the cluster's rights. */
+static enum status
+need_of_cluster(struct auth *a, const struct need *need)
+{
+	struct policy_request request = {
+	    .resource = a->cluster, .principal = &a->who->principal, .context = a->context, .arena = a->call->arena};
+	enum policy_answer answer;
+
+	request.action = join(a->call->arena, (struct slice[]){SLICE("dax:"), slice_str(need->action)}, 2);
+	set_context(a, need, a->who->context_keys);
+	answer = ask_identity(a, &request);
+	if (answer == POLICY_SILENT)
+		a->silent = true;
+	if (answer != POLICY_DENY)
+		return S_OK;
+	a->service = "dax";
+	return refuse(a, need, a->cluster, DENIED_BY_IDENTITY);
+}
+
+/* *ret_allowed false: nothing was said of the cluster, the rights on the table decide. */
+static enum status
+check_cluster(struct auth *a, bool *ret_allowed)
+{
+	const char *service = a->service;
+	enum status s;
+
+	a->cluster = auth_cluster_arn(a, a->call->cluster);
+	s = auth_needs(a);
+	*ret_allowed = s == S_OK && !a->silent;
+	a->cluster = SLICE_NONE;
+	a->service = service;
+	return s;
+}
+
 enum status
 auth_need(struct auth *a, const struct need *need)
 {
@@ -238,12 +291,17 @@ auth_need(struct auth *a, const struct need *need)
 	enum policy_answer identity, resource = POLICY_SILENT;
 	enum reason reason;
 
+	if (a->cluster.len > 0)
+		return need_of_cluster(a, need);
 	if (need->table.len > 0 && table_db_has_policies(a->call->db))
 		kept = table_policy_find(a->call->db, need->table);
+	else if (need->stream.len > 0 && stream_db_has_policies(a->call->db))
+		kept = stream_policy_find(a->call->db, need->stream);
 	if (kept == NULL && a->who->administrator && slice_eq(a->who->principal.account, auth_account(a)))
 		return S_OK;
 	if (kept != NULL)
-		policy = table_policy_meaning(kept, make_policy, drop_policy);
+		policy =
+		    table_policy_meaning(kept, need->stream.len > 0 ? make_stream_policy : make_policy, drop_policy);
 	request.action =
 	    join(a->call->arena, (struct slice[]){slice_str(a->service), SLICE(":"), slice_str(need->action)}, 3);
 	request.resource = resource_of(a, need);
@@ -296,16 +354,20 @@ auth_check_slow(struct op_call *call, const void *in, struct err *err)
 {
 	struct err scratch;
 	struct auth a;
-	enum status s;
+	enum status s = S_OK;
 
 	auth_begin(&a, call, in, &scratch, err);
+	if (call->cluster.len > 0 && !call->caller->administrator)
+		s = check_cluster(&a, &call->allowed);
+	if (s != S_OK || call->allowed)
+		return s;
 	s = auth_needs(&a);
 	call->allowed = s == S_OK;
 	return s;
 }
 
 bool
-auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice table)
+auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice arn)
 {
 	struct auth_caller root = {.administrator = true};
 	struct policy_request request = {.action = SLICE("dynamodb:PutResourcePolicy"), .arena = call->arena};
@@ -320,10 +382,69 @@ auth_would_lock_out(struct op_call *call, const struct policy *policy, struct sl
 		root.principal.root = true;
 		a.who = &root;
 	}
-	auth_need_table(&a, &need, table, SLICE_NONE);
+	auth_need_table(&a, &need, arn, SLICE_NONE);
 	set_context(&a, &need, policy_keys(policy));
 	request.resource = resource_of(&a, &need);
 	request.principal = &a.who->principal;
 	request.context = a.context;
 	return policy_ask(policy, &request) == POLICY_DENY;
+}
+
+/* ---- what a DAX node asks ---- */
+
+bool
+auth_may_read_all(struct op_call *call)
+{
+	static const char *const reads[] = {"GetItem", "BatchGetItem", "Query", "Scan"};
+	struct err scratch;
+	struct auth a;
+
+	/* what changes while it stays authorized is asked for each request */
+	if ((call->caller->context_keys & (POLICY_KEY_BIT(CURRENT_TIME) | POLICY_KEY_BIT(EPOCH_TIME))) != 0)
+		return false;
+	auth_begin(&a, call, NULL, &scratch, NULL);
+	a.cluster = auth_cluster_arn(&a, call->cluster);
+	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+		struct need need = {.action = reads[i]};
+
+		if (need_of_cluster(&a, &need) != S_OK || a.silent)
+			return false;
+	}
+	return true;
+}
+
+bool
+auth_may_use(struct op_call *call, struct slice table)
+{
+	static const char *const actions[] = {"GetItem",    "BatchGetItem",   "Query",
+					      "Scan",       "PutItem",        "UpdateItem",
+					      "DeleteItem", "BatchWriteItem", "ConditionCheckItem"};
+	const struct auth_caller *who = call->caller;
+	struct policy_values none[POLICY_KEY_COUNT] = {0};
+	struct policy_request request = {.principal = &who->principal, .context = none, .arena = call->arena};
+	struct need need = {.action = NULL};
+	struct table_policy *kept;
+	struct slice table_arn_, cluster;
+	struct policy *policy;
+	bool might = who->administrator;
+	struct err scratch;
+	struct auth a;
+
+	auth_begin(&a, call, NULL, &scratch, NULL);
+	auth_need_table(&a, &need, table, SLICE_NONE);
+	table_arn_ = resource_of(&a, &need);
+	cluster = auth_cluster_arn(&a, call->cluster);
+	kept = need.table.len > 0 ? table_policy_find(call->db, need.table) : NULL;
+	policy = kept != NULL ? table_policy_meaning(kept, make_policy, drop_policy) : NULL;
+	for (size_t n = 0; !might && n < 2 * sizeof actions / sizeof *actions; n++) {
+		bool dax = n % 2 == 1;
+
+		request.resource = dax ? cluster : table_arn_;
+		request.action = arena_printf(call->arena, "%s:%s", dax ? "dax" : "dynamodb", actions[n / 2]);
+		for (uint32_t i = 0; !might && i < who->policy_count; i++)
+			might = policy_might_allow(who->policies[i], &request);
+		might = might || (!dax && policy != NULL && policy_might_allow(policy, &request));
+	}
+	table_policy_release(kept);
+	return might;
 }

@@ -13,6 +13,10 @@ struct auth {
 	const void *in;
 	const struct auth_caller *who;
 	const char *service; /* whose action it is: "dynamodb" */
+	/* Not empty: what is needed is asked for as dax: actions on this cluster, and of the caller's policies alone.
+	 */
+	struct slice cluster;
+	bool silent;         /* then: something was neither allowed nor denied */
 	struct slice prefix; /* "arn:aws:SERVICE:REGION:ACCOUNT:"; see auth_prefix() */
 	uint64_t known;      /* of the context, what is there: POLICY_KEY_BITs */
 	struct err *err;
@@ -26,6 +30,7 @@ struct need {
 	struct slice given;    /* a table's name, or any ARN; empty: "*" */
 	struct slice index;    /* of that table, by name; empty: the table itself */
 	struct slice table;    /* whose resource policy has a say: a name of ours, or empty */
+	struct slice stream;   /* the same of a stream, by its ARN */
 	struct slice resource; /* ARN or "*"; empty: made from the others when it is needed */
 	/* Fills those values of the context that depend on what is needed; called when a policy looks at one of them.
 	 */
@@ -44,6 +49,7 @@ void auth_begin(struct auth *a, struct op_call *call, const void *in, struct err
 struct slice auth_prefix(struct auth *a);
 struct slice auth_account(struct auth *a);
 void auth_set(struct auth *a, enum policy_key key, struct slice value); /* one value */
+struct slice auth_cluster_arn(struct auth *a, struct slice name);
 void auth_set_list(struct auth *a, enum policy_key key, const struct slice *items, uint32_t count, bool unknown);
 
 /* ---- auth_needs.c ---- */

@@ -171,7 +171,15 @@ auth_need_table(struct auth *a, struct need *need, struct slice name_or_arn, str
 	need->given = name_or_arn;
 	need->index = index;
 	need->resource = SLICE_NONE;
+	need->stream = SLICE_NONE;
 	need->table = slice_starts(name_or_arn, SLICE("arn:")) ? table_of(a, name_or_arn) : name_or_arn;
+	if (need->table.len > 0 && need->table.data != name_or_arn.data &&
+	    slice_starts(slice_of(need->table.data + need->table.len,
+				  name_or_arn.len - (size_t)(need->table.data + need->table.len - name_or_arn.data)),
+			 SLICE("/stream/"))) {
+		need->stream = name_or_arn; /* which has a policy of its own */
+		need->table = SLICE_NONE;
+	}
 }
 
 /* Nothing in particular: of the account. */

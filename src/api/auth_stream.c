@@ -1,4 +1,5 @@
-/* What the operations of DynamoDB Streams need: rights on streams. A table's resource policy has no say in them. */
+/* What the operations of DynamoDB Streams need: rights on streams, by the
+ * caller's policies and the stream's own. A table's resource policy has no say in them. */
 #include "api/auth_int.h"
 
 static struct slice
@@ -26,6 +27,7 @@ auth_stream_needs(struct auth *a)
 
 	if (need.resource.len == 0)
 		need.resource = arn_of_iterator(member(a, "ShardIterator"));
+	need.stream = need.resource;
 	if (need.resource.len == 0 && strcmp(need.action, "ListStreams") == 0)
 		need.resource = arena_printf(a->call->arena, "%.*stable/%.*s/stream/*", SLICE_ARG(auth_prefix(a)),
 					     SLICE_ARG(table.len > 0 ? table : SLICE("*")));

@@ -34,6 +34,7 @@ struct op_call {
 	struct slice peer;        /* address and port of the client, for conditions of policies; may be empty */
 	bool secure;              /* it came through TLS */
 	struct slice host;        /* of the Host header, for DescribeEndpoints; may be empty */
+	struct slice cluster;     /* the DAX cluster it came through, whose dax: rights count as well; else empty */
 	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
 	struct buf *out;          /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
@@ -79,6 +80,14 @@ enum status op_context_new(const struct op_options *options, struct table_db **d
 void op_context_free(struct op_context *c); /* after the loops ended */
 /* Has any table a resource policy? A load a region. */
 bool op_context_has_policies(const struct op_context *c);
+
+/*
+ * What a DAX node asks about a caller before it answers by itself; nothing of the call but context, caller, region,
+ * peer, secure, cluster and arena is looked at. May it read whatever the cluster holds, until it authorizes again? May
+ * it do anything at all with the items of that table, as far as can be told without a request?
+ */
+bool op_may_read_all(struct op_call *call);
+bool op_may_use(struct op_call *call, struct slice table);
 
 /* Is there an operation of this X-Amz-Target? For fronts, which must refuse an unknown one before a bad signature. */
 bool op_known(struct slice target);

@@ -11,6 +11,7 @@
 #include "api/op.h"
 #include "api/shape.h"
 #include "base/wording.h"
+#include "table/stream.h"
 
 #define OP_BLOCKS   1u /* always runs on the I/O pool: it syncs or walks the catalog */
 #define OP_READS    2u /* changes nothing, so it may run again when what it saw was lost */
@@ -125,7 +126,7 @@ auth_check(struct op_call *call, const void *in, struct err *err)
 {
 	if (call->caller == NULL || call->allowed)
 		return S_OK;
-	if (call->caller->administrator && !table_db_has_policies(call->db))
+	if (call->caller->administrator && !table_db_has_policies(call->db) && !stream_db_has_policies(call->db))
 		return S_OK;
 	return auth_check_slow(call, in, err);
 }
@@ -138,8 +139,11 @@ auth_check_statement(struct op_call *call, const void *statement, struct err *er
 		return S_OK;
 	return auth_check_statement_slow(call, statement, err);
 }
+/* See op.h; call->db is set. */
+bool auth_may_read_all(struct op_call *call);
+bool auth_may_use(struct op_call *call, struct slice table);
 /* Would this policy, put on the table, deny the caller to put another one? */
-bool auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice table_name);
+bool auth_would_lock_out(struct op_call *call, const struct policy *policy, struct slice arn);
 
 /* ---- reply.c ---- */
 #define CAPACITY_INDEXES 1 /* values of ReturnConsumedCapacity */

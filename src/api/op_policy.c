@@ -193,16 +193,28 @@ read_arn(struct op_call *call, struct slice arn, struct slice *ret_table, struct
 	return read_resource(arn, given, ret_table, ret_label, err);
 }
 
-/* Streams have no policies in this version; one that is not there is told as such. */
+/* Whoever names a stream that is not there is told so in words of its own. */
 static enum status
-refuse_stream(struct op_call *call, struct slice arn, struct slice table, struct slice label, struct err *err)
+check_stream(struct op_call *call, struct slice arn, struct slice table, struct slice label, struct err *err)
 {
 	struct table_io io = {.arena = call->arena};
 	struct stream_description d;
 
-	if (stream_describe(call->db, arn, SLICE_NONE, SLICE_NONE, 1, &io, &d, NULL) != S_OK)
-		return err_set(err, S_RESOURCE_NOT_FOUND, MSG_POLICY_NO_STREAM, SLICE_ARG(label), SLICE_ARG(table));
-	return err_set(err, S_VALIDATION, MSG_REFUSED_MEMBER, "A policy of a stream");
+	if (stream_describe(call->db, arn, SLICE_NONE, SLICE_NONE, 1, &io, &d, NULL) == S_OK)
+		return S_OK;
+	return err_set(err, S_RESOURCE_NOT_FOUND, MSG_POLICY_NO_STREAM, SLICE_ARG(label), SLICE_ARG(table));
+}
+
+static enum status
+set_policy(struct op_call *call, struct slice arn, struct slice table, struct slice label,
+	   const struct table_policy_change *change, int64_t *ret_revision, struct err *err)
+{
+	enum status s;
+
+	if (label.len == 0)
+		return table_policy_set(call->db, table, change, ret_revision, err);
+	s = check_stream(call, arn, table, label, err);
+	return s == S_OK ? stream_policy_set(call->db, arn, change, ret_revision, err) : s;
 }
 
 static void
@@ -229,12 +241,12 @@ op_put_policy(struct op_call *call, const void *input, struct err *err)
 	if (s == S_OK)
 		s = check_document(in->policy, label.len > 0 ? POLICY_STREAM : POLICY_TABLE, &policy, err);
 	if (s == S_OK && label.len > 0)
-		s = refuse_stream(call, in->arn, table, label, err);
-	if (s == S_OK && in->confirm != IN_TRUE && auth_would_lock_out(call, policy, table))
+		s = check_stream(call, in->arn, table, label, err);
+	if (s == S_OK && in->confirm != IN_TRUE && auth_would_lock_out(call, policy, in->arn))
 		s = err_set(err, S_ACCESS_DENIED, MSG_POLICY_LOCK_OUT);
 	if (s == S_OK) {
 		change.document = canonical(policy, call->arena, &change.flags);
-		s = table_policy_set(call->db, table, &change, &revision, err);
+		s = set_policy(call, in->arn, table, label, &change, &revision, err);
 	}
 	policy_free(policy);
 	if (s == S_OK)
@@ -247,18 +259,18 @@ op_get_policy(struct op_call *call, const void *input, struct err *err)
 {
 	const struct policy_in *in = input;
 	struct table_description description;
-	struct table_policy *kept;
+	struct table_policy *kept = NULL;
 	struct slice table, label;
 	enum status s = read_arn(call, in->arn, &table, &label, err);
 
-	if (s == S_OK)
-		s = table_describe(call->db, table, call->arena, &description, err);
 	if (s == S_OK && label.len > 0)
-		s = refuse_stream(call, in->arn, table, label, err);
+		s = check_stream(call, in->arn, table, label, err);
+	else if (s == S_OK)
+		s = table_describe(call->db, table, call->arena, &description, err);
 	if (s != S_OK)
 		return s;
-	kept = table_policy_find(call->db, table);
-	if (kept == NULL && description.status == TABLE_CREATING)
+	kept = label.len > 0 ? stream_policy_find(call->db, in->arn) : table_policy_find(call->db, table);
+	if (kept == NULL && label.len == 0 && description.status == TABLE_CREATING)
 		return err_set(err, S_RESOURCE_NOT_FOUND, MSG_TABLE_NOT_FOUND, SLICE_ARG(table));
 	if (kept == NULL)
 		return err_set(err, S_POLICY_NOT_FOUND, MSG_NO_POLICY, SLICE_ARG(in->arn));
@@ -278,10 +290,8 @@ op_delete_policy(struct op_call *call, const void *input, struct err *err)
 	int64_t revision;
 	enum status s = read_arn(call, in->arn, &table, &label, err);
 
-	if (s == S_OK && label.len > 0)
-		s = refuse_stream(call, in->arn, table, label, err);
 	if (s == S_OK)
-		s = table_policy_set(call->db, table, &change, &revision, err);
+		s = set_policy(call, in->arn, table, label, &change, &revision, err);
 	if (s == S_OK)
 		reply_revision(call, revision);
 	return s;

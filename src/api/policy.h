@@ -35,6 +35,7 @@ enum policy_kind { POLICY_IDENTITY, POLICY_TABLE, POLICY_STREAM };
 	X(RETURN_VALUES, "dynamodb:ReturnValues")                                                                      \
 	X(RETURN_CAPACITY, "dynamodb:ReturnConsumedCapacity")                                                          \
 	X(ENCLOSING, "dynamodb:EnclosingOperation")                                                                    \
+	X(DAX_ENCLOSING, "dax:EnclosingOperation")                                                                     \
 	X(FULL_SCAN, "dynamodb:FullTableScan")                                                                         \
 	X(SOURCE_IP, "aws:SourceIp")                                                                                   \
 	X(CURRENT_TIME, "aws:CurrentTime")                                                                             \
@@ -97,6 +98,9 @@ void policy_write(const struct policy *p, struct buf *out);
 bool policy_has_no_version(const struct policy *p);
 
 enum policy_answer policy_ask(const struct policy *p, const struct policy_request *request);
+/* Is there an Allow for this action on this resource or an index of it, whatever its conditions and principals? Denies
+ * are not looked at. */
+bool policy_might_allow(const struct policy *p, const struct policy_request *request);
 /* The keys its conditions and variables look at: POLICY_KEY_BITs. Others need not be in the context. */
 uint64_t policy_keys(const struct policy *p);
 

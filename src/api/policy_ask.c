@@ -311,3 +311,38 @@ policy_ask(const struct policy *p, const struct policy_request *request)
 	}
 	return answer;
 }
+
+static bool
+names_index(const struct patterns *resources, struct slice table)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		struct slice text = resources->items[i].text;
+
+		if (slice_starts(text, table) &&
+		    slice_starts(slice_of(text.data + table.len, text.len - table.len), SLICE("/index/")))
+			return true;
+	}
+	return false;
+}
+
+bool
+policy_might_allow(const struct policy *p, const struct policy_request *request)
+{
+	for (uint32_t i = 0; i < p->statement_count; i++) {
+		const struct statement *s = &p->statements[i];
+		enum truth action, resource;
+
+		if (s->denies)
+			continue;
+		action = any_matches(&s->actions, request->action, true, request);
+		resource = any_matches(&s->resources, request->resource, false, request);
+		if (s->not_action)
+			action = not(action);
+		if (s->not_resource)
+			resource = not(resource);
+		if (action != NO &&
+		    (resource != NO || (!s->not_resource && names_index(&s->resources, request->resource))))
+			return true;
+	}
+	return false;
+}

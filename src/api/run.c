@@ -463,6 +463,26 @@ db_of(struct op_call *call)
 	return NULL;
 }
 
+static bool
+is_asked(struct op_call *call)
+{
+	call->op = op_find(SLICE("DynamoDB_20120810.GetItem")); /* whose service it is */
+	call->db = db_of(call);
+	return call->db != NULL;
+}
+
+bool
+op_may_read_all(struct op_call *call)
+{
+	return is_asked(call) && auth_may_read_all(call);
+}
+
+bool
+op_may_use(struct op_call *call, struct slice table)
+{
+	return is_asked(call) && auth_may_use(call, table);
+}
+
 static void
 start(struct op_call *call, const struct op *op)
 {

@@ -32,11 +32,12 @@ struct dax_loop;
 /* One call of the upstream. Made by the node, filled by the upstream from http_status on. */
 struct dax_call {
 	/* in */
-	struct slice target; /* "DynamoDB_20120810.GetItem" */
-	struct slice body;   /* JSON */
-	struct slice region; /* of the client's credential scope; empty: the default */
-	const void *caller;  /* of the client's identity; NULL: the node itself asks */
-	struct slice peer;   /* the client's address; may be empty */
+	struct slice target;  /* "DynamoDB_20120810.GetItem" */
+	struct slice body;    /* JSON */
+	struct slice region;  /* of the client's credential scope; empty: the default */
+	const void *caller;   /* of the client's identity; NULL: the node itself asks */
+	struct slice cluster; /* dax_node_options.cluster */
+	struct slice peer;    /* the client's address; may be empty */
 	bool secure;
 	void *loop;                          /* dax_loop_options.loop */
 	struct arena *arena;                 /* lives until done() has returned */
@@ -49,11 +50,22 @@ struct dax_call {
 	uint64_t order;  /* of an accepted write: see cache_write(); 0: not known */
 	const char *err_message;
 };
+/* A caller, as far as it is known without a request. */
+struct dax_asker {
+	const void *caller;
+	struct slice region, peer, cluster;
+	bool secure;
+};
 struct dax_upstream {
 	void (*call)(void *context, struct dax_call *call);
 	/* Do policies decide about reads besides those of the caller? Then nothing is answered from a cache to a known
 	 * caller. Any thread, cheap; NULL: never. */
 	bool (*has_policies)(void *context);
+	/* May the caller read all that the cluster holds, whatever else is decided about tables? Asked when it
+	 * authorizes; NULL: no. */
+	bool (*may_read_all)(void *context, const struct dax_asker *asker);
+	/* May the caller do anything with that table's items? Then it may know the keys. NULL: yes. */
+	bool (*may_use)(void *context, const struct dax_asker *asker, struct slice table);
 	void *context;
 	int64_t table_ms; /* how long a table's key schema is believed; a table made anew may be told as its predecessor
 			   * so long */
@@ -70,7 +82,8 @@ struct dax_identity {
 	const void *caller; /* handed to the upstream; NULL: everything is allowed */
 	void *held;         /* the gate's own */
 	char region[33];
-	bool unrestricted; /* may read what another has put into the cache */
+	bool unrestricted; /* may read what another has put into the cache, unless there are policies of tables */
+	bool reads_all;    /* may read it in any case */
 	int64_t until_ns;  /* clock_mono_ns: then the client must authorize again */
 };
 struct dax_gate {
@@ -122,6 +135,7 @@ struct dax_node_options {
 		     struct dax_sync *sync); /* dax_lists_sync() without blocking the loop; NULL: not needed */
 	void *sync_context;
 	int64_t authorized_ms; /* how long an authorization lasts */
+	const char *cluster;   /* its name in rights, borrowed; NULL: it has none */
 };
 struct dax_node *dax_node_new(const struct dax_node_options *options);
 void dax_node_free(struct dax_node *n); /* after its loops */

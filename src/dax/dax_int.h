@@ -234,6 +234,8 @@ bool dax_may_use_cache(const struct dax_node *node, const struct dax_identity *i
 /* May this request be answered from a cache, and its answer be put there? */
 bool dax_request_may_cache(const struct dax_request *r);
 struct slice dax_request_region(const struct dax_request *r);
+struct slice dax_node_cluster(const struct dax_node *node);
+bool dax_request_may_use(const struct dax_request *r, struct slice table); /* anything at all of it */
 /* A request to run behind a client's back: without a session. */
 struct dax_request *dax_request_new(struct dax_loop *l);
 /* How long a look-up took, hit or miss, for the figures. */

@@ -58,6 +58,13 @@ dax_define_key_schema(struct dax_request *r)
 		dax_request_fail_cbor(r, &reader);
 		return;
 	}
+	if (!dax_request_may_use(r, name)) {
+		dax_request_fail(r,
+				 err_set(&r->err, S_ACCESS_DENIED,
+					 "User is not authorized to perform any operation on the items of table %.*s",
+					 SLICE_ARG(name)));
+		return;
+	}
 	t = dax_request_table(r, name);
 	if (t == NULL)
 		return;

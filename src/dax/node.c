@@ -320,6 +320,8 @@ dax_may_use_cache(const struct dax_node *node, const struct dax_identity *identi
 		return false;
 	if (identity == NULL || identity->caller == NULL)
 		return identity == NULL || identity->unrestricted;
+	if (identity->reads_all)
+		return true;
 	return identity->unrestricted && (upstream->has_policies == NULL || !upstream->has_policies(upstream->context));
 }
 
@@ -335,6 +337,29 @@ dax_request_region(const struct dax_request *r)
 	return slice_str(r->identity != NULL ? r->identity->region : "");
 }
 
+struct slice
+dax_node_cluster(const struct dax_node *node)
+{
+	return slice_str(node->options.cluster != NULL ? node->options.cluster : "");
+}
+
+bool
+dax_request_may_use(const struct dax_request *r, struct slice table)
+{
+	const struct dax_upstream *upstream = &r->home->node->options.upstream;
+	const struct dax_session *s = r->session;
+	struct dax_asker asker = {.region = dax_request_region(r), .cluster = dax_node_cluster(r->home->node)};
+
+	if (r->identity == NULL || r->identity->caller == NULL || upstream->may_use == NULL)
+		return true;
+	asker.caller = r->identity->caller;
+	if (s != NULL) {
+		asker.peer = s->peer;
+		asker.secure = s->secure;
+	}
+	return upstream->may_use(upstream->context, &asker, table);
+}
+
 /* --- calls --- */
 
 static void
@@ -348,6 +373,7 @@ start_call(struct dax_request *r, const char *operation, const void *caller, voi
 	call->body = buf_slice(&r->json);
 	call->region = dax_request_region(r);
 	call->caller = caller;
+	call->cluster = dax_node_cluster(r->home->node);
 	if (s != NULL) {
 		call->peer = arena_dup(&r->arena, s->peer);
 		call->secure = s->secure;

@@ -25,6 +25,8 @@ struct dax_front {
 	struct stream_server *plain, *tls;
 	struct worker_pool *syncer; /* of attribute lists: rare, and slow */
 	struct dax_lists *lists;
+	struct dax_upstream upstream;
+	const char *cluster;
 	bool verifies;
 	char (*regions)[33];
 	size_t region_count;
@@ -86,6 +88,18 @@ take_turns_of(struct slice access_key)
 		stream_set_flow(reading, (struct job_flow){.tenant = job_hash(access_key)});
 }
 
+static bool
+reads_all(const struct dax_front *f, const struct auth_caller *caller, struct slice region)
+{
+	struct dax_asker asker = {.caller = caller, .region = region, .cluster = slice_str(f->cluster)};
+
+	if (f->upstream.may_read_all == NULL || reading == NULL)
+		return false;
+	asker.peer = slice_str(stream_peer(reading));
+	asker.secure = stream_is_secure(reading);
+	return f->upstream.may_read_all(f->upstream.context, &asker);
+}
+
 static enum status
 verify(void *context, const struct dax_authorization *a, struct dax_identity *ret, struct err *err)
 {
@@ -125,6 +139,7 @@ verify(void *context, const struct dax_authorization *a, struct dax_identity *re
 	ret->held = keys;
 	/* who has policies is asked for each item, which only the upstream can do */
 	ret->unrestricted = caller->administrator;
+	ret->reads_all = !caller->administrator && reads_all(f, caller, auth.region);
 	return S_OK;
 }
 
@@ -294,6 +309,7 @@ dax_front_new(const struct dax_front_options *options, struct loop **loops, int 
 	    .sync = sync_lists,
 	    .sync_context = f,
 	    .authorized_ms = AUTHORIZED_MS,
+	    .cluster = options->cluster,
 	};
 	enum status s;
 
@@ -302,6 +318,8 @@ dax_front_new(const struct dax_front_options *options, struct loop **loops, int 
 		abort();
 	pthread_mutex_init(&f->lock, NULL);
 	f->verifies = options->keys != NULL;
+	f->upstream = options->upstream;
+	f->cluster = options->cluster != NULL ? options->cluster : "";
 	if (options->keys != NULL)
 		atomic_init(&f->newest, keys_new(options->keys));
 	f->regions = calloc(options->region_count + 1, sizeof *f->regions);
@@ -370,6 +388,16 @@ dax_front_in_progress(const struct dax_front *f)
 		sum += stream_server_in_progress(f->plain);
 	if (f->tls != NULL)
 		sum += stream_server_in_progress(f->tls);
+	return sum;
+}
+
+int
+dax_front_requests(const struct dax_front *f)
+{
+	int sum = 0;
+
+	for (int i = 0; i < f->loop_count; i++)
+		sum += dax_loop_in_progress(f->loops[i]);
 	return sum;
 }
 
@@ -450,6 +478,7 @@ start_local(void *context, struct dax_call *call, void (*done)(struct op_call *o
 	op->body = call->body;
 	op->region = call->region;
 	op->caller = call->caller;
+	op->cluster = call->cluster;
 	op->peer = call->peer;
 	op->flow.tenant = job_hash_peer(call->peer.len > 0 ? call->peer.data : ""); /* a stream's: ends with 0 */
 	if (call->caller != NULL)
@@ -480,12 +509,54 @@ local_has_policies(void *context)
 	return op_context_has_policies(context);
 }
 
+/* The caller is only looked at. */
+static void
+ask(void *context, const struct dax_asker *asker, struct arena *arena, struct op_call *ret)
+{
+	memset(ret, 0, offsetof(struct op_call, err));
+	ret->context = context;
+	ret->arena = arena;
+	ret->caller = asker->caller;
+	ret->region = asker->region;
+	ret->peer = asker->peer;
+	ret->secure = asker->secure;
+	ret->cluster = asker->cluster;
+}
+
+static bool
+local_may_read_all(void *context, const struct dax_asker *asker)
+{
+	struct arena arena = {0};
+	struct op_call call;
+	bool may;
+
+	ask(context, asker, &arena, &call);
+	may = op_may_read_all(&call);
+	arena_done(&arena);
+	return may;
+}
+
+static bool
+local_may_use(void *context, const struct dax_asker *asker, struct slice table)
+{
+	struct arena arena = {0};
+	struct op_call call;
+	bool may;
+
+	ask(context, asker, &arena, &call);
+	may = op_may_use(&call, table);
+	arena_done(&arena);
+	return may;
+}
+
 struct dax_upstream
 dax_front_local(struct op_context *ops, bool coherent)
 {
 	return (struct dax_upstream){
 	    .call = coherent ? local_call_coherent : local_call,
 	    .has_policies = local_has_policies,
+	    .may_read_all = local_may_read_all,
+	    .may_use = local_may_use,
 	    .context = ops,
 	    .table_ms = LOCAL_TABLE_MS,
 	};

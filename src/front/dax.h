@@ -23,6 +23,7 @@ struct dax_front_options {
 	struct auth_keys *keys;      /* taken, also after a failure; NULL: any well-formed signature will do */
 	const char *const *regions;  /* whose names signatures may have; copied. Looked at only with keys */
 	size_t region_count;
+	const char *cluster; /* its name in rights, borrowed: arn:aws:dax:REGION:ACCOUNT:cache/NAME */
 };
 
 struct dax_front;
@@ -37,6 +38,7 @@ enum status dax_front_reload_tls(struct dax_front *f, struct err *err); /* any t
 void dax_front_set_keys(struct dax_front *f, struct auth_keys *keys);
 void dax_front_drain(struct dax_front *f); /* any thread */
 int dax_front_in_progress(const struct dax_front *f);
+int dax_front_requests(const struct dax_front *f);    /* being answered; ends by itself when nobody asks any more */
 int dax_front_connections(const struct dax_front *f); /* open now */
 void dax_front_write_metrics(struct dax_front *f, struct buf *out);
 void dax_front_free(struct dax_front *f); /* after the loops ended; NULL is fine */

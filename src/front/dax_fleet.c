@@ -176,6 +176,30 @@ call_over(void *context, struct dax_call *call)
 	loop_post(m->asks, &hop->there);
 }
 
+static bool
+have_policies(void *context)
+{
+	const struct dax_upstream *local = &((struct fleet_member *)context)->home->local;
+
+	return local->has_policies(local->context);
+}
+
+static bool
+may_read_all(void *context, const struct dax_asker *asker)
+{
+	const struct dax_upstream *local = &((struct fleet_member *)context)->home->local;
+
+	return local->may_read_all(local->context, asker);
+}
+
+static bool
+may_use(void *context, const struct dax_asker *asker, struct slice table)
+{
+	const struct dax_upstream *local = &((struct fleet_member *)context)->home->local;
+
+	return local->may_use(local->context, asker, table);
+}
+
 /* --- listening --- */
 
 static void *
@@ -196,7 +220,13 @@ make_front(struct fleet_member *m, int port, struct err *err)
 	bool v6 = o->host != NULL && strchr(o->host, ':') != NULL;
 	char listen[128];
 	struct dax_front_options front = {
-	    .upstream = {.call = call_over, .context = m, .table_ms = f->local.table_ms},
+	    .upstream = {.call = call_over,
+			 .has_policies = have_policies,
+			 .may_read_all = may_read_all,
+			 .may_use = may_use,
+			 .context = m,
+			 .table_ms = f->local.table_ms},
+	    .cluster = m->group->name,
 	    .cache = m->cache,
 	    .listen = m->tls ? NULL : listen,
 	    .tls_listen = m->tls ? listen : NULL,
@@ -273,10 +303,11 @@ stop_listening(struct fleet_member *m)
 	dax_front_drain(m->front);
 	while (dax_front_in_progress(m->front) > 0 && clock_mono_ns() < deadline_ns)
 		usleep(DRAIN_STEP_MS * 1000);
+	/* what still runs ends by itself, to nobody, and needs the loop for that */
+	while (atomic_load(&m->calls) > 0 || dax_front_requests(m->front) > 0)
+		usleep(DRAIN_STEP_MS * 1000);
 	loop_stop(m->loop);
 	pthread_join(m->thread, NULL);
-	while (atomic_load(&m->calls) > 0) /* answered on the server's loops, to nobody */
-		usleep(DRAIN_STEP_MS * 1000);
 	pthread_mutex_lock(&m->home->lock);
 	end_listening(m);
 	pthread_mutex_unlock(&m->home->lock);

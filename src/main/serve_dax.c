@@ -7,6 +7,7 @@
 #include "main/credentials.h"
 
 #define LISTS_FILE     "dax-attribute-lists"
+#define BUILT_IN       "stator" /* the cluster that the node of --dax-listen is, in rights */
 #define IN_BYTES_TOTAL ((size_t)512 * 1024 * 1024)
 
 static void
@@ -70,6 +71,7 @@ serve_dax_open(struct serve_dax *d, const struct config *c, struct op_context *o
 		       .in_bytes_total = IN_BYTES_TOTAL},
 	    .regions = (const char *const *)c->regions.items,
 	    .region_count = c->regions.count,
+	    .cluster = BUILT_IN,
 	};
 	enum status s;
 

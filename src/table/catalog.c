@@ -164,6 +164,13 @@ catalog_key_policy(struct buf *out, uint32_t table_number)
 }
 
 void
+catalog_key_stream_policy(struct buf *out, uint32_t table_number, uint32_t stream)
+{
+	catalog_key_policy(out, table_number);
+	buf_put_be32(out, stream);
+}
+
+void
 catalog_key_insights(struct buf *out, uint32_t table_number)
 {
 	buf_put_byte(out, KEY_INSIGHTS);

@@ -77,10 +77,12 @@ struct stream {
 	/* guarded by streams.lock; changes also hold db->control */
 	enum stream_status status;
 	int64_t disabled_ms;
-	int64_t ahead_since_ns;  /* is_over() */
-	int64_t descriptions_ns; /* stream_look_describe() */
-	uint64_t changed_at;     /* the engine's place of its last change: what is told of it must be durable */
-	struct shard **shards;   /* by id */
+	int64_t ahead_since_ns;      /* is_over() */
+	struct table_policy *policy; /* counted; NULL: none */
+	int64_t policy_revision;     /* the highest so far; guarded by db->control */
+	int64_t descriptions_ns;     /* stream_look_describe() */
+	uint64_t changed_at;         /* the engine's place of its last change: what is told of it must be durable */
+	struct shard **shards;       /* by id */
 	size_t shard_count, shard_cap;
 };
 struct shard {
@@ -107,6 +109,7 @@ struct streams {
 	size_t count, cap;
 	uint8_t secret[STREAM_SECRET_BYTES];
 	/* figures */
+	atomic_int policy_count; /* streams with a resource policy */
 	_Atomic uint64_t trimmed_bytes;
 	_Atomic uint64_t gone_records, gone_bytes; /* written by tables that are gone */
 };
@@ -172,6 +175,8 @@ void stream_put_deleted(struct table_core *core, struct engine_batch *batch);
 void stream_deleted(struct table_core *core);
 /* All rows of the table's streams, as they are in memory. */
 void stream_put_rows(struct table_core *core, struct engine_batch *batch);
+/* The same for a table that is gone. The caller holds db->control. */
+void stream_put_rows_left(struct table_db *db, uint32_t table_number, struct engine_batch *batch);
 /* What DescribeTable tells. */
 void stream_describe_table(struct table_core *core, struct arena *a, struct table_description *ret);
 /* The images that the table's streams and readers want. The caller holds all locks. */
@@ -208,6 +213,14 @@ struct pinned {
 };
 enum status stream_pin(struct table_db *db, struct slice arn, struct slice shard_id, struct pinned *ret,
 		       struct err *err);
+
+/* ---- stream_policy.c ---- */
+
+/* The stream's row, when it has one. Needs core and number. */
+enum status stream_policy_load(struct stream *s, struct err *err);
+void stream_policy_forget(struct stream *s);                                    /* the stream is out of the directory */
+void stream_policy_put_row(const struct stream *s, struct engine_batch *batch); /* as it is in memory */
+void stream_policy_delete_row(const struct stream *s, struct engine_batch *batch);
 
 /* ---- stream_shards.c ---- */
 

@@ -393,6 +393,7 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 		key.len = 0;
 		catalog_key_policy(&key, job->table_number);
 		engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+		stream_put_rows_left(db, job->table_number, batch);
 	}
 	s = catalog_commit(db, batch, err);
 	engine_batch_free(batch);

@@ -1,6 +1,7 @@
 /*
  * Resource policies: a document for each table that has one, kept in the catalog under the table's number, so that it
  * goes with the table and never comes back with another of the same name. What a document says is not known here.
+ * Those of streams are in stream_policy.c.
  */
 #include "base/clock.h"
 #include "table/table_int.h"
@@ -15,7 +16,7 @@
 
 /* ---- counting ---- */
 
-static struct table_policy *
+struct table_policy *
 policy_new(struct slice document, unsigned flags, int64_t revision)
 {
 	struct table_policy *p = table_alloc(sizeof *p + document.len);
@@ -108,16 +109,37 @@ policy_forget(struct table_core *core)
 /* ---- rows ---- */
 
 void
+policy_put_value(struct buf *out, const struct table_policy *p)
+{
+	uint64_t revision = (uint64_t)p->revision;
+
+	buf_put_byte(out, ROW_VERSION);
+	buf_put_byte(out, p->flags);
+	buf_put(out, &revision, sizeof revision); /* little-endian, as this machine */
+	buf_put_slice(out, p->document);
+}
+
+enum status
+policy_take_value(struct slice value, struct slice whose, struct table_policy **ret, struct err *err)
+{
+	uint64_t revision;
+
+	if (value.len < ROW_HEAD || value.data[0] != ROW_VERSION)
+		return err_set(err, S_CORRUPT, "the resource policy of %.*s has a form that this program does not know",
+			       SLICE_ARG(whose));
+	memcpy(&revision, value.data + 2, sizeof revision);
+	*ret = policy_new(slice_of(value.data + ROW_HEAD, value.len - ROW_HEAD), (uint8_t)value.data[1],
+			  (int64_t)revision);
+	return S_OK;
+}
+
+void
 policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
 {
 	struct buf key = {0}, value = {0};
-	uint64_t revision = (uint64_t)p->revision;
 
 	catalog_key_policy(&key, table_number);
-	buf_put_byte(&value, ROW_VERSION);
-	buf_put_byte(&value, p->flags);
-	buf_put(&value, &revision, sizeof revision); /* little-endian, as this machine */
-	buf_put_slice(&value, p->document);
+	policy_put_value(&value, p);
 	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
 	buf_done(&key);
 	buf_done(&value);
@@ -156,21 +178,16 @@ enum status
 policy_load(struct table_core *core, struct err *err)
 {
 	struct engine_value value = {0};
+	struct table_policy *p;
 	struct buf key = {0};
-	uint64_t revision;
 	enum status s;
 
 	catalog_key_policy(&key, core->number);
 	s = engine_get(core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK, &value, err);
-	if (s == S_OK && (value.data.len < ROW_HEAD || value.data.data[0] != ROW_VERSION)) {
-		s = err_set(err, S_CORRUPT,
-			    "the resource policy of table %.*s has a form that this program does not know",
-			    SLICE_ARG(core->name));
-	} else if (s == S_OK) {
-		memcpy(&revision, value.data.data + 2, sizeof revision);
-		policy_publish(core, policy_new(slice_of(value.data.data + ROW_HEAD, value.data.len - ROW_HEAD),
-						(uint8_t)value.data.data[1], (int64_t)revision));
-	}
+	if (s == S_OK)
+		s = policy_take_value(value.data, core->name, &p, err);
+	if (s == S_OK)
+		policy_publish(core, p);
 	engine_value_done(&value);
 	buf_done(&key);
 	return s == S_NOT_FOUND ? S_OK : s;
@@ -178,9 +195,9 @@ policy_load(struct table_core *core, struct err *err)
 
 /* ---- changing ---- */
 
-static enum status
-check_revision(const struct table_core *core, const struct table_policy *now, const struct table_policy_change *change,
-	       struct err *err)
+enum status
+policy_check_revision(const char *kind, struct slice name, const struct table_policy *now,
+		      const struct table_policy_change *change, struct err *err)
 {
 	char revision[24] = "";
 
@@ -192,26 +209,26 @@ check_revision(const struct table_core *core, const struct table_policy *now, co
 		if (now == NULL)
 			return S_OK;
 		return err_set(err, S_POLICY_NOT_FOUND,
-			       NOT_FOUND "Requested policy update expecting none to be present for table %.*s, but a "
+			       NOT_FOUND "Requested policy update expecting none to be present for %s %.*s, but a "
 					 "policy exists with revision id %s.",
-			       SLICE_ARG(core->name), revision);
+			       kind, SLICE_ARG(name), revision);
 	}
 	if (now == NULL)
 		return err_set(err, S_POLICY_NOT_FOUND,
-			       NOT_FOUND "Requested update for policy with revision id %.*s, but table %.*s has no "
+			       NOT_FOUND "Requested update for policy with revision id %.*s, but %s %.*s has no "
 					 "associated policy.",
-			       SLICE_ARG(change->expected), SLICE_ARG(core->name));
+			       SLICE_ARG(change->expected), kind, SLICE_ARG(name));
 	if (slice_eq(change->expected, slice_str(revision)))
 		return S_OK;
 	return err_set(err, S_POLICY_NOT_FOUND,
 		       NOT_FOUND
 		       "Requested update for policy with revision id %.*s, but the policy associated to target "
-		       "table %.*s has revision id %s.",
-		       SLICE_ARG(change->expected), SLICE_ARG(core->name), revision);
+		       "%s %.*s has revision id %s.",
+		       SLICE_ARG(change->expected), kind, SLICE_ARG(name), revision);
 }
 
-static bool
-changes_nothing(const struct table_policy *now, const struct table_policy_change *change)
+bool
+policy_changes_nothing(const struct table_policy *now, const struct table_policy_change *change)
 {
 	if (now == NULL || change->document.data == NULL)
 		return now == NULL && change->document.data == NULL;
@@ -226,10 +243,10 @@ change_locked(struct table *t, const struct table_policy_change *change, int64_t
 	struct table_policy *now = core->policy, *next = NULL;
 	struct engine_batch *batch;
 	int64_t revision = clock_wall_ms();
-	enum status s = check_revision(core, now, change, err);
+	enum status s = policy_check_revision("table", core->name, now, change, err);
 
 	*ret_revision = now != NULL ? now->revision : 0;
-	if (s != S_OK || changes_nothing(now, change))
+	if (s != S_OK || policy_changes_nothing(now, change))
 		return s;
 	if (revision <= core->policy_revision) /* rises, whatever the clock does */
 		revision = core->policy_revision + 1;

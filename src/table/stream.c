@@ -164,10 +164,26 @@ stream_put_rows(struct table_core *core, struct engine_batch *batch)
 	pthread_mutex_lock(&all->lock);
 	for (const struct stream *s = core->streams; s != NULL; s = s->sibling) {
 		stream_put_row(s, core->number, s->status, s->disabled_ms, batch);
+		stream_policy_put_row(s, batch);
 		for (size_t n = 0; n < s->shard_count; n++)
 			shard_put_row(s, s->shards[n], s->shards[n]->last, s->shards[n]->closed_ms, batch);
 	}
 	pthread_mutex_unlock(&all->lock);
+}
+
+void
+stream_put_rows_left(struct table_db *db, uint32_t table_number, struct engine_batch *batch)
+{
+	struct streams *all = db->streams;
+	struct table_core *core = NULL;
+
+	pthread_mutex_lock(&all->lock);
+	for (size_t i = 0; core == NULL && i < all->count; i++)
+		if (all->by_arn[i]->core->number == table_number)
+			core = all->by_arn[i]->core;
+	pthread_mutex_unlock(&all->lock);
+	if (core != NULL)
+		stream_put_rows(core, batch);
 }
 
 /* ---- the directory ---- */
@@ -225,6 +241,8 @@ stream_free(struct stream *s)
 	free(s->shards);
 	free((void *)s->arn.data);
 	free((void *)s->schema_bytes.data);
+	if (s->policy != NULL)
+		stream_policy_forget(s);
 	core_release(s->core);
 	free(s);
 }

@@ -55,6 +55,16 @@ struct stream_description {
 enum status stream_describe(struct table_db *db, struct slice arn, struct slice start, struct slice children_of,
 			    size_t limit, struct table_io *io, struct stream_description *ret, struct err *err);
 
+/* ---- policies ---- */
+
+/* Does any stream have one? A load. */
+bool stream_db_has_policies(const struct table_db *db);
+/* As those of tables (table.h), by the stream's ARN. */
+struct table_policy *stream_policy_find(struct table_db *db, struct slice arn);
+/* S_RESOURCE_NOT_FOUND: with no words but the ARN's. */
+enum status stream_policy_set(struct table_db *db, struct slice arn, const struct table_policy_change *change,
+			      int64_t *ret_revision, struct err *err);
+
 /* ---- positions ---- */
 
 enum stream_start { START_TRIM_HORIZON, START_LATEST, START_AT_SEQUENCE, START_AFTER_SEQUENCE };

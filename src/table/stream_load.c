@@ -91,7 +91,7 @@ load_stream(void *context, struct slice key, struct slice value, struct err *err
 	stream_set_names(db, s, name);
 	s->core = core_numbered(db, get_be32(key.data), name);
 	streams_add(db->streams, s);
-	return S_OK;
+	return stream_policy_load(s, err);
 }
 
 static struct stream *

@@ -415,6 +415,7 @@ forget_stream(struct stream *s, struct err *err)
 
 	catalog_key_stream(&key, s->core->number, s->number);
 	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	stream_policy_delete_row(s, batch);
 	for (size_t i = 0; i < s->shard_count; i++)
 		put_forget_shard(s, s->shards[i], batch);
 	result = engine_apply(db->engine, batch, &seq, err);

@@ -218,8 +218,8 @@ enum status table_tags(struct table_db *db, struct slice name, struct arena *a, 
 		       size_t *ret_count, struct err *err);
 
 /*
- * Resource policies: a document for a table, kept and given back as it is; it goes with the table. What it means is its
- * reader's: made once a document by table_policy_meaning(), dropped with the last user.
+ * Resource policies: a document for a table or a stream (stream.h), kept and given back as it is; it goes with what it
+ * is of. What it means is its reader's: made once a document by table_policy_meaning(), dropped with the last user.
  */
 struct table_policy {
 	struct slice document;
@@ -231,7 +231,7 @@ struct table_policy {
 	void (*_Atomic drop_meaning)(void *meaning);
 	char bytes[];
 };
-/* Does any table have one? A load. */
+/* Does any table have one? A load. Streams are not counted. */
 bool table_db_has_policies(const struct table_db *db);
 /* Counted until table_policy_release(); NULL when the table has none or is not there. Does not block. */
 struct table_policy *table_policy_find(struct table_db *db, struct slice table_name);

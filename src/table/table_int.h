@@ -351,6 +351,7 @@ void catalog_key_table(struct buf *out, struct slice name);
 void catalog_key_counts(struct buf *out, uint32_t table_number, uint32_t partition);
 void catalog_key_progress(struct buf *out, uint32_t index_number);
 void catalog_key_policy(struct buf *out, uint32_t table_number);
+void catalog_key_stream_policy(struct buf *out, uint32_t table_number, uint32_t stream);
 void catalog_key_insights(struct buf *out, uint32_t table_number);
 void catalog_key_quota(struct buf *out, uint32_t table_number);
 void catalog_key_next_number(struct buf *out);
@@ -399,6 +400,14 @@ void policy_forget(struct table_core *core);
 struct table_policy *policy_of_spec(const struct table_spec *spec, int64_t revision);
 void policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p);
 void policy_rewrite_row(struct engine_batch *batch, const struct table_core *core);
+/* Of tables and streams alike. */
+struct table_policy *policy_new(struct slice document, unsigned flags, int64_t revision);
+void policy_put_value(struct buf *out, const struct table_policy *p);
+enum status policy_take_value(struct slice value, struct slice whose, struct table_policy **ret, struct err *err);
+/* kind and name: "table", "Music". */
+enum status policy_check_revision(const char *kind, struct slice name, const struct table_policy *now,
+				  const struct table_policy_change *change, struct err *err);
+bool policy_changes_nothing(const struct table_policy *now, const struct table_policy_change *change);
 
 /* ---- control.c ---- */
 

@@ -511,5 +511,84 @@ def test_streams_need_rights_of_their_own(secured):
     # an iterator's owner cannot be changed with its beginning
     forged = arns["one"] + theirs[len(arns["two"]) :]
     assert refused(streams["reader"].get_records, ShardIterator=forged)["Message"] == "Invalid ShardIterator"
-    assert refused(admin.put_resource_policy, ResourceArn=arns["one"], Policy=json.dumps(document(
-        {**allow("dynamodb:GetRecords", arns["one"]), "Principal": {"AWS": ACCOUNT}})))["Code"] == "ValidationException"
+
+
+def test_a_streams_policy_decides_with_the_callers(secured):
+    stranger = "arn:aws:iam::210987654321:user/stranger"
+    server = secured(
+        key("nobody", UserName="nobody"),
+        {"AccessKeyId": "stranger", "SecretAccessKey": SECRET, "Arn": stranger, "Policies": [document(allow("dynamodb:*"))]},
+        key("reader", allow("dynamodb:*")),
+    )
+    admin = client_of(server, "admin")
+    create(admin, "pk:S", "one", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arn = admin.describe_table(TableName="one")["Table"]["LatestStreamArn"]
+    streams = {k: client_of(server, k, service="dynamodbstreams") for k in ("admin", "reader", "stranger", "nobody")}
+
+    def describes(who):
+        try:
+            streams[who].describe_stream(StreamArn=arn)
+            return True
+        except ClientError as e:
+            assert e.response["Error"]["Code"] == "AccessDeniedException"
+            return False
+
+    def put(*statements, **more):
+        return admin.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document(*statements)), **more)
+
+    assert [describes(k) for k in ("reader", "stranger", "nobody")] == [True, False, False]
+    error = refused(streams["stranger"].describe_stream, StreamArn=arn)
+    assert "because no resource-based policy allows the dynamodb:DescribeStream action" in error["Message"]
+    actions = ["dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"]
+    everyone = {"AWS": [stranger, f"arn:aws:iam::{ACCOUNT}:user/nobody"]}
+    assert refused(admin.get_resource_policy, ResourceArn=arn)["Code"] == "PolicyNotFoundException"
+    first = put({**allow(actions, arn), "Principal": everyone})["RevisionId"]
+    assert [describes(k) for k in ("reader", "stranger", "nobody")] == [True, True, True]
+    shard = streams["stranger"].describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams["stranger"].get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="LATEST")
+    streams["nobody"].get_records(ShardIterator=iterator["ShardIterator"])
+    # the table's rights are others
+    assert refused(client_of(server, "nobody").describe_table, TableName="one")["Code"] == "AccessDeniedException"
+    assert refused(client_of(server, "nobody").get_resource_policy, ResourceArn=arn)["Code"] == "AccessDeniedException"
+    put({**allow(actions, arn), "Effect": "Deny", "Principal": "*"}, ExpectedRevisionId=first)
+    assert [describes(k) for k in ("admin", "reader", "stranger", "nobody")] == [False] * 4
+    error = refused(streams["reader"].describe_stream, StreamArn=arn)
+    assert error["Message"].endswith("with an explicit deny in a resource-based policy")
+    assert refused(admin.put_resource_policy, ResourceArn=arn, ExpectedRevisionId=first, Policy=json.dumps(
+        document({**allow(actions, arn), "Principal": everyone})))["Code"] == "PolicyNotFoundException"
+    for bad, words in (
+        ({**allow("dynamodb:GetItem", arn), "Principal": everyone}, "action names are invalid"),
+        ({**allow(actions, TABLE + "one"), "Principal": everyone}, "relative-id"),
+    ):
+        assert words in refused(admin.put_resource_policy, ResourceArn=arn, Policy=json.dumps(document(bad)))["Message"]
+    locks = {**allow("dynamodb:PutResourcePolicy", arn), "Effect": "Deny", "Principal": "*"}
+    assert refused(admin.put_resource_policy, ResourceArn=arn, Policy=json.dumps(document(locks)))["Code"] == "AccessDeniedException"
+    missing = arn[:-1] + ("0" if arn[-1] != "0" else "1")
+    for call in (admin.get_resource_policy, admin.delete_resource_policy):
+        error = refused(call, ResourceArn=missing)
+        assert error["Code"] == "ResourceNotFoundException"
+        assert error["Message"] == f"Requested resource not found: Stream: {missing.rsplit('/', 1)[1]} not found for Table: one"
+    assert "RevisionId" in admin.delete_resource_policy(ResourceArn=arn)
+    assert [describes(k) for k in ("admin", "reader", "stranger", "nobody")] == [True, True, False, False]
+
+
+def test_a_streams_policy_is_kept_with_the_stream(start_server, tmp_path):
+    statement = {**allow("dynamodb:GetRecords"), "Principal": {"AWS": ACCOUNT}}
+    server = start_server("--data", tmp_path / "kept", "--test-controls")
+    client = make_client(server.endpoint)
+    create(client, "pk:S", "kept", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arn = client.describe_table(TableName="kept")["Table"]["LatestStreamArn"]
+    statement["Resource"] = arn
+    revision = client.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document(statement)))["RevisionId"]
+    client.delete_table(TableName="kept")
+    server.process.kill()
+    server.process.wait()
+    server.expected_code = -9
+    server = start_server("--data", tmp_path / "kept", "--test-controls")
+    client = make_client(server.endpoint)
+    assert client.get_resource_policy(ResourceArn=arn)["RevisionId"] == revision  # a stream outlives its table
+    create(client, "pk:S", "kept", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    new = client.describe_table(TableName="kept")["Table"]["LatestStreamArn"]
+    assert refused(client.get_resource_policy, ResourceArn=new)["Code"] == "PolicyNotFoundException"
+    client.delete_resource_policy(ResourceArn=arn)
+    assert refused(client.get_resource_policy, ResourceArn=arn)["Code"] == "PolicyNotFoundException"
