@@ -455,10 +455,10 @@ select_kind(const struct reading *r)
 	}
 }
 
+/* All that comes before the items, of which there are none for SELECT_COUNT. */
 static void
-write_reply(const struct reading *r, const struct table_page *page)
+write_head(const struct reading *r, const struct table_page *page, struct buf *out)
 {
-	struct buf *out = r->call->out;
 	int detail = r->in->return_capacity.value;
 	const char *between = "";
 
@@ -471,16 +471,64 @@ write_reply(const struct reading *r, const struct table_page *page)
 	}
 	reply_name(out, &between, "Count");
 	json_put_int(out, page->count);
-	if (page->items != NULL || r->in->select.value != SELECT_IN_COUNT) {
+	if (r->in->select.value != SELECT_IN_COUNT) {
 		reply_name(out, &between, "Items");
 		buf_put_byte(out, '[');
-		for (uint32_t i = 0; i < page->count; i++) {
-			if (i > 0)
-				buf_put_byte(out, ',');
-			item_write_json(out, page->items[i]);
-		}
-		buf_put_byte(out, ']');
 	}
+}
+
+/*
+ * The items are written while they are read, and what comes before them tells how many there are: it is written last,
+ * into a gap as large as it was the last time. They are moved when it is another size now.
+ */
+static _Thread_local size_t gap_bytes = 32;
+
+static void
+begin_items(struct buf *out)
+{
+	buf_reserve(out, gap_bytes);
+	out->len += gap_bytes;
+}
+
+static void
+write_item(void *context, struct av item)
+{
+	struct buf *out = context;
+
+	item_write_json(out, item);
+	buf_put_byte(out, ',');
+}
+
+static void
+put_head(const struct reading *r, const struct table_page *page, struct buf *out)
+{
+	size_t start = r->call->out_start, items = out->len - start - gap_bytes;
+	struct buf head = {0};
+
+	if (page->count > 0 && r->in->select.value != SELECT_IN_COUNT) {
+		out->len--; /* the last item's comma */
+		items--;
+	}
+	write_head(r, page, &head);
+	if (head.len != gap_bytes) {
+		buf_reserve(out, head.len);
+		memmove(out->data + start + head.len, out->data + start + gap_bytes, items);
+		gap_bytes = head.len;
+	}
+	memcpy(out->data + start, head.data, head.len);
+	out->len = start + head.len + items;
+	buf_done(&head);
+}
+
+static void
+write_reply(const struct reading *r, const struct table_page *page)
+{
+	struct buf *out = r->call->out;
+	const char *between = ",";
+
+	put_head(r, page, out);
+	if (r->in->select.value != SELECT_IN_COUNT)
+		buf_put_byte(out, ']');
 	if (av_exists(page->last_key)) {
 		reply_name(out, &between, "LastEvaluatedKey");
 		item_write_json(out, page->last_key);
@@ -508,6 +556,8 @@ whole_read(const struct reading *r)
 	    .filter = r->filter,
 	    .projection = r->projection,
 	    .select = select_kind(r),
+	    .take = write_item,
+	    .context = r->call->out,
 	};
 }
 
@@ -568,8 +618,10 @@ read_page(struct reading *r, struct err *err)
 	struct table_io io = {.arena = r->call->arena, .may_block = r->call->may_block};
 	struct table_read read = whole_read(r);
 	struct table_page page = {0};
-	enum status s = table_read_page(&read, &io, &page, err);
+	enum status s;
 
+	begin_items(r->call->out);
+	s = table_read_page(&read, &io, &page, err);
 	if (s == S_OK)
 		s = charge(r, &page, err);
 	r->call->wait_seq = io.wait_seq;

@@ -145,7 +145,13 @@ item_size(struct av item)
 
 	while (at < end) {
 		at = av_raw_varint(at, &len) + len;
-		size += len + size_of_next(&at);
+		size += len;
+		if (*at == TAG_S) { /* most of them: without a call */
+			at = av_raw_varint(at + 1, &len) + len;
+			size += len;
+		} else {
+			size += size_of_next(&at);
+		}
 	}
 	return size;
 }

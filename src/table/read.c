@@ -318,6 +318,7 @@ take_row(struct walk *w, struct av row, struct table_page *page, struct err *err
 {
 	const struct table_read *read = w->read;
 	struct av item = row;
+	uint64_t size;
 	enum status s;
 
 	page->scanned++;
@@ -326,8 +327,9 @@ take_row(struct walk *w, struct av row, struct table_page *page, struct err *err
 		if (s != S_OK)
 			return s;
 	}
-	w->bytes += item_size(row);
-	w->page_bytes += item_size(item);
+	size = item_size(row);
+	w->bytes += size;
+	w->page_bytes += w->fetch ? item_size(item) : size;
 	if (!w->io->may_block && w->page_bytes > INLINE_BYTES_MAX)
 		return S_WOULD_BLOCK;
 	if (read->filter != NULL && !expr_test(read->filter, item))
@@ -335,9 +337,12 @@ take_row(struct walk *w, struct av row, struct table_page *page, struct err *err
 	if (read->select != SELECT_COUNT) {
 		if (read->projection != NULL)
 			item = expr_project(read->projection, item, w->io->arena);
-		else if (!w->fetch)
+		else if (!w->fetch && read->take == NULL)
 			item = av_stored(arena_dup(w->io->arena, av_slice(item)));
-		add_item(w, page, item);
+		if (read->take != NULL)
+			read->take(read->context, item);
+		else
+			add_item(w, page, item);
 	}
 	page->count++;
 	return S_OK;

@@ -338,9 +338,12 @@ struct table_read {
 	const struct expr *filter;     /* NULL: none */
 	const struct expr *projection; /* NULL: none */
 	enum select_kind select;       /* SELECT_ALL on a local index fetches what is not projected from the table */
+	/* Called with each item of the page, which is valid only that long: saves a copy. NULL: table_page has them. */
+	void (*take)(void *context, struct av item);
+	void *context;
 };
 struct table_page {
-	struct av *items; /* count of them; NULL for SELECT_COUNT */
+	struct av *items; /* count of them; NULL for SELECT_COUNT, and when they were taken */
 	uint32_t count, scanned;
 	struct av last_key;             /* AV_NONE: the end was reached */
 	struct table_units units;       /* of the table or index read */

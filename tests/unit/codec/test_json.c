@@ -435,6 +435,32 @@ written_strings_read_back_the_same(void **state)
 }
 
 static void
+plain_text_is_copied_and_what_wants_an_escape_is_seen_wherever_it_is(void **state)
+{
+	static const char escaped[] = {'"', '\\', 0, 0x1F};
+
+	(void)state;
+	for (size_t len = 0; len <= 300; len++) {
+		char *text = malloc(len + 1), *to = malloc(len + 2); /* of their exact size, for a sanitizer */
+
+		memset(text, 'a' + (int)(len % 26), len);
+		assert_ptr_equal(json_write_plain(to, slice_of(text, len)), to + len + 2);
+		assert_int_equal(to[0], '"');
+		assert_memory_equal(to + 1, text, len);
+		assert_int_equal(to[len + 1], '"');
+		for (size_t at = 0; at < len; at++) {
+			char before = text[at];
+
+			text[at] = escaped[at % sizeof escaped];
+			assert_null(json_write_plain(to, slice_of(text, len)));
+			text[at] = before;
+		}
+		free(text);
+		free(to);
+	}
+}
+
+static void
 numbers_are_written_as_people_expect(void **state)
 {
 	static const struct {
@@ -492,6 +518,7 @@ main(void)
 	    cmocka_unit_test(wrong_types_are_told_in_the_services_words),
 	    cmocka_unit_test(booleans_may_be_strings),
 	    cmocka_unit_test(written_strings_read_back_the_same),
+	    cmocka_unit_test(plain_text_is_copied_and_what_wants_an_escape_is_seen_wherever_it_is),
 	    cmocka_unit_test(numbers_are_written_as_people_expect),
 	};
 
