@@ -295,6 +295,8 @@ op_describe_table(struct op_call *call, const void *input, struct err *err)
 	enum status s = request_table_name(call, in->table_name, &name, err);
 
 	if (s == S_OK)
+		s = table_recount(call->db, call->may_block, err);
+	if (s == S_OK)
 		s = table_describe(call->db, name, call->arena, &description, err);
 	if (s == S_OK)
 		table_reply(call, "Table", &description);

@@ -80,6 +80,7 @@ enum fault_way { FAULT_DIES, FAULT_FAILS };
 	/* ---- DAX ---- */                                                                                            \
 	X(FLEET_DECIDED, DIES, "fleet-decided", "a change of DAX clusters or groups is in a batch")                    \
 	X(FLEET_DURABLE, DIES, "fleet-durable", "it is durable, not answered")                                         \
+	X(LISTS_WRITTEN, DIES, "lists-written", "all attribute lists are in a new file that has no name yet")          \
 	X(LIST_APPENDED, DIES, "list-appended", "an attribute list is in the file, not synced")                        \
 	X(LIST_SYNCED, DIES, "list-synced", "it is synced, nobody was told its id")
 

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +19,7 @@
 #define BUCKETS     16384
 #define ID_BITS     52
 #define RECORD_MAX  (8 * 1024 * 1024)
+#define READ_BYTES  65536
 #define CATCH_UP_NS (5LL * 1000000000) /* after the start of a node in a cluster */
 
 /* The file: this, then records of u32 length, u32 CRC-32 (both little endian) and the CBOR array of the names. */
@@ -36,9 +37,15 @@ struct dax_lists {
 	pthread_mutex_t lock;
 	struct dax_list *last;
 	size_t bytes;
-	int fd; /* -1: nothing is kept */
+	char *path; /* constant; NULL: nothing is kept */
+	int fd;     /* -1: there is no file that is trusted; replaced under sync_lock, too */
 	off_t end;
-	bool broken; /* the file could not be written back to what it was: no more is added to it */
+	/*
+	 * What is in the file may not be on the disk: it was there at the start (the process that wrote it may have
+	 * died before its sync), or a write or a sync failed, after which a sync that succeeds says nothing of what was
+	 * written before. Nothing is added to such a file: the next sync writes a new one.
+	 */
+	bool distrusted;
 	pthread_mutex_t sync_lock;
 	_Atomic uint64_t synced; /* count at the last sync; written under sync_lock */
 };
@@ -199,6 +206,14 @@ put_le32(struct buf *out, uint32_t value)
 	buf_put(out, &value, sizeof value); /* as all of Stator's, on little-endian machines */
 }
 
+static void
+put_record(struct buf *out, struct slice wire)
+{
+	put_le32(out, (uint32_t)wire.len);
+	put_le32(out, crc32_of(wire));
+	buf_put_slice(out, wire);
+}
+
 /* Under the lock. */
 static enum status
 append(struct dax_lists *lists, struct slice wire, struct err *err)
@@ -206,22 +221,71 @@ append(struct dax_lists *lists, struct slice wire, struct err *err)
 	struct buf record = {0};
 	bool written;
 
-	if (lists->fd < 0)
-		return S_OK;
-	if (lists->broken)
-		return err_set(err, S_IO, "the file of attribute lists cannot be written");
-	put_le32(&record, (uint32_t)wire.len);
-	put_le32(&record, crc32_of(wire));
-	buf_put_slice(&record, wire);
+	if (lists->path == NULL || lists->distrusted)
+		return S_OK; /* it goes into the new file, before anybody is told its id */
+	put_record(&record, wire);
 	written = write_whole(lists->fd, record.data, record.len, lists->end);
 	fault_pass(FAULT_LIST_APPENDED);
 	if (written)
 		lists->end += (off_t)record.len;
 	else
-		lists->broken = ftruncate(lists->fd, lists->end) != 0;
+		lists->distrusted = true;
 	buf_done(&record);
 	return written ? S_OK
 		       : err_set(err, S_IO, "the file of attribute lists cannot be written: %s", strerror(errno));
+}
+
+static bool
+sync_folder_of(const char *path)
+{
+	char *folder = strdup(path), *slash;
+	bool ok;
+	int fd;
+
+	if (folder == NULL)
+		abort();
+	slash = strrchr(folder, '/');
+	if (slash != NULL)
+		slash[slash == folder ? 1 : 0] = '\0';
+	fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ok = fd >= 0 && fsync(fd) == 0;
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return ok;
+}
+
+/* All lists into a new file in the place of the old one. Under both locks: whoever adds a list waits for the disk. */
+static bool
+write_anew(struct dax_lists *lists)
+{
+	struct buf content = {0}, fresh = {0};
+	int fd;
+	bool ok;
+
+	buf_put(&content, magic, sizeof magic);
+	for (const struct dax_list *l = dax_lists_after(lists, NULL); l != NULL; l = dax_lists_after(lists, l))
+		put_record(&content, l->wire);
+	buf_printf(&fresh, "%s.new%c", lists->path, '\0');
+	fd = open(fresh.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ok = fd >= 0 && write_whole(fd, content.data, content.len, 0) && fsync(fd) == 0;
+	fault_pass(FAULT_LISTS_WRITTEN);
+	ok = ok && rename(fresh.data, lists->path) == 0 && sync_folder_of(lists->path);
+	if (ok) {
+		if (lists->fd >= 0)
+			close(lists->fd);
+		lists->fd = fd;
+		lists->end = (off_t)content.len;
+		lists->distrusted = false;
+	} else if (fd >= 0) {
+		int cause = errno;
+
+		close(fd);
+		errno = cause;
+	}
+	buf_done(&content);
+	buf_done(&fresh);
+	return ok;
 }
 
 /* A record's payload is one array of texts, and not more. */
@@ -240,65 +304,77 @@ is_list(struct slice wire)
 	return !cbor_failed(&r) && cbor_at_end(&r);
 }
 
+static bool
+read_whole(int fd, struct buf *out)
+{
+	char *room = malloc(READ_BYTES);
+	ssize_t n;
+
+	if (room == NULL)
+		abort();
+	while ((n = read(fd, room, READ_BYTES)) != 0) {
+		if (n > 0)
+			buf_put(out, room, (size_t)n);
+		else if (errno != EINTR)
+			break;
+	}
+	free(room);
+	return n == 0;
+}
+
 /* Up to the first record that is not whole: what a crash tore off was told to nobody. */
 static enum status
-load(struct dax_lists *lists, const char *path, struct err *err)
+take_lists(struct dax_lists *lists, struct slice data, const char *path, struct err *err)
 {
-	struct stat info;
-	struct slice rest;
-	char *data;
-	off_t got = 0;
+	size_t at = sizeof magic;
 
-	if (fstat(lists->fd, &info) != 0)
-		return err_set(err, S_IO, "cannot read %s: %s", path, strerror(errno));
-	data = malloc((size_t)info.st_size + 1);
-	if (data == NULL)
-		abort();
-	while (got < info.st_size) {
-		ssize_t n = pread(lists->fd, data + got, (size_t)(info.st_size - got), got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		got += n;
-	}
-	rest = slice_of(data, (size_t)got);
-	if (rest.len >= sizeof magic && memcmp(rest.data, magic, sizeof magic) != 0) {
-		free(data);
+	if (data.len >= sizeof magic && memcmp(data.data, magic, sizeof magic) != 0)
 		return err_set(err, S_CORRUPT, "%s is no file of attribute lists", path);
-	}
-	lists->end = rest.len >= sizeof magic ? (off_t)sizeof magic : 0;
-	while (rest.len - (size_t)lists->end >= 8 && lists->end > 0) {
-		const char *at = rest.data + lists->end;
+	while (at <= data.len && data.len - at >= 8) {
+		struct slice wire;
 		uint32_t len, crc;
 		struct dax_list *list;
 
-		memcpy(&len, at, 4);
-		memcpy(&crc, at + 4, 4);
-		if (len > RECORD_MAX || len > rest.len - (size_t)lists->end - 8 ||
-		    crc32_of(slice_of(at + 8, len)) != crc || !is_list(slice_of(at + 8, len)))
+		memcpy(&len, data.data + at, 4);
+		memcpy(&crc, data.data + at + 4, 4);
+		if (len > RECORD_MAX || len > data.len - at - 8)
 			break;
-		list = list_new(slice_of(at + 8, len));
+		wire = slice_of(data.data + at + 8, len);
+		if (crc32_of(wire) != crc || !is_list(wire))
+			break;
+		list = list_new(wire);
 		if (find_id(lists, list->id) == NULL)
 			link_list(lists, list);
 		else
 			free(list);
-		lists->end += 8 + (off_t)len;
+		at += 8 + len;
 	}
-	free(data);
-	if (lists->end < info.st_size) {
-		log_warn("dax", "%s: %lld bytes behind the last whole record are cut off", path,
-			 (long long)(info.st_size - lists->end));
-		if (ftruncate(lists->fd, lists->end) != 0)
-			return err_set(err, S_IO, "cannot cut %s: %s", path, strerror(errno));
-	}
-	if (lists->end == 0) {
-		if (!write_whole(lists->fd, magic, sizeof magic, 0) || fsync(lists->fd) != 0)
-			return err_set(err, S_IO, "cannot write %s: %s", path, strerror(errno));
-		lists->end = sizeof magic;
-	}
+	if (at < data.len)
+		log_warn("dax", "%s: %zu bytes behind the last whole record are left out", path, data.len - at);
 	return S_OK;
+}
+
+static enum status
+load(struct dax_lists *lists, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf data = {0};
+	enum status s = S_OK;
+
+	lists->path = strdup(path);
+	if (lists->path == NULL)
+		abort();
+	lists->distrusted = true;
+	if (fd < 0 && errno != ENOENT)
+		return err_set(err, S_IO, "cannot open %s: %s", path, strerror(errno));
+	if (fd >= 0 && !read_whole(fd, &data))
+		s = err_set(err, S_IO, "cannot read %s: %s", path, strerror(errno));
+	if (s == S_OK)
+		s = take_lists(lists, buf_slice(&data), path, err);
+	if (fd >= 0)
+		close(fd);
+	buf_done(&data);
+	return s;
 }
 
 enum status
@@ -313,16 +389,14 @@ dax_lists_open(const char *path, struct dax_lists **ret, struct err *err)
 	pthread_mutex_init(&lists->lock, NULL);
 	pthread_mutex_init(&lists->sync_lock, NULL);
 	lists->fd = -1;
-	if (path != NULL) {
-		lists->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		s = lists->fd >= 0 ? load(lists, path, err)
-				   : err_set(err, S_IO, "cannot open %s: %s", path, strerror(errno));
-	}
+	if (path != NULL)
+		s = load(lists, path, err);
 	if (s != S_OK) {
 		dax_lists_close(lists);
 		return s;
 	}
-	lists->synced = dax_lists_count(lists);
+	if (path == NULL)
+		lists->synced = dax_lists_count(lists);
 	*ret = lists;
 	return S_OK;
 }
@@ -340,10 +414,9 @@ dax_lists_close(struct dax_lists *lists)
 			free(list);
 		}
 	}
-	if (lists->fd >= 0) {
-		(void)fdatasync(lists->fd);
+	if (lists->fd >= 0)
 		close(lists->fd);
-	}
+	free(lists->path);
 	pthread_mutex_destroy(&lists->lock);
 	pthread_mutex_destroy(&lists->sync_lock);
 	free(lists);
@@ -352,7 +425,25 @@ dax_lists_close(struct dax_lists *lists)
 bool
 dax_lists_is_synced(const struct dax_lists *lists)
 {
-	return (lists->fd < 0 && lists->share == NULL) || atomic_load(&lists->synced) >= dax_lists_count(lists);
+	return (lists->path == NULL && lists->share == NULL) || atomic_load(&lists->synced) >= dax_lists_count(lists);
+}
+
+/* Under sync_lock. */
+static enum status
+sync_file(struct dax_lists *lists, struct err *err)
+{
+	bool ok;
+
+	pthread_mutex_lock(&lists->lock);
+	ok = !lists->distrusted || write_anew(lists);
+	pthread_mutex_unlock(&lists->lock);
+	if (ok && fdatasync(lists->fd) == 0)
+		return S_OK;
+	err_set(err, S_IO, "the file of attribute lists cannot be written: %s", strerror(errno));
+	pthread_mutex_lock(&lists->lock);
+	lists->distrusted = true;
+	pthread_mutex_unlock(&lists->lock);
+	return S_IO;
 }
 
 enum status
@@ -365,8 +456,8 @@ dax_lists_sync(struct dax_lists *lists, struct err *err)
 		return S_OK;
 	pthread_mutex_lock(&lists->sync_lock);
 	if (lists->synced < count) {
-		if (lists->fd >= 0 && fdatasync(lists->fd) != 0)
-			s = err_set(err, S_IO, "the file of attribute lists cannot be synced: %s", strerror(errno));
+		if (lists->path != NULL)
+			s = sync_file(lists, err);
 		fault_pass(FAULT_LIST_SYNCED);
 		if (s == S_OK && lists->share != NULL)
 			lists->share(lists->share_context);

@@ -182,6 +182,8 @@ add_row_locked(struct step *st, struct partition *partition, struct slice row_ke
 	bool put;
 	enum status s;
 
+	if (core_is_doubtful(st->core))
+		return err_set(err, S_IO, MSG_DOUBT);
 	if (atomic_load(&st->core->dropped) || (st->x != NULL && atomic_load(&st->x->core->dropped)) ||
 	    (st->x == NULL && version->record.ttl.number != number_of(st)))
 		return S_OK;

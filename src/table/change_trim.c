@@ -347,6 +347,8 @@ log_job(struct table_db *db, struct err *err)
 	if (s == S_OK)
 		s = split_where_needed(db, err);
 	if (s == S_OK)
+		s = table_recount(db, true, err);
+	if (s == S_OK)
 		jobs_add(db, JOB_LOG, SLICE_NONE, 0, 0, LOG_LOOK_NS);
 	return s;
 }

@@ -616,6 +616,8 @@ prepare_partition(struct locked *l, unsigned flags, struct err *err)
 {
 	if (atomic_load_explicit(&l->core->dropped, memory_order_relaxed))
 		return err_set(err, S_RESOURCE_NOT_FOUND, "Requested resource not found");
+	if (core_is_doubtful(l->core))
+		return err_set(err, S_IO, MSG_DOUBT);
 	l->version = l->core->current;
 	l->delta = (struct delta){0, 0};
 	l->index_deltas = NULL;

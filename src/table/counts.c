@@ -2,6 +2,9 @@
  * Item counts and sizes, exact: each partition has one row with what its items add to the table and to each index. The
  * row goes into the same batch as the change it counts, so after a crash it is right without counting again.
  * A write that changes neither count nor size (an overwrite by an item of the same size) leaves it alone.
+ *
+ * The figures in memory count writes that a failed sync may take back. Each partition's next write reads its row again;
+ * for those who only ask, table_recount() does.
  */
 #include "table/table_int.h"
 
@@ -121,6 +124,66 @@ counts_begin(const struct table *t, struct partition *partition, unsigned flags,
 	if (*ret_failures == partition->failures)
 		return S_OK;
 	return counts_load(t, partition, flags, err);
+}
+
+/*
+ * Under each partition's lock in turn, as a write does it; the disk is read before. The partition's own note stays as
+ * it is: its next write reads the row again.
+ */
+static enum status
+recount_table(struct table *t, struct err *err)
+{
+	enum status s = S_OK;
+
+	for (uint32_t i = 0; s == S_OK && i < layout_of(t->core)->count; i++) {
+		struct partition *p = layout_of(t->core)->by_id[i];
+		struct engine_value value = {0};
+		struct buf key = {0};
+
+		catalog_key_counts(&key, t->core->number, p->id);
+		do {
+			s = engine_get(t->core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK,
+				       &value, err);
+			engine_value_done(&value);
+			value = (struct engine_value){0};
+			if (s != S_OK && s != S_NOT_FOUND)
+				break;
+			pthread_mutex_lock(&p->lock);
+			s = t->core->current != NULL ? counts_load(t->core->current, p, ENGINE_CACHED_ONLY, err) : S_OK;
+			pthread_mutex_unlock(&p->lock);
+		} while (s == S_WOULD_BLOCK);
+		buf_done(&key);
+	}
+	return s;
+}
+
+enum status
+table_recount(struct table_db *db, bool may_block, struct err *err)
+{
+	/* twice for a failure: when reads step back, and when the database was opened anew, which may show more */
+	uint64_t reopened = engine_reopened(db->engine);
+	struct arena a = {0};
+	struct slice *names;
+	size_t count;
+	bool more;
+	enum status s = S_OK;
+
+	if (atomic_load_explicit(&db->recounted, memory_order_relaxed) == reopened)
+		return S_OK;
+	if (!may_block)
+		return S_WOULD_BLOCK;
+	table_list(db, SLICE_NONE, TABLES_MAX, &a, &names, &count, &more);
+	for (size_t i = 0; s == S_OK && i < count; i++) {
+		struct table *t = directory_find(db, names[i]);
+
+		if (t != NULL)
+			s = recount_table(t, err);
+		table_release(t);
+	}
+	arena_done(&a);
+	if (s == S_OK)
+		atomic_store(&db->recounted, reopened);
+	return s;
 }
 
 void

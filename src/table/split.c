@@ -332,6 +332,30 @@ split_point(const struct layout *l, uint32_t place)
 	return first + (last - first) / 2 + 1;
 }
 
+/* ---- changes that may be lost ---- */
+
+void
+core_doubt_begin(struct table_core *core)
+{
+	atomic_store(&core->doubt, engine_reopened(core->db->engine) + 1);
+}
+
+enum status
+core_doubt_end(struct table_core *core, enum status synced)
+{
+	if (synced == S_OK)
+		atomic_store(&core->doubt, 0);
+	else /* it is so in memory; the catalog follows */
+		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);
+	return synced;
+}
+
+void
+core_doubt_over(struct table_core *core)
+{
+	atomic_store(&core->doubt, 0);
+}
+
 /* ---- splitting ---- */
 
 /* `child` takes the hashes from `at` on. */
@@ -413,6 +437,7 @@ split_locked(struct table *t, uint32_t place, struct partition *child, struct en
 		atomic_store_explicit(&core->layout, after, memory_order_release);
 		if (shards != NULL)
 			shard_change_done(shards, after, *ret_seq);
+		core_doubt_begin(core);
 		pthread_mutex_unlock(&child->lock);
 	} else {
 		free(after);
@@ -453,6 +478,8 @@ split(struct table *t, uint32_t partition, struct err *err)
 
 	if (l->count >= PARTITIONS_MAX)
 		return err_set(err, S_LIMIT_EXCEEDED, "the table has %d partitions already", PARTITIONS_MAX);
+	if (atomic_load(&core->doubt) != 0)
+		return err_set(err, S_IO, MSG_DOUBT);
 	if (partition == UINT32_MAX)
 		partition = busiest(l);
 	if (partition >= l->count)
@@ -475,10 +502,7 @@ split(struct table *t, uint32_t partition, struct err *err)
 	log_info("table", "%.*s: partition %u was split, %u partitions", SLICE_ARG(core->name), partition,
 		 l->count + 1);
 	fault_pass(FAULT_SPLIT_DONE);
-	s = engine_sync_to(core->db->engine, seq, err);
-	if (s != S_OK) /* it is so in memory; the catalog follows */
-		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);
-	return s;
+	return core_doubt_end(core, engine_sync_to(core->db->engine, seq, err));
 }
 
 enum status

@@ -177,6 +177,7 @@ settle_locked(struct stream *s, struct engine_batch *batch, uint64_t *ret_seq, s
 		shard_change_done(c, l, *ret_seq);
 		set_status(s, status, disabled_ms);
 		log_set_wants(core);
+		core_doubt_begin(core);
 	}
 	shard_change_free(c);
 	return result;
@@ -197,7 +198,7 @@ stream_settle(struct table_core *core, struct err *err)
 	result = settle_locked(s, batch, &seq, err);
 	core_unlock_all(core);
 	engine_batch_free(batch);
-	return result == S_OK ? engine_sync_to(core->db->engine, seq, err) : result;
+	return result == S_OK ? core_doubt_end(core, engine_sync_to(core->db->engine, seq, err)) : result;
 }
 
 /* ---- the table goes ---- */
@@ -281,8 +282,10 @@ roll_locked(struct stream *s, int64_t made_until_ms, struct engine_batch *batch,
 	if (c->closed_count > 0) {
 		result = engine_apply(s->core->db->engine, batch, ret_seq, err);
 		fault_pass(FAULT_SHARD_ROLLED);
-		if (result == S_OK)
+		if (result == S_OK) {
 			shard_change_done(c, l, *ret_seq);
+			core_doubt_begin(s->core);
+		}
 	}
 	shard_change_free(c);
 	return result;
@@ -308,7 +311,7 @@ roll(struct stream *s, int64_t made_until_ms, struct err *err)
 	result = roll_locked(s, made_until_ms, batch, &seq, err);
 	core_unlock_all(core);
 	engine_batch_free(batch);
-	return result == S_OK && seq != 0 ? engine_sync_to(core->db->engine, seq, err) : result;
+	return result == S_OK && seq != 0 ? core_doubt_end(core, engine_sync_to(core->db->engine, seq, err)) : result;
 }
 
 enum status

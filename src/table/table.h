@@ -204,6 +204,9 @@ enum status table_update(struct table_db *db, struct slice name, const struct ta
 			 struct table_description *ret, struct err *err);
 enum status table_delete(struct table_db *db, struct slice name, struct arena *a, struct table_description *ret,
 			 struct err *err);
+/* What a failed sync took back is taken out of the counts that table_describe() tells; a load when there was none. Else
+ * it reads the disk, or says S_WOULD_BLOCK. */
+enum status table_recount(struct table_db *db, bool may_block, struct err *err);
 /* Does not block. */
 enum status table_describe(struct table_db *db, struct slice name, struct arena *a, struct table_description *ret,
 			   struct err *err);

@@ -199,6 +199,7 @@ struct table_core {
 	_Atomic uint64_t log_news; /* the engine's place of the newest record that nobody was woken for; 0: none */
 	atomic_uint log_wants;     /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
 	atomic_bool dropped;       /* DELETING: set under all partition locks; nothing is written any more */
+	_Atomic uint64_t doubt;    /* core_doubt(): engine_reopened() + 1 when it began, 0: none */
 	struct table *current;     /* counted; see above */
 	struct table_core *next;   /* in its bucket */
 	struct throttle throttle;
@@ -309,6 +310,7 @@ struct table_db {
 	pthread_mutex_t insights_lock;
 	unsigned insights_rules;      /* guarded by control; see INSIGHTS_RULES_MAX */
 	atomic_int insights_counting; /* tables and indexes that count keys */
+	_Atomic uint64_t recounted;   /* counts.c: engine_reopened() that all counts belong to */
 	struct tokens *tokens;
 	struct streams *streams; /* stream.c */
 	_Atomic(struct scratch *) spare[SCRATCH_SLOTS];
@@ -530,6 +532,27 @@ void token_put(struct table_db *db, const struct table_token *token, const struc
 	       struct engine_batch *batch, struct buf *key, struct buf *value);
 /* recent.h, for all tokens of the lock. */
 _Atomic uint64_t *token_slot(const struct table_token *token);
+
+/* ---- split.c ---- */
+
+/*
+ * Partitions and shards change in memory when their batch is applied, so writes that follow rely on a batch that may
+ * not be durable. They lie behind it in the log, which is enough, unless a failed sync takes the batch back: then no
+ * write may go through before the rows are written again. Begin: under all partition locks, with the batch applied.
+ * End: with what became of its sync; a failed one has the rows written again (JOB_REWRITE).
+ */
+#define MSG_DOUBT "the table is written again to the disk after a failure"
+void core_doubt_begin(struct table_core *core);
+enum status core_doubt_end(struct table_core *core, enum status synced);
+void core_doubt_over(struct table_core *core);
+
+static inline bool
+core_is_doubtful(struct table_core *core)
+{
+	uint64_t doubt = atomic_load_explicit(&core->doubt, memory_order_relaxed);
+
+	return doubt != 0 && doubt != engine_reopened(core->db->engine) + 1;
+}
 
 /* ---- backfill.c ---- */
 

@@ -253,6 +253,8 @@ class Control(threading.Thread):
         except Refused as refused:
             if refused.status == 500 or refused.code in ("ResourceInUseException", "LimitExceededException"):
                 return refused.status != 500
+            if "within a fixed interval" in refused.message:
+                return True  # the clock is back since TTL was switched
             if refused.code == "ResourceNotFoundException" and way in (self.drop_index, self.add_index):
                 return True
             raise

@@ -166,7 +166,7 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.world, self.book, self.server = world, book, server
         self.failure = self.ended = None
-        self.idle = False
+        self.idle = self.resting = False
         self.done = 0  # written in this life
 
     def name(self, i):
@@ -297,7 +297,7 @@ class Writer(threading.Thread):
         except OSError:
             return
         try:
-            while not self.world.stopping and self.step(wire):
+            while not (self.world.stopping or self.resting) and self.step(wire):
                 self.idle = self.world.clock_moving  # the clock moves between two writes, never during one
                 while self.world.clock_moving and not self.world.stopping:
                     time.sleep(0.002)
@@ -317,6 +317,7 @@ class Tail:
         self.table = table
         self.positions = {}  # shard -> last sequence number read
         self.finished = set()
+        self.outlived = set()  # shards whose position may have been trimmed
         self.records = 0
 
     def new_records(self, wire, may_be_trimmed):
@@ -343,21 +344,25 @@ class Tail:
         return seen
 
     def read_shard(self, wire, arn, shard, seen, may_be_trimmed):
+        """A position may lie in what was trimmed: then what is left of the shard is all new."""
         name, at = shard["ShardId"], self.positions.get(shard["ShardId"])
-        start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": at} if at else {"ShardIteratorType": "TRIM_HORIZON"}
-        try:
-            iterator = wire("GetShardIterator", {"StreamArn": arn, "ShardId": name, **start}, "Streams")["ShardIterator"]
+        starts = [{"ShardIteratorType": "TRIM_HORIZON"}]
+        if at:
+            starts.insert(0, {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": at})
+        for start in starts:
             try:
-                self.read_from(wire, iterator, shard, seen)
-            except Refused as refused:
-                if refused.code != "TrimmedDataAccessException" or not may_be_trimmed:
-                    raise
-                start = {"ShardIteratorType": "TRIM_HORIZON"}
                 iterator = wire("GetShardIterator", {"StreamArn": arn, "ShardId": name, **start}, "Streams")["ShardIterator"]
                 self.read_from(wire, iterator, shard, seen)
-        except Refused as refused:
-            if refused.code not in ("TrimmedDataAccessException", "ResourceNotFoundException") or not may_be_trimmed:
-                raise
+                break
+            except Refused as refused:
+                if refused.code not in ("TrimmedDataAccessException", "ResourceNotFoundException"):
+                    raise
+                if not may_be_trimmed and name not in self.outlived:
+                    raise
+        if self.positions.get(name) != at:
+            self.outlived.discard(name)
+        elif may_be_trimmed:
+            self.outlived.add(name)
 
     def read_from(self, wire, iterator, shard, seen):
         closed = "EndingSequenceNumber" in shard["SequenceNumberRange"]
@@ -388,7 +393,10 @@ def check_in_step(wire, table):
     """Index rows, vectors and counts are what the items say. -> the items"""
     described = wire("DescribeTable", {"TableName": table})["Table"]
     items = wire.scan(table)
-    assert described["ItemCount"] == len(items), f"{table}: counted {described['ItemCount']}, found {len(items)}"
+    if described["ItemCount"] != len(items):
+        time.sleep(1)
+        later = wire("DescribeTable", {"TableName": table})["Table"]["ItemCount"], len(wire.scan(table))
+        raise AssertionError(f"{table}: counted {described['ItemCount']}, found {len(items)}; a second later {later}")
     keys = [k["AttributeName"] for k in described["KeySchema"]]
     for index in described.get("GlobalSecondaryIndexes", []) + described.get("LocalSecondaryIndexes", []):
         own = [k["AttributeName"] for k in index["KeySchema"]]
@@ -468,6 +476,12 @@ class World:
         self.writers = [Writer(self, book, server) for book in self.books]
         for writer in self.writers:
             writer.start()
+
+    def rest(self, book):
+        """Its writer ends now, with everything answered."""
+        (writer,) = [w for w in self.writers if w.book is book]
+        writer.resting = True
+        writer.join()
 
     def end_writers(self):
         """After the server's end, or to let it live."""

@@ -15,11 +15,11 @@ def is_sanitized():
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
-def build_shim(folder):
-    library = folder / "power_shim.so"
+def build_shim(folder, name="power_shim"):
+    library = folder / f"{name}.so"
     subprocess.run(
         ["gcc", "-O1", "-g", "-shared", "-fPIC", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-o", library,
-         ROOT / "tests" / "crash" / "power_shim.c", "-ldl", "-lpthread"],
+         ROOT / "tests" / "crash" / f"{name}.c", "-ldl", "-lpthread"],
         check=True,
     )
     return library
@@ -51,10 +51,12 @@ class Disk:
         """After the kill. Of the names changed in a folder since its sync a first part stays, of a file's unsafe bytes some do."""
         pending = {}  # folder -> what was done to its names, in order
         safe = self.safe
+        poisoned = set()  # a sync of them failed (disk_shim.c): what was not safe then never will be
         for line in self.log.read_text().split("\n")[:-1]:  # the kill may have cut the last one
             what, *rest = line.split(" ")
             if what == "create":
                 safe[int(rest[0])] = 0
+                poisoned.discard(int(rest[0]))
                 pending.setdefault(os.path.dirname(rest[1]), []).append(("create", rest[1]))
             elif what == "mkdir":
                 pending.setdefault(os.path.dirname(rest[0]), []).append(("mkdir", rest[0]))
@@ -64,7 +66,9 @@ class Disk:
                 pending.setdefault(os.path.dirname(rest[0]), []).append(("unlink", *rest))
             elif what == "truncate":
                 safe[int(rest[0])] = min(safe.get(int(rest[0]), 0), int(rest[1]))
-            elif what == "sync":
+            elif what == "poison":
+                poisoned.add(int(rest[0]))
+            elif what == "sync" and int(rest[0]) not in poisoned:
                 safe[int(rest[0])] = max(safe.get(int(rest[0]), 0), int(rest[1]))
             elif what == "dirsync":
                 pending.pop(rest[0], None)

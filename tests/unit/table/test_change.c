@@ -1228,11 +1228,74 @@ what_a_failed_sync_took_is_not_in_the_stream(void **state)
 	assert_same(seen.changes[1].new_image, row(1, 3));
 }
 
+/* Refused until the catalog's rows are written again; then for good. */
+static void
+put_when_certain(struct table *t, struct av item_)
+{
+	enum status s = S_IO;
+
+	for (int i = 0; i < 10000 && s == S_IO; i++) {
+		s = put(t, item_);
+		if (s == S_IO)
+			usleep(1000);
+	}
+	assert_ok(s);
+}
+
 static void *
 split_once(void *context)
 {
 	*(enum status *)context = table_split(fx.db, SLICE("t"), 1, NULL);
 	return NULL;
+}
+
+static void *
+roll_once(void *context)
+{
+	*(enum status *)context = change_roll(fx.db, SLICE("t"), NULL);
+	return NULL;
+}
+
+static size_t
+shard_count(struct slice arn)
+{
+	struct stream_description d;
+	struct table_io io = blocking_io();
+
+	assert_ok(stream_describe(fx.db, arn, SLICE_NONE, SLICE_NONE, 1000, &io, &d, &fx.err));
+	return d.shard_count;
+}
+
+static void
+a_roll_that_a_failed_sync_took_is_written_again(void **state)
+{
+	struct table *t = create_streamed("t", STREAM_NEW_IMAGE);
+	struct slice arn = arena_dup(&fx.arena, describe("t").stream_arn);
+	enum status rolled = S_OK;
+	pthread_t thread;
+	size_t before, after;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 0)));
+	before = shard_count(arn);
+	engine_memory_hold_sync(fx.memory, true);
+	assert_int_equal(pthread_create(&thread, NULL, roll_once, &rolled), 0);
+	for (int i = 0; i < 10000 && shard_count(arn) == before; i++)
+		usleep(1000);
+	after = shard_count(arn);
+	assert_true(after > before);
+	engine_memory_fail_sync(fx.memory);
+	engine_memory_hold_sync(fx.memory, false);
+	pthread_join(thread, NULL);
+	assert_int_equal(rolled, S_IO);
+	for (int i = 0; i < 20; i++)
+		put_when_certain(t, row(i, 1));
+	table_release(t);
+	db_reopen();
+	assert_int_equal(shard_count(arn), after);
+	assert_int_equal(open_shards(arn), before);
+	assert_int_equal(read_stream(arn).count, 40);
 }
 
 static void
@@ -1243,6 +1306,8 @@ a_split_that_a_failed_sync_took_is_written_again(void **state)
 	enum status split = S_OK;
 	pthread_t thread;
 	struct seen seen;
+	struct engine_value layout = {0};
+	struct buf key = {0};
 
 	(void)state;
 	for (int i = 0; i < 20; i++)
@@ -1257,7 +1322,13 @@ a_split_that_a_failed_sync_took_is_written_again(void **state)
 	engine_memory_hold_sync(fx.memory, false);
 	pthread_join(thread, NULL);
 	assert_int_equal(split, S_IO); /* perhaps it was, perhaps it was not */
-	for (int i = 0; i < 20; i++)
+	put_when_certain(t, row(0, 2));
+	/* a crash now finds the split with what was written behind it */
+	catalog_key_layout(&key, t->core->number);
+	assert_ok(engine_get(fx.engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK, &layout, &fx.err));
+	engine_value_done(&layout);
+	buf_done(&key);
+	for (int i = 1; i < 20; i++)
 		assert_ok(put(t, row(i, 2)));
 	table_release(t);
 	db_reopen();
@@ -1640,6 +1711,7 @@ main(void)
 	    TEST(every_write_is_in_the_stream_once_and_in_order),
 	    TEST(what_is_written_behind_a_shard_is_only_its_childs),
 	    TEST(what_a_failed_sync_took_is_not_in_the_stream),
+	    TEST(a_roll_that_a_failed_sync_took_is_written_again),
 	    TEST(a_split_that_a_failed_sync_took_is_written_again),
 	    cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_log_whole, setup_faulty, teardown_clock),
 	    TEST(a_reader_goes_on_where_it_stood),

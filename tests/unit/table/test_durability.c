@@ -132,6 +132,31 @@ a_lost_write_is_neither_seen_nor_waited_for(void **state)
 }
 
 static void
+a_lost_write_is_not_counted(void **state)
+{
+	struct table *t = counters();
+	struct table_description d;
+
+	(void)state;
+	put_seq(t, item("pk", "S:a", "group", "S:g", NULL));
+	engine_memory_hold_sync(fx.memory, true);
+	put_seq(t, item("pk", "S:b", "group", "S:g", NULL));
+	assert_ok(table_recount(fx.db, false, &fx.err)); /* nothing was lost yet */
+	engine_memory_fail_sync(fx.memory);
+	assert_int_equal(table_recount(fx.db, false, &fx.err), S_WOULD_BLOCK);
+	assert_ok(table_recount(fx.db, true, &fx.err));
+	assert_ok(table_recount(fx.db, false, &fx.err));
+	assert_ok(table_describe(fx.db, SLICE("Counters"), &fx.arena, &d, &fx.err));
+	assert_int_equal(d.item_count, 1);
+	assert_int_equal(d.indexes[0].item_count, 1);
+	engine_memory_hold_sync(fx.memory, false);
+	put(t, item("pk", "S:b", "group", "S:g", NULL));
+	assert_ok(table_describe(fx.db, SLICE("Counters"), &fx.arena, &d, &fx.err));
+	assert_int_equal(d.item_count, 2);
+	table_release(t);
+}
+
+static void
 a_failed_apply_leaves_the_slots_as_they_were(void **state)
 {
 	struct table *t = counters();
@@ -308,6 +333,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_read_waits_for_the_write_it_saw, setup, teardown),
 	    cmocka_unit_test_setup_teardown(reads_of_other_keys_do_not_wait, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_lost_write_is_not_counted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_lost_write_is_neither_seen_nor_waited_for, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_apply_leaves_the_slots_as_they_were, setup_faulty, teardown),
 	    cmocka_unit_test_setup_teardown(readers_never_see_what_they_do_not_wait_for, setup, teardown),
