@@ -222,12 +222,14 @@ static enum status
 parse_argument(const struct cli_command *command, int argc, char **argv, int *at, void *target, bool *given,
 	       struct err *err)
 {
-	const char *argument = argv[*at], *name = argument + 2, *value;
-	size_t length = strcspn(name, "=");
+	const char *argument = argv[*at], *name, *value;
 	const struct cli_option *o;
 	char from[NAME_MAX_LENGTH + 8];
+	size_t length;
 
-	if (strncmp(argument, "--", 2) != 0 || length == 0)
+	name = strncmp(argument, "--", 2) == 0 ? argument + 2 : "";
+	length = strcspn(name, "=");
+	if (length == 0)
 		return err_set(err, S_VALIDATION, "unexpected argument \"%s\"; options begin with --", argument);
 	o = option_find(command, name, length);
 	if (o == NULL) {

@@ -146,16 +146,18 @@ write_version(const struct datadir *d, struct err *err)
 	return d->temporary ? S_OK : sync_dir(d->path, err);
 }
 
+/* *ret_is_new: there is no VERSION yet. */
 static enum status
-check_version(const struct datadir *d, struct err *err)
+check_version(const struct datadir *d, bool *ret_is_new, struct err *err)
 {
 	struct data_file f = file_in(d, "VERSION");
 	char text[64] = "";
 	int fd = open(f.path, O_RDONLY | O_CLOEXEC);
 	int format = 0;
 
+	*ret_is_new = fd < 0 && errno == ENOENT;
 	if (fd < 0)
-		return errno == ENOENT ? write_version(d, err) : err_set(err, S_IO, "%s: %s", f.path, strerror(errno));
+		return *ret_is_new ? S_OK : err_set(err, S_IO, "%s: %s", f.path, strerror(errno));
 	if (read(fd, text, sizeof text - 1) < 0)
 		text[0] = '\0';
 	close(fd);
@@ -185,6 +187,7 @@ make_temporary(struct datadir *d, struct err *err)
 enum status
 datadir_open(const char *path, struct datadir *ret, struct err *err)
 {
+	bool is_new = false;
 	enum status s;
 
 	*ret = (struct datadir){.lock_fd = -1};
@@ -197,9 +200,13 @@ datadir_open(const char *path, struct datadir *ret, struct err *err)
 		s = make_dirs(ret->path, err);
 	}
 	if (s == S_OK)
+		s = check_version(ret, &is_new, err); /* before anything is written: a later format's stays as it is */
+	if (s == S_OK)
 		s = lock(ret, err);
 	if (s == S_OK)
-		s = check_version(ret, err);
+		s = check_version(ret, &is_new, err); /* again: who had the lock may just have made it */
+	if (s == S_OK && is_new)
+		s = write_version(ret, err);
 	if (s != S_OK)
 		datadir_close(ret);
 	return s;
