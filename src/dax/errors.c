@@ -19,6 +19,7 @@ static const struct {
 	int code;
 } numbered[] = {
     {"ValidationException", 46},
+    {"SerializationException", 46}, /* a map that has a key twice: CBOR can say so, JSON cannot */
     {"ConditionalCheckFailedException", 43},
     {"ResourceNotFoundException", 41},
     {"ProvisionedThroughputExceededException", 40},

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cache/coherent.h"
 #include "front/dax.h"
 
 #define CALLS_MAX     4096 /* of one node, under way */
@@ -30,7 +31,8 @@ struct fleet_member {
 	struct group *group;
 	char label[64];      /* "cluster/node" */
 	struct cache *cache; /* NULL: the discovery endpoint */
-	struct loop *asks;   /* which of the server's loops runs its calls */
+	struct coherent *coherent;
+	struct loop *asks; /* which of the server's loops runs its calls */
 	int port;
 	bool tls;
 	/* while it listens */
@@ -329,6 +331,7 @@ static void
 member_free(struct fleet_member *m)
 {
 	group_leave(m->home, m->group, m->cache);
+	coherent_free(m->coherent);
 	cache_free(m->cache);
 	free(m);
 }
@@ -338,7 +341,7 @@ start(void *context, const struct fleet_member_spec *spec, struct fleet_member *
 {
 	struct dax_fleet *f = context;
 	struct fleet_member *m = calloc(1, sizeof *m);
-	enum status s;
+	enum status s = S_OK;
 
 	*ret = NULL;
 	if (m == NULL)
@@ -349,11 +352,15 @@ start(void *context, const struct fleet_member_spec *spec, struct fleet_member *
 	snprintf(m->label, sizeof m->label, "%s", spec->id != NULL ? spec->id : spec->cluster);
 	if (spec->id != NULL) {
 		m->cache = cache_new(f->options.node_bytes);
-		cache_watch(m->cache, copy_to_others, m);
+		if (!f->options.coherent)
+			cache_watch(m->cache, copy_to_others, m);
 		set_ttls(f, m, spec->item_ttl_ms, spec->query_ttl_ms);
 	}
 	m->group = group_join(f, spec->cluster, m->cache);
-	s = begin_listening(m, spec->port, err);
+	if (m->cache != NULL && f->options.coherent)
+		s = coherent_new(m->cache, &f->options.db, 1, &m->coherent, err);
+	if (s == S_OK)
+		s = begin_listening(m, spec->port, err);
 	if (s != S_OK) {
 		member_free(m);
 		return s;
@@ -445,7 +452,7 @@ dax_fleet_new(const struct dax_fleet_options *options)
 	if (f == NULL)
 		abort();
 	f->options = *options;
-	f->local = dax_front_local(options->ops, false);
+	f->local = dax_front_local(options->ops, options->coherent);
 	pthread_mutex_init(&f->lock, NULL);
 	return f;
 }
@@ -514,6 +521,8 @@ dax_fleet_add_metrics(struct dax_fleet *f, struct metrics_merge *merge)
 		if (m->cache != NULL) {
 			text.len = 0;
 			cache_write_metrics(m->cache, slice_str(m->label), &text);
+			if (m->coherent != NULL)
+				coherent_write_metrics(m->coherent, slice_str(m->label), &text);
 			metrics_merge_add(merge, buf_slice(&text), SLICE_NONE);
 		}
 	pthread_mutex_unlock(&f->lock);

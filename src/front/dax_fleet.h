@@ -4,7 +4,8 @@
  * operations of this process for, on one of the server's loops.
  *
  * Nodes of one cluster copy to each other what they keep, at once: there is no wire between them. A node that is
- * restarting keeps its cache and goes on receiving copies, so nothing in it is older than in the others.
+ * restarting keeps its cache and goes on receiving copies, so nothing in it is older than in the others. Coherent nodes
+ * copy nothing: a copy could arrive behind the record that makes it old.
  */
 #ifndef STATOR_FRONT_DAX_FLEET_H
 #define STATOR_FRONT_DAX_FLEET_H
@@ -23,6 +24,8 @@ struct dax_fleet_options {
 	const char *host;          /* that nodes listen on */
 	int port_first, port_last; /* 0: any free one */
 	uint64_t node_bytes;       /* of each node's caches */
+	struct table_db *db;       /* of the region, borrowed */
+	bool coherent;             /* each cache follows the change log; nothing is copied from one to another */
 	const char *tls_cert, *tls_key;
 	struct stream_limits limits;
 	/* Asked when a node starts. keys NULL: any well-formed signature will do. */

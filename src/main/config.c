@@ -43,7 +43,7 @@ static const struct cli_option serve_options[] = {
 	{G_NETWORK, "dax-tls-listen", CLI_TEXT, FIELD(dax_tls_listen), "ADDR:PORT", NULL, 0, 0, NULL,
 	 "The same over TLS (daxs://) with --tls-cert; the port of the original is 9111."},
 	{G_NETWORK, "dax-coherent", CLI_FLAG, FIELD(dax_coherent), NULL, NULL, 0, 0, NULL,
-	 "The change log drops from this node's caches what has changed, however it was changed: no stale item and no stale "
+	 "The change log drops from the caches of this node and of the clusters made here what has changed, however it was changed: no stale item and no stale "
 	 "page once the record has passed. The original leaves them until their time to live ends. See docs/DAX-CACHES.md."},
 	{G_NETWORK, "dax-ports", CLI_TEXT, FIELD(dax_ports), "FIRST-LAST", "8121-8170", 0, 0, NULL,
 	 "Ports of the clusters that the DAX control plane (CreateCluster) makes: one for each node and one for each cluster's "
@@ -178,8 +178,6 @@ check_access(const struct config *c, struct err *err)
 			       "--credentials is only read with --auth sigv4; add that, or leave it out");
 	if (c->dax_tls_listen != NULL && c->tls_cert == NULL)
 		return err_set(err, S_VALIDATION, "--dax-tls-listen needs --tls-cert and --tls-key");
-	if (c->dax_coherent && c->dax_listen == NULL && c->dax_tls_listen == NULL)
-		return err_set(err, S_VALIDATION, "--dax-coherent needs --dax-listen or --dax-tls-listen");
 	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
 		if (c->auth != AUTH_SIGV4 && addresses[i].value != NULL && !is_loopback(addresses[i].value))
 			return err_set(

@@ -32,16 +32,18 @@ choose_host(struct serve_dax *d)
 }
 
 static struct dax_fleet *
-make_machine(struct serve_dax *d, const char *region, struct op_context *ops, struct loop **loops, int loop_count)
+make_machine(struct serve_dax *d, struct table_db *db, struct op_context *ops, struct loop **loops, int loop_count)
 {
 	const struct config *c = d->config;
 	struct dax_fleet_options options = {
 	    .ops = ops,
 	    .loops = loops,
 	    .loop_count = loop_count,
-	    .region = region,
+	    .region = table_db_region(db),
 	    .host = d->host,
 	    .node_bytes = (uint64_t)c->dax_node_memory_bytes,
+	    .db = db,
+	    .coherent = c->dax_coherent,
 	    .tls_cert = c->tls_cert,
 	    .tls_key = c->tls_key,
 	    .limits = {.connections = (int)c->max_connections,
@@ -74,7 +76,7 @@ serve_fleet_open(struct serve_dax *d, struct op_context *ops, struct table_db **
 		};
 		struct fleet *fleet;
 
-		d->machines[i] = make_machine(d, options.region, ops, loops, loop_count);
+		d->machines[i] = make_machine(d, dbs[i], ops, loops, loop_count);
 		atomic_store(&d->region_count, i + 1);
 		options.machine = dax_fleet_machine(d->machines[i]);
 		s = fleet_open(table_db_engine(dbs[i]), &options, &fleet, err);

@@ -105,10 +105,10 @@ class DaxNode:
 class Load:
     """tests/dax/js/load.js, running when the constructor returns."""
 
-    def __init__(self, urls, table, seconds):
+    def __init__(self, urls, table, seconds, version="v3", env=None):
         self.process = subprocess.Popen(
-            [node_program(), str(LOAD), ",".join(urls), table, str(seconds)],
-            env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
+            [node_program(), str(LOAD), ",".join(urls), table, str(seconds), version],
+            env={**os.environ, "NODE_PATH": str(NODE_MODULES), **(env or {})},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         line = self.process.stdout.readline()

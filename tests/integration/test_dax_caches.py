@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import make_client, unique_name
+from conftest import create, make_client, unique_name
 from controls import Controls
 from dax_client import GET, DaxClient, DaxError, cond_exists, encode
 from stator_server import binary
@@ -270,3 +270,42 @@ def test_coherent_what_was_written_through_stays_in_the_cache(node):
     misses = server.metric("stator_dax_cache_misses_total", cache="item", table=table)
     assert dax.get(table, "a") == {"v": 19}
     assert server.metric("stator_dax_cache_misses_total", cache="item", table=table) == misses
+
+
+def test_coherent_clusters_of_the_control_plane(start_server):
+    """Each node reads the log for itself; whichever is asked, nothing is stale once its record has passed there."""
+    server = start_server("--ephemeral", "--dax-coherent", "--dax-ports", "0")
+    client, control = make_client(server.endpoint), make_client(server.endpoint, service="dax")
+    table = create(client, "pk:S")
+    control.create_cluster(ClusterName="c", NodeType="dax.r5.large", ReplicationFactor=2,
+                           IamRoleArn="arn:aws:iam::123456789012:role/dax")
+    while (cluster := control.describe_clusters(ClusterNames=["c"])["Clusters"][0])["Status"] != "available":
+        time.sleep(0.01)
+    nodes = {n["NodeId"]: DaxClient(f"{n['Endpoint']['Address']}:{n['Endpoint']['Port']}") for n in cluster["Nodes"]}
+
+    def metric(name, node):
+        return server.metric(f"stator_dax_coherent_{name}", node=node) or 0
+
+    def wait(name, value):
+        deadline = time.monotonic() + 60
+        while any(metric(name, node) < value for node in nodes):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    for node in nodes.values():
+        node.get(table, "nobody")
+    wait("tables", 1)
+    for n in range(1, 41):
+        if n % 2:
+            client.put_item(TableName=table, Item={"pk": {"S": "a"}, "v": {"N": str(n)}})
+        else:
+            list(nodes.values())[n // 2 % 2].put(table, "a", {"v": n})
+        wait("records_total", n)
+        for node in nodes.values():
+            for _ in range(2):
+                assert node.get(table, "a") == {"v": n}
+                assert node.query(table, "pk", "a") == {"a": {"v": n}}
+    for node in nodes:
+        assert server.metric("stator_dax_cache_hits_total", node=node, cache="item", table=table) >= 40
+    for node in nodes.values():
+        node.close()

@@ -14,6 +14,7 @@ import dax_client
 from conftest import ROOT, create, make_client, wait_active
 from dax_drivers import DaxClient, DaxError
 from dax_nodes import DaxNode, Load, free_ports, run_js
+from test_tls import make_certificate
 
 KEYS = [("pk", "S", "HASH")]
 
@@ -288,12 +289,12 @@ def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, s
     reader.close()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server, start_node, how):
+@pytest.mark.parametrize("how, version", [(signal.SIGKILL, "v3"), (signal.SIGTERM, "v3"), (signal.SIGKILL, "v2")])
+def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server, start_node, how, version):
     server = start_server("--ephemeral")
     make_users(make_client(server.endpoint))
     nodes, start = start_cluster(start_node, server.endpoint, 3)
-    load = Load([node.url for node in nodes], "users", 6 if how == signal.SIGKILL else 10)
+    load = Load([node.url for node in nodes], "users", 6 if how == signal.SIGKILL else 10, version)
     time.sleep(1.5)
     if how == signal.SIGKILL:
         nodes[0].kill()
@@ -342,14 +343,57 @@ def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tm
     assert a.metric("stator_dax_peer_up") == 0
 
 
+def start_tls_cluster(start_node, upstream, folder, count):
+    """Nodes that are reached by TLS, and what clients need to trust them."""
+    cert, key = make_certificate(folder, "dax")
+    ports = free_ports(count)
+    names = ",".join(f"127.0.0.1:{port}" for port in ports)
+    nodes = [
+        start_node(upstream, "--nodes", names, "--node", f"127.0.0.1:{port}", "--tls-listen", f"127.0.0.1:{port}",
+                   "--tls-cert", cert, "--tls-key", key)
+        for port in ports
+    ]
+    for node in nodes:
+        until(lambda: node.metric("stator_dax_peer_up") == count - 1)
+    return nodes, [f"daxs://127.0.0.1:{port}" for port in ports], trust_in(cert, folder)
+
+
+def trust_in(cert, folder):
+    store = folder / "trust.p12"
+    subprocess.run(["keytool", "-importcert", "-noprompt", "-alias", "dax", "-file", cert, "-keystore", store, "-storepass", "changeit"],
+                   check=True, capture_output=True)
+    return {"NODE_EXTRA_CA_CERTS": str(cert), "SSL_CERT_FILE": str(cert),
+            "JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"}
+
+
 @pytest.mark.figures
-@pytest.mark.parametrize("kind", ["go1", "go2", "python"])
-def test_other_clients_go_on_when_a_node_dies(start_server, start_node, kind):
-    """These ask for the nodes every 4 s and until then may try the dead one: none of our doing, so 6 s are allowed."""
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_clients_of_a_tls_cluster_go_on_when_a_node_dies(start_server, start_node, tmp_path, version):
     server = start_server("--ephemeral")
     make_users(make_client(server.endpoint))
-    nodes, _ = start_cluster(start_node, server.endpoint, 2)
-    with DaxClient(kind, nodes[0].url) as client:
+    nodes, urls, trust = start_tls_cluster(start_node, server.endpoint, tmp_path, 3)
+    load = Load(urls[:1], "users", 8, version, trust)  # by TLS a client takes one address
+    time.sleep(1.5)
+    nodes[1].kill()
+    seen = load.result()
+    assert seen["wrong"] == 0, seen
+    assert seen["read"]["gap_ms"] < 6000 and seen["write"]["gap_ms"] < 6000, seen
+    assert seen["read"]["ok"] > 200 and seen["write"]["ok"] > 100, seen
+
+
+@pytest.mark.figures
+@pytest.mark.parametrize("kind, tls", [("go1", False), ("go2", False), ("python", False), ("java", False),
+                                       ("go1", True), ("go2", True), ("python", True), ("java", True)])
+def test_other_clients_go_on_when_a_node_dies(start_server, start_node, tmp_path, kind, tls):
+    """Until they look for the nodes again these may try the dead one: the Go clients every 4 s, unless they are told, as here."""
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    if tls:
+        nodes, urls, env = start_tls_cluster(start_node, server.endpoint, tmp_path, 2)
+    else:
+        nodes, _ = start_cluster(start_node, server.endpoint, 2)
+        urls, env = [nodes[0].url], {}
+    with DaxClient(kind, urls[0], env={"DAX_REFRESH_MS": "1000", **env}) as client:
         client.call("putItem", {"TableName": "users", "Item": {"pk": {"S": "a"}, "n": {"N": "0"}}})
         failed, n, gap, last, after = 0, 0, 0, time.monotonic(), 0
         killed = None
@@ -368,4 +412,5 @@ def test_other_clients_go_on_when_a_node_dies(start_server, start_node, kind):
                 nodes[1].kill()  # not the one of the URL, which these clients ask again and again for the nodes
             time.sleep(0.005)
         last = time.monotonic() - last
+    print(f"{kind} tls={tls}: longest gap {gap:.2f} s, {failed} calls failed, {n} made")
     assert after > 20 and gap < 6 and last < 2, (gap, last, failed, after)

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-dax-go/dax"
 	"github.com/aws/aws-sdk-go/aws/awserr"
@@ -79,6 +80,9 @@ func main() {
 	config.HostPorts = []string{os.Args[1]}
 	config.Region = os.Args[2]
 	config.WriteRetries, config.ReadRetries = 1, 1
+	if ms, err := strconv.Atoi(os.Getenv("DAX_REFRESH_MS")); err == nil { // how often it looks for the nodes
+		config.ClusterUpdateInterval = time.Duration(ms) * time.Millisecond
+	}
 	config.Credentials = credentials.NewStaticCredentials(
 		env("DAX_ACCESS_KEY", "test"), env("DAX_SECRET_KEY", "test"), os.Getenv("DAX_SESSION_TOKEN"))
 	if strings.HasPrefix(os.Args[1], "daxs://") { // a certificate made for the test

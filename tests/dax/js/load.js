@@ -1,20 +1,29 @@
 /*
  * A load on a DAX cluster while its nodes come and go: some readers and writers, and what the application saw.
  *
- *     node load.js dax://127.0.0.1:8111[,dax://...] table seconds
+ *     node load.js dax://127.0.0.1:8111[,dax://...] table seconds [v2|v3]
  *
  * Prints "ready" when the first write is done, at the end one line of JSON: calls that succeeded and failed, and the
  * longest time without a read or a write that succeeded. Every item holds the number of its last write; a reader that
  * finds a number that was never written, or a writer's own item missing, is told as "wrong".
  */
 "use strict";
-const { Dax } = require("@amazon-dax-sdk/client-dax");
-const [endpoints, table, seconds] = process.argv.slice(2);
-const client = new Dax({
-	endpoints: endpoints.split(","),
-	region: "us-east-1",
-	credentials: async () => ({ accessKeyId: "test", secretAccessKey: "test" }),
-});
+const [endpoints, table, seconds, version = "v3"] = process.argv.slice(2);
+const common = { endpoints: endpoints.split(","), region: "us-east-1" };
+const keys = { accessKeyId: "test", secretAccessKey: "test" };
+
+function makeV2() {
+	const AmazonDaxClient = require("amazon-dax-client");
+	const client = new AmazonDaxClient({ ...common, ...keys });
+	return { getItem: (p) => client.getItem(p).promise(), putItem: (p) => client.putItem(p).promise() };
+}
+
+function makeV3() {
+	const { Dax } = require("@amazon-dax-sdk/client-dax");
+	return new Dax({ ...common, credentials: async () => keys });
+}
+
+const client = version === "v2" ? makeV2() : makeV3();
 const seen = { read: { ok: 0, failed: 0, gap_ms: 0 }, write: { ok: 0, failed: 0, gap_ms: 0 }, errors: {}, wrong: 0 };
 const last = {};
 let end = 0;

@@ -496,6 +496,8 @@ errors_of_the_upstream_keep_their_names_and_words(void **state)
 	    {400, "{\"__type\":\"x#ResourceInUseException\",\"message\":\"no\"}", CODES("\x2d"),
 	     "ResourceInUseException"},
 	    {400, "{\"__type\":\"x#ValidationException\",\"message\":\"no\"}", CODES("\x2e"), "ValidationException"},
+	    {400, "{\"__type\":\"x#SerializationException\",\"message\":\"no\"}", CODES("\x2e"),
+	     "SerializationException"},
 	    {500, "{\"__type\":\"x#InternalServerError\",\"message\":\"no\"}", CODES("\x2f"), "InternalServerError"},
 	    {400, "{\"__type\":\"x#ItemCollectionSizeLimitExceededException\",\"message\":\"no\"}", CODES("\x30"),
 	     "ItemCollectionSizeLimitExceededException"},
