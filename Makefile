@@ -4,13 +4,15 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench format format-check install clean setup-build
+.PHONY: help run build test torture setup-torture bench bench-growth setup-bench format format-check install clean setup-build
 
 help:
 	@echo 'make run           install what is missing, build, start the server (ARGS="--data DIR ..." are its options)'
 	@echo 'make build         build/stator, optimised'
 	@echo 'make test          everything: unit tests in three builds, integration tests in two, fuzz corpora, the example'
-	@echo 'make bench         compare with nginx and redis on this machine; writes docs/PERFORMANCE.md'
+	@echo 'make bench         compare with nginx, redis, memcached, RocksDB and other DynamoDBs on this machine: 12 minutes; docs/PERFORMANCE.md'
+	@echo 'make bench-growth  cost over items, tables, connections and sizes, and the tail of latencies: 12 minutes'
+	@echo 'make torture       crashes, power losses, failing disks, damage, histories: hours; ARGS="--list", see docs/RELIABILITY.md'
 	@echo 'make install       into PREFIX (/usr/local); DESTDIR is honoured'
 	@echo 'make format        clang-format every C file; format-check only looks'
 	@echo 'make clean         remove build/'
@@ -28,9 +30,25 @@ run: build
 test:
 	@scripts/test
 
-bench: build
+setup-bench: build
 	@scripts/setup bench
-	@tests/bench/compare --write docs/PERFORMANCE.md $(ARGS)
+	@cmake --build build/release --target rocksdb_batch -- --quiet
+
+bench: setup-bench
+	@tests/bench/compare --write $(ARGS)
+
+bench-growth: setup-bench
+	@tests/bench/growth --write $(ARGS)
+
+setup-torture:
+	@scripts/setup test
+	@for preset in release asan tsan; do \
+		cmake --preset $$preset -DSTATOR_TESTS=ON >build/configure-$$preset.log || { cat build/configure-$$preset.log; exit 1; }; \
+		cmake --build build/$$preset --target stator engine_crash -- -j $(JOBS) --quiet || exit 1; \
+	done
+
+torture: setup-torture
+	@tests/torture/run $(ARGS)
 
 PREFIX ?= /usr/local
 install: build

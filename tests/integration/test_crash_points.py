@@ -4,7 +4,8 @@ base/fault.h lists the places (fault points). Each round arms one for its n-th p
 work until the server is dead, starts it again and compares everything (crash_world.py, crash_control.py): items, index rows,
 vectors, counts, change records, transactions' tokens, tables, streams, TTL, tags, DAX's groups and attribute lists.
 
-ROUNDS=1000 is the long form; POINTS=split,trim only those that begin so; SEED makes the same choices again.
+ROUNDS=1000 is the long form; POINTS=split,trim only those that begin so; SEED makes the same choices again. POWER=1: the power
+goes with the server, so what was not synced is lost, in part or whole (power.py).
 """
 
 import os
@@ -17,7 +18,7 @@ import pytest
 from controls import Controls
 from crash_control import LEADS_TO, ControlledWorld
 from crash_world import Wire
-from power import is_sanitized
+from power import Disk, is_sanitized
 
 pytestmark = pytest.mark.timeout(600 + 10 * int(os.environ.get("ROUNDS", "0")))
 
@@ -27,6 +28,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "10"))
 ROUNDS_OF_A_FOLDER = 60  # then it begins anew: streams and shards have become many
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 WANTED = tuple(filter(None, os.environ.get("POINTS", "").split(",")))
+POWER = bool(os.environ.get("POWER"))
 PATIENCE = float(os.environ.get("PATIENCE", "20"))  # seconds until a round is cut short by a kill from outside
 
 NEW_FOLDER = ("version-written", "region-made", "engine-making", "engine-made")
@@ -108,6 +110,19 @@ class Rounds:
         return reached
 
 
+class PowerRounds(Rounds):
+    """The machine dies with the server."""
+
+    def __init__(self, start_server, folder, seed):
+        for name in ("notes", "disk"):
+            (folder / name).mkdir(parents=True)
+        self.disk = Disk(folder / "notes", folder / "disk", random.Random(seed))
+        super().__init__(start_server, folder / "disk" / "data", seed, env=self.disk.environment)
+
+    def after_death(self):
+        self.disk.lose_power()
+
+
 def progress(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
@@ -147,7 +162,8 @@ def run_rounds(make_rounds, count, seed):
 
 def test_what_is_acknowledged_survives_a_death_at_any_point(start_server, tmp_path):
     print(f"ROUNDS={ROUNDS} SEED={SEED}")
-    reached = run_rounds(lambda n: Rounds(start_server, tmp_path / f"data-{n}", SEED + n), ROUNDS, SEED)
+    kind = PowerRounds if POWER else Rounds
+    reached = run_rounds(lambda n: kind(start_server, tmp_path / f"data-{n}", SEED + n), ROUNDS, SEED)
     assert sum(reached.values()) > len(reached) // 2
 
 
