@@ -16,6 +16,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "front/dax_wire.h"
+#include "io/listen.h"
 #include "io/stream.h"
 
 #define OUTBOX_MAX   ((size_t)32 << 20) /* copies on their way from the caches to the thread */
@@ -692,8 +693,7 @@ resolve(struct peer *peer, const char *node, struct err *err)
 	size_t len = colon != NULL ? (size_t)(colon - node) : 0;
 	int failed;
 
-	peer->port = colon != NULL ? atoi(colon + 1) : 0;
-	if (len == 0 || len >= sizeof peer->host || peer->port < 1 || peer->port > 65535)
+	if (len == 0 || len >= sizeof peer->host || !listen_port(colon + 1, &peer->port))
 		return err_set(err, S_VALIDATION, "--nodes: \"%s\" is not HOST:PORT", node);
 	if (node[0] == '[' && node[len - 1] == ']')
 		snprintf(peer->host, sizeof peer->host, "%.*s", (int)len - 2, node + 1);

@@ -27,6 +27,17 @@ listen_format(const struct sockaddr_storage *a, char *ret, size_t size)
 	}
 }
 
+bool
+listen_port(const char *text, int *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	*ret = 0;
+	for (size_t i = 0; i < digits && i < 5; i++)
+		*ret = 10 * *ret + (text[i] - '0');
+	return digits > 0 && digits <= 5 && text[digits] == '\0' && *ret >= 1 && *ret <= 65535;
+}
+
 enum status
 listen_parse(const char *listen_on, struct sockaddr_storage *ret, socklen_t *ret_len, struct err *err)
 {

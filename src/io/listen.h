@@ -10,6 +10,8 @@
 
 /* "host:port", "[v6]:port", ":port" for every address of this machine. */
 enum status listen_parse(const char *listen_on, struct sockaddr_storage *ret, socklen_t *ret_len, struct err *err);
+/* 1 to 65535, in digits and nothing else. */
+bool listen_port(const char *text, int *ret);
 void listen_format(const struct sockaddr_storage *a, char *ret, size_t size);
 /*
  * A listening socket; -1 and errno. The first of a server takes its port for itself alone, so that a port in use is

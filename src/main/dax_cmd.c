@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "io/listen.h"
 #include "main/dax_stats.h"
 #include "main/memory.h"
 
@@ -170,10 +171,13 @@ check_cluster(struct dax_config *c, struct err *err)
 		c->node = c->tls_listen != NULL ? c->tls_listen : c->listen;
 	for (size_t i = 0; i < c->nodes.count; i++) {
 		const char *colon = strrchr(c->nodes.items[i], ':');
+		int port;
 
 		loopback &= is_loopback(c->nodes.items[i]);
 		found |= strcmp(c->nodes.items[i], c->node) == 0;
-		if (colon != NULL && atoi(colon + 1) + c->peer_port_offset > 65535)
+		if (colon == NULL || colon == c->nodes.items[i] || !listen_port(colon + 1, &port))
+			return err_set(err, S_VALIDATION, "--nodes: \"%s\" is not HOST:PORT", c->nodes.items[i]);
+		if (port + c->peer_port_offset > 65535)
 			return err_set(err, S_VALIDATION, "--peer-port-offset: %s plus %lld is no port",
 				       c->nodes.items[i], (long long)c->peer_port_offset);
 	}

@@ -9,9 +9,9 @@
 typedef unsigned __int128 u128;
 
 #define EXPONENT_MAX      125 /* of the first digit: 9.99E125 */
-#define EXPONENT_MIN      -130
-#define PAIR_EXPONENT_MIN -65 /* of the first pair */
-#define PAIRS_MAX         20  /* 38 digits that begin and end in the middle of a pair */
+#define EXPONENT_MIN      (-130)
+#define PAIR_EXPONENT_MIN (-65) /* of the first pair */
+#define PAIRS_MAX         20    /* 38 digits that begin and end in the middle of a pair */
 #define POSITIVE          0x80
 #define E18               1000000000000000000u
 #define E9                1000000000u

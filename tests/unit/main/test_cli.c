@@ -1,5 +1,7 @@
 /* Command lines, as options are written in front/config. */
+#include "io/listen.h"
 #include "main/config.h"
+#include "main/dax_cmd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +66,27 @@ ranges_of_ports_are_read_whole_or_refused(void **state)
 			fail_msg("%s was taken", bad[i]);
 }
 
+static void
+nodes_of_a_cluster_have_ports_that_are_ports(void **state)
+{
+	static const char *const ports[] = {"", "0", "65536", "99999999999999999999", "8111x", "+8111", " 8111", "-1"};
+	int port;
+
+	(void)state;
+	assert_true(listen_port("1", &port) && port == 1);
+	assert_true(listen_port("65535", &port) && port == 65535);
+	assert_int_equal(setenv("AWS_ACCESS_KEY_ID", "k", 1), 0);
+	assert_int_equal(setenv("AWS_SECRET_ACCESS_KEY", "s", 1), 0);
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+		char upstream[] = "--upstream=http://127.0.0.1:1", listen[] = "--listen=127.0.0.1:8111", nodes[80];
+		char *arguments[] = {upstream, listen, nodes};
+
+		assert_false(listen_port(ports[i], &port));
+		snprintf(nodes, sizeof nodes, "--nodes=127.0.0.1:8111,127.0.0.1:%s", ports[i]);
+		assert_int_equal(dax_cmd(3, arguments), 2);
+	}
+}
+
 int
 main(void)
 {
@@ -71,6 +94,7 @@ main(void)
 	    cmocka_unit_test(an_argument_too_short_for_an_option_is_told_as_it_is),
 	    cmocka_unit_test(what_was_allocated_for_lists_is_freed_after_a_failure_too),
 	    cmocka_unit_test(ranges_of_ports_are_read_whole_or_refused),
+	    cmocka_unit_test(nodes_of_a_cluster_have_ports_that_are_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
