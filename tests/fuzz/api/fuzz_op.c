@@ -1,7 +1,9 @@
 /*
- * Any target and any body against two tables on a memory engine: whatever comes, it is answered with a 2xx or 4xx and
- * JSON, and what is refused is refused alike in both wordings of errors. Input: the operation's name, a newline, the
- * body. Several requests may follow each other, divided by a zero byte, so that one can build on what another wrote.
+ * Any target and any body against three tables on a memory engine: whatever comes, it is answered with a 2xx or 4xx and
+ * JSON, and what is refused is refused alike in both wordings of errors. Input: the operation's name, which may have
+ * the service before it ("AmazonDAXV3.DescribeClusters"), a newline, the body. Several requests may follow each other,
+ * divided by a zero byte, so that one can build on what another wrote; bytes 1 to 4 stand for what an answer told last:
+ * a stream's ARN, a shard, an iterator, a resource's ARN.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +11,7 @@
 
 #include "api/auth.h"
 #include "api/op.h"
+#include "fleet/still_machine.h"
 
 static struct op_context *context, *newer; /* in the classic wording of errors and in that of 2026 */
 static struct table_db *db;
@@ -37,6 +40,45 @@ check_json(const struct buf *out)
 	arena_done(&arena);
 }
 
+static const char *const told_members[] = {"StreamArn\":\"", "ShardId\":\"", "ShardIterator\":\"", "Arn\":\""};
+static struct buf told[sizeof told_members / sizeof *told_members];
+
+static void
+note_told(const struct buf *out)
+{
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		size_t len = strlen(told_members[i]);
+		const char *at = out->len > 0 ? memmem(out->data, out->len, told_members[i], len) : NULL, *end;
+
+		if (at == NULL)
+			continue;
+		at += len;
+		end = memchr(at, '"', (size_t)(out->data + out->len - at));
+		told[i].len = 0;
+		if (end != NULL)
+			buf_put(&told[i], at, (size_t)(end - at));
+	}
+}
+
+static struct slice
+with_told(struct slice body, struct arena *a)
+{
+	struct buf full = {0};
+	struct slice result;
+
+	for (size_t i = 0; i < body.len; i++) {
+		uint8_t c = (uint8_t)body.data[i];
+
+		if (c >= 1 && c <= sizeof told / sizeof *told)
+			buf_put_slice(&full, buf_slice(&told[c - 1]));
+		else
+			buf_put_byte(&full, c);
+	}
+	result = arena_dup(a, buf_slice(&full));
+	buf_done(&full);
+	return result;
+}
+
 static enum status
 request_as(struct op_context *in, const struct auth_caller *caller, struct slice name, struct slice body)
 {
@@ -47,14 +89,17 @@ request_as(struct op_context *in, const struct auth_caller *caller, struct slice
 
 	call->context = in;
 	call->arena = &arena;
-	call->target = arena_printf(&arena, "DynamoDB_20120810.%.*s", SLICE_ARG(name));
-	call->body = body;
+	call->target = name.len > 0 && memchr(name.data, '.', name.len) != NULL
+			   ? name
+			   : arena_printf(&arena, "DynamoDB_20120810.%.*s", SLICE_ARG(name));
+	call->body = with_told(body, &arena);
 	call->caller = caller;
 	call->peer = SLICE("[::1]:1");
 	call->out = &out;
 	call->done = done;
 	op_start(call);
 	check_json(&out);
+	note_told(&out);
 	status = call->status;
 	buf_done(&out);
 	arena_done(&arena);
@@ -119,8 +164,14 @@ start(void)
 {
 	static const struct table_db_options options = {
 	    .region = "us-east-1", .account = "000000000000", .control_delay_ms = 0, .partitions = 2};
-	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
-	static const struct op_options newer_options = {.io_threads = 1, .io_queue_max = 4, .wording_2026 = true};
+	static _Atomic(struct fleet *) fleets[1];
+	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4, .fleets = fleets};
+	static const struct op_options newer_options = {
+	    .io_threads = 1, .io_queue_max = 4, .fleets = fleets, .wording_2026 = true};
+	static const char streamed[] =
+	    "{\"TableName\":\"str\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
+	    "\"p\",\"AttributeType\":\"S\"}],\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"}],"
+	    "\"StreamSpecification\":{\"StreamEnabled\":true,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"}}";
 	static const char table[] =
 	    "{\"TableName\":\"tab\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
 	    "\"p\","
@@ -146,14 +197,18 @@ start(void)
 	    "\"SearchSchema\":[{\"AttributeName\":\"h\",\"SearchSchemaElementType\":\"HASH\"},{\"AttributeName\":\"f\","
 	    "\"SearchSchemaElementType\":\"INLINE_FILTER\"}]}]}";
 	static struct engine *engine;
+	struct fleet *fleet;
 	struct err err;
 
 	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
+	    fleet_open(engine, &still_fleet_options, &fleet, &err) != S_OK ||
 	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK ||
 	    op_context_new(&newer_options, &db, 1, &newer, &err) != S_OK)
 		abort();
+	atomic_store(&fleets[0], fleet);
 	create(SLICE("tab"), table);
 	create(SLICE("vec"), vectors);
+	create(SLICE("str"), streamed);
 	make_limited();
 }
 
