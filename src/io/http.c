@@ -20,6 +20,7 @@
 
 #define ACCEPT_BATCH    64
 #define ACCEPT_PAUSE_MS 50
+#define WARN_EACH_S     10
 
 const struct http_limits http_limits_default = {
     .header_bytes = 32 * 1024,
@@ -32,6 +33,9 @@ const struct http_limits http_limits_default = {
     .pipelined = 64,
     .h2_streams = 100,
     .h2_resets_per_s = 200,
+    .h2_idle_frames_per_s = 2000,
+    .spare_idle_ms = 1000,
+    .spare_half_ms = 5000,
     .body_bytes_total = (size_t)512 * 1024 * 1024,
     .unsent_bytes_total = (size_t)512 * 1024 * 1024,
 };
@@ -111,20 +115,40 @@ accept_resume(struct loop_timer *t)
 		loop_change(home->loop, &home->listener, EPOLLIN);
 }
 
-/* No descriptors left: a client that waits is told so by a close, instead of waiting for nothing. */
+/* A client that cannot be taken is told so. What it has sent is read first, or closing would take the answer back. */
+static void
+turn_away(struct http_loop *home, int fd)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+	if (home->server->options.tls_cert == NULL) {
+		(void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		shutdown(fd, SHUT_WR);
+		(void)!recv(fd, home->scratch, SCRATCH_BYTES, MSG_DONTWAIT);
+	}
+	close(fd);
+}
+
+/* No descriptors left: clients that wait are told so, instead of waiting for nothing. */
 static void
 accept_and_drop(struct http_loop *home)
 {
-	int fd;
+	int64_t now = loop_now_ns(home->loop);
 
-	log_warn("http", "no file descriptors left; new connections are refused (raise the limit: ulimit -n)");
-	if (home->reserve_fd >= 0) {
+	if (home->warned_ns == 0 || now - home->warned_ns > (int64_t)WARN_EACH_S * 1000000000)
+		log_warn("http", "no file descriptors left; new connections are refused (raise the limit: ulimit -n)");
+	home->warned_ns = now;
+	for (int i = 0; i < ACCEPT_BATCH && home->reserve_fd >= 0; i++) {
+		int fd;
+
 		close(home->reserve_fd);
 		home->reserve_fd = -1;
-		fd = accept4(home->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(home->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
-			close(fd);
+			turn_away(home, fd);
 		home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			break;
 	}
 	accept_pause(home);
 }
@@ -132,16 +156,13 @@ accept_and_drop(struct http_loop *home)
 static void
 accepted(struct http_loop *home, int fd, const struct sockaddr_storage *address)
 {
-	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 	struct http_server *s = home->server;
 	struct conn *c;
 	char peer[64];
 
-	if (atomic_load(&s->connections) >= s->limits.connections) {
+	if (atomic_load(&s->connections) >= s->limits.connections && !conn_make_room(home)) {
 		COUNT(home, closed_connection_limit, 1);
-		if (s->options.tls_cert == NULL)
-			(void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
+		turn_away(home, fd);
 		return;
 	}
 	listen_format(address, peer, sizeof peer);
@@ -393,6 +414,7 @@ static const struct {
     FIGURE(closed_unread, "stator_http_closed_total", "{reason=\"answers_not_read\"}", "counter", NULL),
     FIGURE(closed_connection_limit, "stator_http_closed_total", "{reason=\"connection_limit\"}", "counter", NULL),
     FIGURE(closed_resets, "stator_http_closed_total", "{reason=\"stream_resets\"}", "counter", NULL),
+    FIGURE(closed_for_room, "stator_http_closed_total", "{reason=\"room_for_others\"}", "counter", NULL),
     FIGURE(handshakes_failed, "stator_http_handshakes_failed_total", "", "counter", "TLS handshakes that failed."),
     FIGURE(accept_paused, "stator_http_accept_paused_total", "", "counter",
 	   "Times no connection could be accepted for want of descriptors or memory."),

@@ -21,7 +21,10 @@ struct http_limits {
 	size_t unsent_bytes;       /* reading stops while more is waiting to be sent on a connection; 1 MiB */
 	int pipelined;             /* requests in progress on one HTTP/1.1 connection; 64 */
 	int h2_streams;            /* concurrent; 100 */
-	int h2_resets_per_s;       /* then GOAWAY; 200 */
+	int h2_resets_per_s;       /* by either side; then GOAWAY; 200 */
+	int h2_idle_frames_per_s;  /* that bring no request further; then GOAWAY; 2,000 */
+	int spare_idle_ms;         /* all places taken: who has been idle for longer makes room; 1 s */
+	int spare_half_ms;         /* likewise who has not finished a request or handshake after so long; 5 s */
 	size_t body_bytes_total;   /* request bodies in memory over all connections; then 503 and close; 512 MiB */
 	size_t unsent_bytes_total; /* answers in memory; beyond it, who leaves most unread is cut off; 512 MiB */
 };

@@ -380,6 +380,11 @@ make_room(struct conn *c)
 		refuse(c, HPE_OK);
 		return ROOM_NONE;
 	}
+	if (!request_count_body(r, c->in->len - r->start)) {
+		r->refusal = 503;
+		refuse(c, HPE_OK);
+		return ROOM_NONE;
+	}
 	move_to_larger_block(c);
 	return ROOM_BLOCK;
 }

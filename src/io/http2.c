@@ -1,8 +1,10 @@
 /*
  * HTTP/2 by nghttp2: it frames, checks and compresses; here streams become requests and answers become frames.
  *
- * Back-pressure differs from HTTP/1.1: reading never stops, as the window updates that let answers out come the same
- * way. Instead complete requests wait (REQUEST_WAITING) while too many answers are unsent.
+ * Back-pressure differs from HTTP/1.1: while the socket takes what we send reading never stops, as the window updates
+ * that let answers out come the same way. Instead complete requests wait (REQUEST_WAITING) while too many answers are
+ * unsent. Only when the socket is full reading stops, too: else who sends and never receives could have us queue
+ * answers to frames without end.
  */
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 #define STREAM_WINDOW     (1024 * 1024)
 #define CONNECTION_WINDOW (4 * 1024 * 1024)
 #define RECEIVE_BYTES     (16 * 1024)
+#define TINY_WINDOW       16
+#define REQUEST_BYTES     (8 * 1024)  /* what an incomplete request takes besides its headers and body */
 #define FRAME_ROOM        (17 * 1024) /* a frame is at most 16 KiB and its head */
 
 struct h2 {
@@ -19,8 +23,8 @@ struct h2 {
 	struct buf out; /* framed, not yet taken by the socket */
 	size_t out_sent;
 	int waiting;
-	int resets; /* within the second from resets_since_ns */
-	int64_t resets_since_ns;
+	int resets, idle_frames; /* within the second from counted_since_ns */
+	int64_t counted_since_ns;
 	bool broken; /* send what is there (GOAWAY), then close */
 };
 
@@ -43,6 +47,8 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *con
 	r = request_new(c);
 	r->stream_id = frame->hd.stream_id;
 	r->keep_alive = true;
+	if (!request_count_body(r, REQUEST_BYTES))
+		r->refusal = 503;
 	nghttp2_session_set_stream_user_data(session, r->stream_id, r);
 	return 0;
 }
@@ -82,6 +88,8 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 	r->header_bytes += name_len + value_len + 4;
 	if (r->header_bytes > r->home->server->limits.header_bytes)
 		r->refusal = 431;
+	else if (!request_count_body(r, name_len + value_len))
+		r->refusal = 503;
 	else if (r->part == PART_BODY)
 		return 0; /* trailers mean nothing here and cannot pose as headers */
 	else if (name_len > 0 && name.data[0] == ':')
@@ -143,21 +151,40 @@ on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t
 	return 0;
 }
 
+/* Frames that cost us work and bring no request further: some are normal, many are an attack. */
 static void
-count_reset(struct conn *c)
+count_useless(struct conn *c, bool reset)
 {
+	const struct http_limits *limits = &c->home->server->limits;
 	struct h2 *h2 = c->h2;
 	int64_t now = loop_now_ns(c->home->loop);
 
-	if (now - h2->resets_since_ns > 1000000000) {
-		h2->resets_since_ns = now;
-		h2->resets = 0;
+	if (now - h2->counted_since_ns > 1000000000) {
+		h2->counted_since_ns = now;
+		h2->resets = h2->idle_frames = 0;
 	}
-	if (++h2->resets <= c->home->server->limits.h2_resets_per_s || h2->broken)
+	h2->resets += reset;
+	h2->idle_frames += !reset;
+	if ((h2->resets <= limits->h2_resets_per_s && h2->idle_frames <= limits->h2_idle_frames_per_s) || h2->broken)
 		return;
 	COUNT(c->home, closed_resets, 1);
 	h2->broken = true;
 	nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static bool
+is_useless(const nghttp2_frame *frame)
+{
+	switch (frame->hd.type) {
+	case NGHTTP2_HEADERS:
+		return false;
+	case NGHTTP2_DATA:
+		return frame->hd.length == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+	case NGHTTP2_WINDOW_UPDATE: /* normal behind each answer, but not to let out a few bytes of it */
+		return frame->window_update.window_size_increment < TINY_WINDOW;
+	default:
+		return true;
+	}
 }
 
 static int
@@ -167,9 +194,11 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *contex
 	struct request *r;
 
 	if (frame->hd.type == NGHTTP2_RST_STREAM) {
-		count_reset(c);
+		count_useless(c, true);
 		return 0;
 	}
+	if (is_useless(frame))
+		count_useless(c, false);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	r = stream_request(session, frame->hd.stream_id);
@@ -226,7 +255,9 @@ read_body(nghttp2_session *session, int32_t id, uint8_t *ret, size_t len, uint32
 static int
 on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
-	(void)context;
+	/* a client can make us reset its streams as well as it can do it itself */
+	if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+		count_useless(context, frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM);
 	if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
 	    frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
 	    nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
@@ -415,7 +446,7 @@ send_framed(struct conn *c)
 		if (n < 0)
 			return false;
 		h2->out_sent += (size_t)n;
-		c->progress_ns = loop_now_ns(c->home->loop);
+		conn_moved(c, (size_t)n);
 	}
 	h2->out.len = h2->out_sent = 0;
 	return true;
@@ -454,7 +485,7 @@ http2_flush(struct conn *c)
 	}
 	if (c->first == NULL)
 		c->idle_since_ns = loop_now_ns(c->home->loop);
-	if (h2->waiting > 0 && c->unsent <= c->home->server->limits.unsent_bytes)
+	if (c->readable || (h2->waiting > 0 && c->unsent <= c->home->server->limits.unsent_bytes))
 		conn_again(c);
 }
 

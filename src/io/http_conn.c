@@ -15,6 +15,11 @@
 #define KEEP_BODY_BYTES   (64 * 1024)
 #define KEEP_OUT_BYTES    (128 * 1024)
 #define GZIP_FROM_BYTES   1024
+#define SMALL_BYTES       (64 * 1024)
+#define PROGRESS_BYTES    4096 /* who takes less of its answers in write_ms takes nothing */
+#define CUT_OFF_EACH_NS   1000000
+#define LOOK_AT           64 /* connections, for one that can make room */
+#define FEW_CONNS         256
 #define UNPACK_INLINE_MAX (64 * 1024)
 
 static void *
@@ -207,9 +212,15 @@ bool
 request_count_body(struct request *r, size_t more)
 {
 	struct http_server *s = r->home->server;
+	size_t limit = s->limits.body_bytes_total, total;
 
 	r->body_counted += more;
-	return atomic_fetch_add(&s->body_bytes, more) + more <= s->limits.body_bytes_total;
+	total = atomic_fetch_add(&s->body_bytes, more) + more;
+	if (total <= limit)
+		return true;
+	/* the small ones go on until it is twice that: else a few large ones that come slowly would keep all others out
+	 */
+	return r->body_counted <= (limit / 64 < SMALL_BYTES ? limit / 64 : SMALL_BYTES) && total / 2 <= limit;
 }
 
 void
@@ -496,8 +507,10 @@ http_reply(struct http_exchange *x, int status, struct slice headers)
 		http1_render(r, headers);
 	}
 	unsent = request_unsent(r);
-	if (c->unsent == 0)
+	if (c->unsent == 0) {
 		c->progress_ns = loop_now_ns(home->loop);
+		c->moved = 0;
+	}
 	c->unsent += unsent;
 	atomic_fetch_add_explicit(&home->server->unsent_bytes, unsent, memory_order_relaxed);
 	conn_want_flush(c);
@@ -539,6 +552,7 @@ conn_new(struct http_loop *home, int fd, const char *peer)
 	if (c->next != NULL)
 		c->next->prev = c;
 	home->conns = c;
+	home->conn_count++;
 	atomic_fetch_add(&home->server->connections, 1);
 	COUNT(home, accepted, 1);
 	conn_arm(c);
@@ -574,6 +588,9 @@ conn_close(struct conn *c)
 		home->conns = c->next;
 	if (c->next != NULL)
 		c->next->prev = c->prev;
+	if (home->look == c)
+		home->look = c->next;
+	home->conn_count--;
 	c->dead_next = home->dead;
 	home->dead = c;
 	atomic_fetch_sub(&home->server->connections, 1);
@@ -595,6 +612,45 @@ bury(struct http_loop *home)
 			home->free_conn_count++;
 		}
 	}
+}
+
+/* How long it has kept a place without using it; 0: it is at work. */
+static int64_t
+conn_unused_ns(const struct conn *c)
+{
+	int64_t now = loop_now_ns(c->home->loop);
+	const struct http_limits *limits = &c->home->server->limits;
+
+	if (c->handshaking)
+		return now - c->accepted_ns > (int64_t)limits->spare_half_ms * 1000000 ? now - c->accepted_ns : 0;
+	if (c->first == NULL)
+		return now - c->idle_since_ns > (int64_t)limits->spare_idle_ms * 1000000 ? now - c->idle_since_ns : 0;
+	if (c->h2 == NULL && c->first == c->reading &&
+	    now - c->reading->started_ns > (int64_t)limits->spare_half_ms * 1000000)
+		return now - c->reading->started_ns;
+	return 0;
+}
+
+bool
+conn_make_room(struct http_loop *home)
+{
+	struct conn *most = NULL;
+	int64_t unused_ns = 0;
+
+	for (int i = 0; i < LOOK_AT && i < home->conn_count; i++) {
+		struct conn *c = home->look != NULL ? home->look : home->conns;
+
+		home->look = c->next;
+		if (conn_unused_ns(c) > unused_ns) {
+			unused_ns = conn_unused_ns(c);
+			most = c;
+		}
+	}
+	if (most == NULL)
+		return false;
+	COUNT(home, closed_for_room, 1);
+	conn_close(most);
+	return true;
 }
 
 /* --- bytes in and out --- */
@@ -657,12 +713,22 @@ conn_sendv(struct conn *c, struct iovec *parts, int count)
 }
 
 void
+conn_moved(struct conn *c, size_t bytes)
+{
+	c->moved += bytes;
+	if (c->moved < PROGRESS_BYTES && c->unsent > 0)
+		return;
+	c->moved = 0;
+	c->progress_ns = loop_now_ns(c->home->loop);
+}
+
+void
 conn_progress(struct conn *c, size_t bytes)
 {
 	if (bytes == 0)
 		return;
 	c->unsent -= bytes;
-	c->progress_ns = loop_now_ns(c->home->loop);
+	conn_moved(c, bytes);
 	atomic_fetch_sub_explicit(&c->home->server->unsent_bytes, bytes, memory_order_relaxed);
 }
 
@@ -672,7 +738,7 @@ static bool
 may_read(const struct conn *c)
 {
 	if (c->h2 != NULL)
-		return true; /* window updates must get through: see http2.c for what is held back instead */
+		return c->writable || !http2_owes(c); /* see http2.c for what else is held back */
 	return c->unsent <= c->home->server->limits.unsent_bytes && !c->closing;
 }
 
@@ -819,6 +885,9 @@ cut_off(struct http_loop *home)
 {
 	const struct http_limits *limits = &home->server->limits;
 
+	if (home->conn_count > FEW_CONNS && loop_now_ns(home->loop) - home->cut_off_ns < CUT_OFF_EACH_NS)
+		return; /* looking at all of them each time would be the attack's work */
+	home->cut_off_ns = loop_now_ns(home->loop);
 	for (;;) {
 		size_t total = atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed);
 		struct conn *most = NULL;

@@ -111,6 +111,7 @@ struct conn {
 	struct request *reading; /* HTTP/1.1: the one not complete */
 	int queued;
 	size_t unsent; /* of answers */
+	size_t moved;  /* of them since progress_ns */
 	int64_t accepted_ns, idle_since_ns, progress_ns, linger_until_ns;
 
 	SSL *ssl;
@@ -122,7 +123,8 @@ struct conn {
 struct figures {
 	_Atomic uint64_t accepted, requests_http1, requests_http2, received_bytes, sent_bytes, handshakes_failed;
 	_Atomic uint64_t refused_headers, refused_body, refused_slow, refused_malformed, refused_memory;
-	_Atomic uint64_t closed_idle, closed_unread, closed_connection_limit, closed_resets, accept_paused;
+	_Atomic uint64_t closed_idle, closed_unread, closed_connection_limit, closed_resets, closed_for_room,
+	    accept_paused;
 	_Atomic int64_t in_progress;
 };
 /* Only the loop's thread writes its figures, so a plain add will do. */
@@ -137,10 +139,13 @@ struct http_loop {
 	struct loop_fd listener; /* fd -1: none */
 	struct loop_timer accept_timer;
 	int reserve_fd;
+	int64_t warned_ns;
 	bool draining;
 
 	struct conn *conns;
-	struct conn *dead;
+	struct conn *dead, *look; /* the next to look at when room is needed */
+	int conn_count;
+	int64_t cut_off_ns;
 	struct request *replied; /* answered in this turn; their input is let go at its end */
 	struct loop_task drain_task;
 	atomic_bool drain_posted; /* any thread */
@@ -183,7 +188,10 @@ void conn_again(struct conn *c);                  /* pump, as a job */
 bool conn_spent(const struct conn *c);            /* its job has taken enough: the others' turn */
 void conn_arm(struct conn *c);                    /* its timer, when a deadline came nearer */
 void conn_after_answers(struct conn *c);          /* all answers are out: close, linger or go on reading */
-void conn_progress(struct conn *c, size_t bytes); /* so much left the connection */
+void conn_progress(struct conn *c, size_t bytes); /* so much of the answers left the connection */
+void conn_moved(struct conn *c, size_t bytes);    /* so much was taken by the client */
+/* All places are taken: close one that has been unused for long. False: there is none of the few looked at. */
+bool conn_make_room(struct http_loop *home);
 /* Bytes, 0 at the end, -1 when there is nothing now, -2 when the connection is broken. */
 ssize_t conn_recv(struct conn *c, void *data, size_t len);
 ssize_t conn_send(struct conn *c, const void *data, size_t len);

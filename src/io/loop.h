@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/status.h"
 #include "base/fair.h"
+#include "base/status.h"
 
 struct loop;
 
@@ -48,8 +48,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_ns);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 /* Any thread; wakes the loop with one eventfd write for any number of posts between two turns. */
 void loop_post(struct loop *l, struct loop_task *t);
-/* Work that is ready; it runs in this turn or a later one, in fair order (base/fair.h), before the turn-end hooks. A turn
- * spends about LOOP_TURN_NS on jobs, then it looks for new events. */
+/* Work that is ready; it runs in this turn or a later one, in fair order (base/fair.h), before the turn-end hooks. A
+ * turn spends about LOOP_TURN_NS on jobs, then it looks for new events. */
 #define LOOP_TURN_NS 100000
 void loop_job_add(struct loop *l, struct loop_job *j);
 void loop_job_remove(struct loop *l, struct loop_job *j);

@@ -21,6 +21,10 @@
 #define POOL_BUFS       256
 #define POOL_BUF_BYTES  (64 * 1024)
 #define ACCEPT_BATCH    64
+#define SMALL_BYTES     (64 * 1024)
+#define SPARE_IDLE_MS   1000 /* as in io/http.h */
+#define SPARE_HALF_MS   5000
+#define LOOK_AT         64
 #define ACCEPT_PAUSE_MS 100
 
 struct stream_home;
@@ -50,7 +54,7 @@ struct stream {
 
 struct stream_figures {
 	_Atomic uint64_t accepted, received_bytes, sent_bytes, handshakes_failed;
-	_Atomic uint64_t closed_idle, closed_slow, closed_unread, closed_limit, closed_memory;
+	_Atomic uint64_t closed_idle, closed_slow, closed_unread, closed_limit, closed_memory, closed_for_room;
 };
 #define COUNT(home, name, by)                                                                                          \
 	atomic_store_explicit(&(home)->figures.name,                                                                   \
@@ -64,7 +68,8 @@ struct stream_home {
 	struct loop_timer accept_timer;
 	int reserve_fd;
 	bool draining;
-	struct stream *streams, *dead;
+	struct stream *streams, *dead, *look; /* the next to look at when room is needed */
+	int stream_count;
 	struct loop_task drain_task;
 	atomic_bool drain_posted;
 	_Atomic int active;
@@ -219,6 +224,9 @@ close_stream(struct stream *s)
 		home->streams = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
+	if (home->look == s)
+		home->look = s->next;
+	home->stream_count--;
 	s->dead_next = home->dead;
 	home->dead = s;
 	atomic_fetch_sub(&home->server->connections, 1);
@@ -433,8 +441,12 @@ feed(struct stream *s, const char *data, size_t len)
 static void
 over_memory(struct stream *s)
 {
-	if (atomic_load_explicit(&s->home->server->in_bytes, memory_order_relaxed) <=
-	    s->home->server->options.limits.in_bytes_total)
+	size_t limit = s->home->server->options.limits.in_bytes_total;
+	size_t total = atomic_load_explicit(&s->home->server->in_bytes, memory_order_relaxed);
+
+	/* small ones go on until it is twice that: a few large ones that come slowly must not keep all others out */
+	if (total <= limit ||
+	    (s->in.cap <= (limit / 64 < SMALL_BYTES ? limit / 64 : SMALL_BYTES) && total / 2 <= limit))
 		return;
 	COUNT(s->home, closed_memory, 1);
 	close_stream(s);
@@ -625,6 +637,7 @@ stream_new(struct stream_home *home, int fd, const char *peer)
 	if (s->next != NULL)
 		s->next->prev = s;
 	home->streams = s;
+	home->stream_count++;
 	atomic_fetch_add(&home->server->connections, 1);
 	COUNT(home, accepted, 1);
 	return s;
@@ -646,6 +659,42 @@ begin_tls(struct stream *s)
 	return true;
 }
 
+/* How long it has kept a place without using it; 0: it is at work. */
+static int64_t
+unused_ns(const struct stream *s)
+{
+	int64_t now = loop_now_ns(s->home->loop);
+
+	if (s->waiting || s->sent < s->out.len)
+		return 0;
+	if (s->half_since_ns != 0)
+		return now - s->half_since_ns > (int64_t)SPARE_HALF_MS * 1000000 ? now - s->half_since_ns : 0;
+	return now - s->idle_since_ns > (int64_t)SPARE_IDLE_MS * 1000000 ? now - s->idle_since_ns : 0;
+}
+
+/* All places are taken: close one that has been unused for long. False: none of the few looked at is. */
+static bool
+make_room(struct stream_home *home)
+{
+	struct stream *most = NULL;
+	int64_t longest_ns = 0;
+
+	for (int i = 0; i < LOOK_AT && i < home->stream_count; i++) {
+		struct stream *s = home->look != NULL ? home->look : home->streams;
+
+		home->look = s->next;
+		if (unused_ns(s) > longest_ns) {
+			longest_ns = unused_ns(s);
+			most = s;
+		}
+	}
+	if (most == NULL)
+		return false;
+	COUNT(home, closed_for_room, 1);
+	close_stream(most);
+	return true;
+}
+
 static void
 accepted(struct stream_home *home, int fd, const struct sockaddr_storage *address)
 {
@@ -653,7 +702,7 @@ accepted(struct stream_home *home, int fd, const struct sockaddr_storage *addres
 	struct stream *s;
 	char peer[64] = "";
 
-	if (atomic_load(&server->connections) >= server->options.limits.connections) {
+	if (atomic_load(&server->connections) >= server->options.limits.connections && !make_room(home)) {
 		COUNT(home, closed_limit, 1);
 		close(fd);
 		return;
@@ -700,12 +749,15 @@ accept_and_drop(struct stream_home *home)
 {
 	int fd;
 
-	if (home->reserve_fd >= 0) {
+	for (int i = 0; i < ACCEPT_BATCH && home->reserve_fd >= 0; i++) {
 		close(home->reserve_fd);
 		home->reserve_fd = -1;
-		fd = accept4(home->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(home->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
 			close(fd);
+		home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			break;
 	}
 	accept_pause(home);
 }
@@ -919,6 +971,7 @@ static const struct {
     FIGURE(closed_slow, "closed_total", "{reason=\"slow\"}", NULL),
     FIGURE(closed_unread, "closed_total", "{reason=\"answers_not_read\"}", NULL),
     FIGURE(closed_limit, "closed_total", "{reason=\"connection_limit\"}", NULL),
+    FIGURE(closed_for_room, "closed_total", "{reason=\"room_for_others\"}", NULL),
     FIGURE(closed_memory, "closed_total", "{reason=\"memory\"}", NULL),
     FIGURE(handshakes_failed, "handshakes_failed_total", "", "TLS handshakes that failed."),
 };

@@ -49,7 +49,16 @@ static const struct cli_option serve_options[] = {
 	 "Ports of the clusters that the DAX control plane (CreateCluster) makes: one for each node and one for each cluster's "
 	 "discovery endpoint. They listen on the address of --dax-listen, else on 127.0.0.1. 0: any free ones."},
 	{G_NETWORK, "max-connections", CLI_NUMBER, FIELD(max_connections), "N", "10000", 1, 1000000, NULL,
-	 "Connections open at once; beyond it new ones are closed."},
+	 "Connections open at once, on each front; beyond it one that has been unused for a second or more makes room, or "
+	 "the new one is turned away. The limit of open files (ulimit -Hn) bounds it, too."},
+	{G_NETWORK, "max-requests", CLI_NUMBER, FIELD(max_requests), "N", "10000", 1, 1000000, NULL,
+	 "Requests in progress at once: waiting for a sync or for the disk. One tenant may have half of them; beyond it "
+	 "clients get ThrottlingException, which they retry."},
+	{G_NETWORK, "request-memory", CLI_SIZE, FIELD(request_memory), "SIZE", "512M", MIB, TIB, NULL,
+	 "Memory for large, and for half, requests of all connections; beyond it they are answered with 503. Small ones "
+	 "may take as much again."},
+	{G_NETWORK, "answer-memory", CLI_SIZE, FIELD(answer_memory), "SIZE", "512M", MIB, TIB, NULL,
+	 "Memory for answers that clients do not take; beyond it those who leave most unread are disconnected."},
 	{G_NETWORK, "idle-timeout", CLI_NUMBER, FIELD(idle_timeout_ms), "MS", "75000", 100, HOUR_MS, NULL,
 	 "A connection without a request is closed after this."},
 	{G_NETWORK, "request-timeout", CLI_NUMBER, FIELD(request_timeout_ms), "MS", "30000", 100, HOUR_MS, NULL,

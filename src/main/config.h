@@ -34,7 +34,8 @@ struct config {
 	bool throttling;
 	bool test_controls;
 	int64_t control_plane_delay_ms;
-	int64_t max_connections, idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
+	int64_t max_connections, max_requests, request_memory, answer_memory;
+	int64_t idle_timeout_ms, request_timeout_ms, write_timeout_ms, drain_timeout_ms;
 };
 
 extern const struct cli_command serve_command;

@@ -17,6 +17,7 @@
 #include "io/http.h"
 #include "main/credentials.h"
 #include "main/dax_cmd.h"
+#include "main/files.h"
 #include "main/memory.h"
 
 #define ACCOUNT        "123456789012" /* of ARNs in a credentials file; nothing here asks for it */
@@ -159,7 +160,7 @@ make_front(struct dax_server *s, struct err *err)
 	    .tls_listen = c->tls_listen,
 	    .tls_cert = c->tls_cert,
 	    .tls_key = c->tls_key,
-	    .limits = {.connections = (int)c->max_connections,
+	    .limits = {.connections = files_connections((int)c->max_connections, 1 + (c->tls_listen != NULL)),
 		       .idle_ms = (int)c->idle_timeout_ms,
 		       .request_ms = (int)c->request_timeout_ms,
 		       .write_ms = (int)c->write_timeout_ms,
@@ -391,6 +392,7 @@ dax_server_run(const struct dax_config *config)
 	struct err err;
 
 	/* before the first thread starts, so that all of them leave signals to this one */
+	files_raise_limit();
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "main/credentials.h"
 #include "main/datadir.h"
+#include "main/files.h"
 #include "main/memory.h"
 #include "main/serve_dax.h"
 #include "ttl/ttl.h"
@@ -116,6 +117,7 @@ make_operations(struct server *s, struct err *err)
 	struct op_options options = {
 	    .io_threads = (int)s->config->io_threads,
 	    .io_queue_max = 4096,
+	    .in_progress_max = (int)s->config->max_requests,
 	    .loops = s->loops,
 	    .loop_count = s->loop_count,
 	    .fleets = s->dax.fleets,
@@ -147,6 +149,8 @@ make_front(struct server *s, struct err *err)
 			return status;
 	}
 	options.limits.connections = (int)c->max_connections;
+	options.limits.body_bytes_total = (size_t)c->request_memory;
+	options.limits.unsent_bytes_total = (size_t)c->answer_memory;
 	options.limits.idle_ms = (int)c->idle_timeout_ms;
 	options.limits.request_ms = (int)c->request_timeout_ms;
 	options.limits.write_ms = (int)c->write_timeout_ms;
@@ -400,13 +404,18 @@ wait_for_end(struct server *s, const sigset_t *signals)
 }
 
 int
-server_run(const struct config *config)
+server_run(const struct config *wanted)
 {
+	struct config fitting = *wanted;
+	const struct config *config = &fitting;
 	struct server s = {.config = config, .started_ns = clock_mono_ns(), .datadir.lock_fd = -1};
 	sigset_t signals;
 	struct err err;
 	bool drained;
 
+	files_raise_limit();
+	fitting.max_connections = files_connections((int)wanted->max_connections, 1 + (wanted->dax_listen != NULL) +
+										      (wanted->dax_tls_listen != NULL));
 	/* before the first thread starts, so that all of them leave signals to this one */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not the end of the process */

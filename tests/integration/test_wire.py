@@ -326,12 +326,17 @@ def test_many_connections(server):
 
 
 def test_the_connection_limit_holds(start_server):
-    server = start_server("--ephemeral", "--max-connections", "5")
+    server = start_server("--ephemeral", "--max-connections", "5", "--threads", "1")
     held = [Connection(server) for _ in range(5)]
     assert all(c.call("ListTables", {}).status == 200 for c in held)
-    with Connection(server) as sixth:
-        with pytest.raises((EOFError, ConnectionError, AssertionError)):
-            assert sixth.call("ListTables", {}).status == 200
+    turned_away = 0
+    for _ in range(20):
+        with Connection(server) as sixth:
+            try:  # unless one of the five has been idle for so long that it made room
+                turned_away += sixth.call("ListTables", {}).status != 200
+            except (EOFError, ConnectionError):
+                turned_away += 1
+    assert turned_away or server.metric("stator_http_closed_total", reason="room_for_others")
     held.pop().socket.close()
     deadline = time.monotonic() + 5
     while True:

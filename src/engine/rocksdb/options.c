@@ -79,7 +79,7 @@ open_files_max(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= 32768)
 		return -1;
-	return (int)(limit.rlim_cur / 2 > 64 ? limit.rlim_cur / 2 : 64);
+	return (int)(limit.rlim_cur / 4 > 64 ? limit.rlim_cur / 4 : 64); /* the rest is for connections */
 }
 
 static void
