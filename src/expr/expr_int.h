@@ -219,7 +219,7 @@ void expr_sort_paths(struct expr *e, struct arena *arena);
 /* Top-level names of e->paths into e->attrs. */
 void expr_collect_attrs(struct expr *e, struct arena *arena);
 /* Any total order of values. */
-int value_cmp(const void *a, const void *b);
+int value_cmp(const void *one, const void *two);
 /* Prepare sorted and heads; they are used by expr_test() then. */
 void condition_sort_attrs(struct expr *e, struct arena *arena);
 /* Fill conditions or key_failure from the tree. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cache/coherent.h"
 #include "front/dax.h"
+#include "io/listen.h"
 
 #define CALLS_MAX     4096 /* of one node, under way */
 #define DRAIN_MS      5000 /* for clients that do not take their answers */
@@ -251,7 +252,8 @@ make_front(struct fleet_member *m, int port, struct err *err)
 	if (s != S_OK)
 		return s;
 	address = m->tls ? dax_front_tls_address(made) : dax_front_address(made);
-	m->port = atoi(strrchr(address, ':') + 1);
+	if (!listen_port(strrchr(address, ':') + 1, &m->port))
+		abort(); /* it was written by us */
 	pthread_mutex_lock(&f->lock);
 	m->front = made;
 	pthread_mutex_unlock(&f->lock);

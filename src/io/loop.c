@@ -321,19 +321,19 @@ loop_job_spent(const struct loop *l)
 /* --- turns --- */
 
 void
-loop_on_turn_end(struct loop *l, void (*run)(struct loop *l, void *context), void *context)
+loop_on_turn_end(struct loop *l, void (*hook)(struct loop *l, void *context), void *context)
 {
 	if (l->hook_count == HOOKS_MAX)
 		abort(); /* our own mistake: a fixed few register at start */
-	l->hooks[l->hook_count++] = (struct hook){run, context};
+	l->hooks[l->hook_count++] = (struct hook){hook, context};
 }
 
 void
-loop_on_flush(struct loop *l, void (*run)(struct loop *l, void *context), void *context)
+loop_on_flush(struct loop *l, void (*hook)(struct loop *l, void *context), void *context)
 {
 	if (l->flush_count == HOOKS_MAX)
 		abort();
-	l->flushes[l->flush_count++] = (struct hook){run, context};
+	l->flushes[l->flush_count++] = (struct hook){hook, context};
 }
 
 void

@@ -153,7 +153,7 @@ check_version(const struct datadir *d, bool *ret_is_new, struct err *err)
 	struct data_file f = file_in(d, "VERSION");
 	char text[64] = "";
 	int fd = open(f.path, O_RDONLY | O_CLOEXEC);
-	int format = 0;
+	long format = 0;
 
 	*ret_is_new = fd < 0 && errno == ENOENT;
 	if (fd < 0)
@@ -161,13 +161,15 @@ check_version(const struct datadir *d, bool *ret_is_new, struct err *err)
 	if (read(fd, text, sizeof text - 1) < 0)
 		text[0] = '\0';
 	close(fd);
-	if (sscanf(text, FORMAT_LINE "%d", &format) != 1 || format < 1)
+	if (strncmp(text, FORMAT_LINE, sizeof FORMAT_LINE - 1) == 0)
+		format = strtol(text + sizeof FORMAT_LINE - 1, NULL, 10); /* one too large for a long is a large one */
+	if (format < 1)
 		return err_set(err, S_CORRUPT, "%s does not tell a data format; is this a data directory of stator?",
 			       f.path);
 	if (format > DATA_FORMAT)
 		return err_set(
 		    err, S_CORRUPT,
-		    "%s was written by a newer stator (data format %d); this one, %s, reads formats up to %d", d->path,
+		    "%s was written by a newer stator (data format %ld); this one, %s, reads formats up to %d", d->path,
 		    format, STATOR_VERSION, DATA_FORMAT);
 	return S_OK;
 }

@@ -54,8 +54,7 @@ struct table_found {
 	uint64_t bytes; /* VectorSearchRequestBytes */
 };
 /* S_WOULD_BLOCK also when there is much to compare and io->may_block is not set. */
-enum status table_search(const struct table_search *search, struct table_io *io, struct table_found *ret,
-			 struct err *err);
+enum status table_search(const struct table_search *in, struct table_io *io, struct table_found *ret, struct err *err);
 
 /* The 32-bit float nearest to a number's encoding; false when none is (beyond ±3.4028235E38). */
 bool vector_component(struct slice encoded_number, float *ret);
