@@ -70,7 +70,13 @@
 #define MSG_INTERNAL              "Internal server error"
 #define MSG_THROTTLED             "Rate of requests exceeds the allowed throughput."
 #define MSG_REFUSED               "%s is not offered by this version of Stator"
-#define MSG_REFUSED_MEMBER        "One or more parameter values were invalid: %s is not offered by this version of Stator"
+#define MSG_BACKUP_ARN            "Invalid Backup ARN"
+#define MSG_NO_BACKUP             "Backup not found: %.*s"
+#define MSG_NO_GLOBAL             "Global table with name: '%.*s' does not exist."
+#define MSG_GLOBAL_LEGACY                                                                                              \
+	"DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables "       \
+	"version 2019.11.21, instead of version 2017.11.29 (Legacy)."
+#define MSG_REFUSED_MEMBER "One or more parameter values were invalid: %s is not offered by this version of Stator"
 
 /* ---- Query and Scan ---- */
 #define MSG_NO_KEY_CONDITION                                                                                           \

@@ -113,6 +113,8 @@ enum status request_check_item(const struct in_item *item, struct err *err);
 enum status request_check_scalars(struct table *table, const struct expr *e, struct err *err);
 
 struct slice request_arn_part(struct slice arn, int n); /* from 0 */
+/* Another account's or region's: nothing there lets this caller in. */
+enum status request_refuse_foreign(struct op_call *call, struct slice arn, struct err *err);
 /* A table's name from a name or an ARN of this database. */
 enum status request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err);
 /* And the table itself, counted. */
@@ -221,6 +223,9 @@ enum status op_update_ttl(struct op_call *call, const void *in, struct err *err)
 enum status op_describe_ttl(struct op_call *call, const void *in, struct err *err);
 /* ---- truthful answers about what this version has none of (refuse.c) ---- */
 enum status op_refuse(struct op_call *call, const void *in, struct err *err);
+enum status op_refuse_backup(struct op_call *call, const void *in, struct err *err);
+enum status op_refuse_global_table(struct op_call *call, const void *in, struct err *err);
+enum status op_refuse_replica_scaling(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_continuous_backups(struct op_call *call, const void *in, struct err *err);
 enum status op_describe_kinesis(struct op_call *call, const void *in, struct err *err);
 enum status op_list_none(struct op_call *call, const void *in, struct err *err);

@@ -15,6 +15,75 @@ op_refuse(struct op_call *call, const void *in, struct err *err)
 	return err_set(err, op->refusal, MSG_REFUSED, op->name);
 }
 
+/* A member of a request whose shape nobody else reads. */
+static const void *
+member(const struct op_call *call, const void *in, const char *name)
+{
+	const struct field *f = call->op->shape->fields;
+
+	while (strcmp(f->name, name) != 0)
+		f++; /* the model has it */
+	return (const char *)in + f->offset;
+}
+
+/* Of the form "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/backup/ID"? */
+static bool
+names_backup(struct slice arn)
+{
+	struct slice resource = request_arn_part(arn, 5);
+	const char *found;
+
+	if (!slice_starts(arn, SLICE("arn:")) || !slice_eq(request_arn_part(arn, 2), SLICE("dynamodb")) ||
+	    !slice_starts(resource, SLICE("table/")))
+		return false;
+	found = memmem(resource.data, resource.len, "/backup/", 8);
+	return found != NULL && found + 8 < resource.data + resource.len;
+}
+
+enum status
+op_refuse_backup(struct op_call *call, const void *in, struct err *err)
+{
+	struct slice arn = *(const struct slice *)member(call, in, "BackupArn");
+	struct slice account = request_arn_part(arn, 4);
+
+	if (slice_starts(arn, SLICE("arn:")) && account.len > 0 &&
+	    !slice_eq(account, slice_str(table_db_account(call->db))))
+		return request_refuse_foreign(call, arn, err);
+	if (!names_backup(arn))
+		return err_set(err, S_VALIDATION, MSG_BACKUP_ARN);
+	return err_set(err, S_BACKUP_NOT_FOUND, MSG_NO_BACKUP, SLICE_ARG(arn));
+}
+
+/* Of the version of 2017, of which the service itself has none any more. */
+enum status
+op_refuse_global_table(struct op_call *call, const void *in, struct err *err)
+{
+	struct slice name = *(const struct slice *)member(call, in, "GlobalTableName");
+	const char *operation = call->op->name;
+	const struct in_list *updates;
+
+	if (strcmp(operation, "UpdateGlobalTable") == 0) {
+		updates = member(call, in, "ReplicaUpdates");
+		if (updates->count == 0)
+			return err_set(err, S_VALIDATION, "One or more parameter values were invalid");
+		for (uint32_t i = 0; i < updates->count; i++) /* each begins with its Create */
+			if (**((void ***)updates->items + i) != NULL)
+				return err_set(err, S_VALIDATION, "%s", MSG_GLOBAL_LEGACY);
+	}
+	return err_set(err, S_GLOBAL_TABLE_NOT_FOUND, "%s" MSG_NO_GLOBAL,
+		       strstr(operation, "Settings") != NULL ? "" : "Global table not found: ", SLICE_ARG(name));
+}
+
+/* No table has replicas. */
+enum status
+op_refuse_replica_scaling(struct op_call *call, const void *in, struct err *err)
+{
+	struct slice name = *(const struct slice *)member(call, in, "TableName"), table;
+	enum status s = request_table_name(call, name, &table, err);
+
+	return s == S_OK ? err_set(err, S_RESOURCE_NOT_FOUND, MSG_NO_GLOBAL, SLICE_ARG(table)) : s;
+}
+
 struct name_in {
 	struct slice table_name;
 };

@@ -145,9 +145,17 @@ request_arn_part(struct slice arn, int n)
 }
 
 enum status
+request_refuse_foreign(struct op_call *call, struct slice arn, struct err *err)
+{
+	const char *user = table_db_account(call->db);
+
+	return err_set(err, S_ACCESS_DENIED, MSG_FOREIGN_ARN, (int)strlen(user), user, call->op->name, SLICE_ARG(arn));
+}
+
+enum status
 request_table_name(struct op_call *call, struct slice name_or_arn, struct slice *ret, struct err *err)
 {
-	struct slice ours, resource, user;
+	struct slice ours, resource;
 
 	*ret = name_or_arn;
 	if (!slice_starts(name_or_arn, SLICE("arn:")))
@@ -162,9 +170,7 @@ request_table_name(struct op_call *call, struct slice name_or_arn, struct slice 
 		return err_set(err, S_VALIDATION, MSG_BAD_ARN, SLICE_ARG(name_or_arn));
 	if (slice_starts(name_or_arn, slice_of(ours.data, ours.len - 1)))
 		return op_meet_trouble(call, *ret, err);
-	/* another account's or region's: nothing there lets this caller in */
-	user = request_arn_part(ours, 4);
-	return err_set(err, S_ACCESS_DENIED, MSG_FOREIGN_ARN, SLICE_ARG(user), call->op->name, SLICE_ARG(name_or_arn));
+	return request_refuse_foreign(call, name_or_arn, err);
 }
 
 enum status

@@ -89,10 +89,37 @@ refusals_name_a_modelled_exception(void **state)
 {
 	(void)state;
 	expect_invalid("StartBulkPutItems", "{}", "StartBulkPutItems is not offered by this version of Stator");
-	expect_error("DescribeBackup", "{'BackupArn':'arn:aws:dynamodb:us-east-1:000000000000:table/t/backup/1'}",
-		     "BackupNotFoundException", "Backup not found: there are none");
+#define BACKUP(account, table) "{'BackupArn':'arn:aws:dynamodb:us-east-1:" account ":" table "'}"
+	expect_error("DescribeBackup", BACKUP("000000000000", "table/t/backup/1"), "BackupNotFoundException",
+		     "Backup not found: arn:aws:dynamodb:us-east-1:000000000000:table/t/backup/1");
+	expect_error("DeleteBackup", BACKUP("000000000000", "table/t/backup/1"), "BackupNotFoundException",
+		     "Backup not found: arn:aws:dynamodb:us-east-1:000000000000:table/t/backup/1");
+	expect_invalid("DescribeBackup", BACKUP("000000000000", "table/music"), "Invalid Backup ARN");
+	expect_invalid("DescribeBackup", BACKUP("000000000000", "table/t/backup/"), "Invalid Backup ARN");
+	expect_invalid("DescribeBackup", "{'BackupArn':'a-text-that-is-not-an-arn-and-long-enough-to-be'}",
+		       "Invalid Backup ARN");
+	expect_error("DescribeBackup", BACKUP("999999999999", "table/t/backup/1"), "AccessDeniedException",
+		     "User: arn:aws:iam::000000000000:root is not authorized to perform: dynamodb:DescribeBackup on "
+		     "resource: arn:aws:dynamodb:us-east-1:999999999999:table/t/backup/1");
+#define LEGACY                                                                                                         \
+	"DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables "       \
+	"version 2019.11.21, instead of version 2017.11.29 (Legacy)."
 	expect_error("DescribeGlobalTable", "{'GlobalTableName':'abc'}", "GlobalTableNotFoundException",
-		     "Global table not found: global tables are not offered by this version of Stator");
+		     "Global table not found: Global table with name: 'abc' does not exist.");
+	expect_error("DescribeGlobalTableSettings", "{'GlobalTableName':'abc'}", "GlobalTableNotFoundException",
+		     "Global table with name: 'abc' does not exist.");
+	expect_error("UpdateGlobalTableSettings", "{'GlobalTableName':'abc'}", "GlobalTableNotFoundException",
+		     "Global table with name: 'abc' does not exist.");
+	expect_invalid("CreateGlobalTable", "{'GlobalTableName':'abc','ReplicationGroup':[]}", LEGACY);
+	expect_invalid("UpdateGlobalTable",
+		       "{'GlobalTableName':'abc','ReplicaUpdates':[{'Create':{'RegionName':'eu-west-1'}}]}", LEGACY);
+	expect_invalid("UpdateGlobalTable", "{'GlobalTableName':'abc','ReplicaUpdates':[]}",
+		       "One or more parameter values were invalid");
+	expect_error(
+	    "UpdateGlobalTable", "{'GlobalTableName':'abc','ReplicaUpdates':[{'Delete':{'RegionName':'eu-west-1'}}]}",
+	    "GlobalTableNotFoundException", "Global table not found: Global table with name: 'abc' does not exist.");
+	expect_error("DescribeTableReplicaAutoScaling", "{'TableName':'abc'}", "ResourceNotFoundException",
+		     "Global table with name: 'abc' does not exist.");
 	expect_reply("ListExports", "{}", "{\"ExportSummaries\":[]}");
 	expect_error("DescribeTimeToLive", "{'TableName':'missing'}", "ResourceNotFoundException",
 		     "Requested resource not found: Table: missing not found");
