@@ -22,7 +22,7 @@ look_up(const struct auth_keys *keys, struct slice text)
 		start = i + 1;
 		if (c == NULL)
 			continue;
-		if (c->access_key.len == 0 || c->secret.len == 0 || (c->administrator != (c->policies == NULL)))
+		if (c->access_key.len == 0 || c->secret.len == 0 || (c->administrator && c->policies != NULL))
 			abort();
 		if (!auth_token_matches(c, c->session_token))
 			abort();
