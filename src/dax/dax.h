@@ -139,8 +139,9 @@ struct dax_node_options {
 };
 struct dax_node *dax_node_new(const struct dax_node_options *options);
 void dax_node_free(struct dax_node *n); /* after its loops */
-/* What the endpoints call answers from now on. Any thread. */
+/* What the endpoints call answers from now on; before the first time the node is alone. Any thread. */
 void dax_node_set_cluster(struct dax_node *n, const struct dax_cluster *cluster);
+void dax_node_get_cluster(struct dax_node *n, struct dax_cluster *ret);
 /* Prometheus lines stator_dax_*, without those of the cache. */
 void dax_node_write_metrics(struct dax_node *n, struct buf *out);
 

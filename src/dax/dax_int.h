@@ -280,17 +280,12 @@ struct dax_figures {
 	_Atomic uint64_t requests[FIGURE_METHODS], errors[FIGURE_METHODS]; /* by method */
 	_Atomic int in_progress;
 };
-struct cluster {
-	struct dax_cluster told;
-	struct cluster *older; /* freed with the node: who reads takes no lock, and it changes rarely */
-};
 struct dax_node {
 	struct dax_node_options options;
-	_Atomic(struct cluster *) cluster;
 	_Atomic uint64_t refused, malformed;
 	/* guarded by lock */
 	pthread_mutex_t lock;
-	struct cluster *clusters;
+	struct dax_cluster nodes; /* what the endpoints call answers */
 	struct dax_loop *loops;
 };
 struct dax_loop {

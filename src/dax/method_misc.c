@@ -29,18 +29,13 @@ put_endpoint(struct buf *out, const struct dax_endpoint *e, const struct dax_ses
 void
 dax_endpoints(struct dax_request *r)
 {
-	static const struct dax_cluster alone = {
-	    .count = 1,
-	    .leader_session = 1,
-	    .nodes = {{.node_id = 1, .host = "localhost", .leader = true, .zone = "local-1a"}},
-	};
-	const struct cluster *cluster = atomic_load_explicit(&r->home->node->cluster, memory_order_acquire);
-	const struct dax_cluster *told = cluster != NULL ? &cluster->told : &alone;
+	struct dax_cluster told;
 	struct buf *out = dax_request_reply(r);
 
-	cbor_put_array(out, (uint64_t)told->count);
-	for (int i = 0; i < told->count; i++)
-		put_endpoint(out, &told->nodes[i], r->session, told->leader_session);
+	dax_node_get_cluster(r->home->node, &told);
+	cbor_put_array(out, (uint64_t)told.count);
+	for (int i = 0; i < told.count; i++)
+		put_endpoint(out, &told.nodes[i], r->session, told.leader_session);
 	dax_request_answer(r);
 }
 

@@ -8,11 +8,17 @@
 struct dax_node *
 dax_node_new(const struct dax_node_options *options)
 {
+	static const struct dax_cluster alone = {
+	    .count = 1,
+	    .leader_session = 1,
+	    .nodes = {{.node_id = 1, .host = "localhost", .leader = true, .zone = "local-1a"}},
+	};
 	struct dax_node *n = calloc(1, sizeof *n);
 
 	if (n == NULL)
 		abort();
 	n->options = *options;
+	n->nodes = alone;
 	pthread_mutex_init(&n->lock, NULL);
 	return n;
 }
@@ -20,14 +26,8 @@ dax_node_new(const struct dax_node_options *options)
 void
 dax_node_free(struct dax_node *n)
 {
-	struct cluster *c, *next;
-
 	if (n == NULL)
 		return;
-	for (c = n->clusters; c != NULL; c = next) {
-		next = c->older;
-		free(c);
-	}
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
@@ -35,15 +35,16 @@ dax_node_free(struct dax_node *n)
 void
 dax_node_set_cluster(struct dax_node *n, const struct dax_cluster *cluster)
 {
-	struct cluster *c = malloc(sizeof *c);
-
-	if (c == NULL)
-		abort();
-	c->told = *cluster;
 	pthread_mutex_lock(&n->lock);
-	c->older = n->clusters; /* kept: a loop may be reading it */
-	n->clusters = c;
-	atomic_store_explicit(&n->cluster, c, memory_order_release);
+	n->nodes = *cluster;
+	pthread_mutex_unlock(&n->lock);
+}
+
+void
+dax_node_get_cluster(struct dax_node *n, struct dax_cluster *ret)
+{
+	pthread_mutex_lock(&n->lock);
+	*ret = n->nodes;
 	pthread_mutex_unlock(&n->lock);
 }
 

@@ -3,6 +3,8 @@
  * answer. Ids of attribute lists in it are this server's; all else in the answers marked "=" is what the clients were
  * seen to accept.
  */
+#include <malloc.h>
+
 #include "front/dax_fixture.h"
 
 #define EXCHANGES_MAX 400
@@ -554,6 +556,23 @@ replies_that_make_no_sense_are_server_errors(void **state)
 	}
 }
 
+static void
+a_node_keeps_only_the_newest_cluster(void **state) /* clusters change for as long as a server runs */
+{
+	struct dax_cluster told = {.count = 2, .nodes = {{.node_id = 1}, {.node_id = 2}}}, found;
+	size_t before = mallinfo2().uordblks;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		told.leader_session = i;
+		dax_node_set_cluster(dx.node, &told);
+	}
+	assert_true(mallinfo2().uordblks < before + (1 << 20)); /* sanitizers have a heap of their own: they tell 0 */
+	dax_node_get_cluster(dx.node, &found);
+	assert_int_equal(found.count, 2);
+	assert_int_equal(found.leader_session, 9999);
+}
+
 int
 main(void)
 {
@@ -570,6 +589,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(deep_expressions_are_refused_and_not_followed, up, down),
 	    cmocka_unit_test_setup_teardown(deep_values_are_refused_and_not_followed, up, down),
 	    cmocka_unit_test_setup_teardown(damaged_requests_do_no_harm, up, down),
+	    cmocka_unit_test_setup_teardown(a_node_keeps_only_the_newest_cluster, up, down),
 	    cmocka_unit_test_setup_teardown(errors_of_the_upstream_keep_their_names_and_words, canned_up, canned_down),
 	    cmocka_unit_test_setup_teardown(replies_that_make_no_sense_are_server_errors, canned_up, canned_down),
 	};
