@@ -228,10 +228,16 @@ catalog_change(struct table_db *db, const struct table *before, const struct rec
 	if (s != S_OK)
 		goto out;
 	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
+	if (before != NULL)
+		core_doubt_begin(before->core);
 	s = catalog_commit(db, batch, err);
+	if (before != NULL)
+		core_doubt_end(before->core, s);
 	if (s != S_OK) {
-		/* Not durable, yet perhaps not gone either: the row is written again from what is in memory. */
-		jobs_add(db, JOB_REWRITE, record->spec.name, record->number, 0, 0);
+		/* Not durable, yet perhaps not gone either: the row is written again from what is in memory, and until
+		 * then nothing is written to the table, which a crash might find being deleted. */
+		if (before == NULL)
+			jobs_add(db, JOB_REWRITE, record->spec.name, record->number, 0, 0);
 		table_release(t);
 		t = NULL;
 		goto out;

@@ -337,15 +337,17 @@ split_point(const struct layout *l, uint32_t place)
 void
 core_doubt_begin(struct table_core *core)
 {
-	atomic_store(&core->doubt, engine_reopened(core->db->engine) + 1);
+	core->doubt_is_mine = atomic_load(&core->doubt) == 0;
+	if (core->doubt_is_mine)
+		atomic_store(&core->doubt, engine_reopened(core->db->engine) + 1);
 }
 
 enum status
 core_doubt_end(struct table_core *core, enum status synced)
 {
-	if (synced == S_OK)
+	if (synced == S_OK && core->doubt_is_mine)
 		atomic_store(&core->doubt, 0);
-	else /* it is so in memory; the catalog follows */
+	else if (synced != S_OK) /* it is so in memory; the catalog follows */
 		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);
 	return synced;
 }

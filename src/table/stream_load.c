@@ -2,8 +2,11 @@
 #include "table/change_int.h"
 
 #include "base/crypto.h"
+#include "base/log.h"
 
 #include <stdlib.h>
+
+#define HOUR_MS (3600 * 1000LL)
 
 #define ROW_VERSION 1
 
@@ -246,7 +249,10 @@ drop_leftovers(const struct trims *trims, struct err *err)
 			return s;
 		number++;
 	}
-	return s;
+	if (s != S_CORRUPT)
+		return s;
+	log_error("table", "the change log is damaged; records that nobody needs may stay");
+	return S_OK;
 }
 
 static enum status
@@ -258,6 +264,12 @@ load_last(struct table_core *core, struct err *err)
 
 	for (uint32_t i = 0; s == S_OK && i < l->count; i++) {
 		s = log_find_last(core, i, 1, UINT64_MAX, &last, err);
+		if (s == S_CORRUPT) { /* numbers are times: those there are lie before now, or an hour before */
+			log_error("table", "table %u: the end of its change log is damaged and cannot be read",
+				  core->number);
+			last = log_horizon(-HOUR_MS);
+			s = S_OK;
+		}
 		if (s == S_OK)
 			log_raise(l->by_id[i], last);
 	}

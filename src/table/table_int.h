@@ -200,6 +200,7 @@ struct table_core {
 	atomic_uint log_wants;     /* change.c: 0, or LOG_ON and the images; changes under all partition locks */
 	atomic_bool dropped;       /* DELETING: set under all partition locks; nothing is written any more */
 	_Atomic uint64_t doubt;    /* core_doubt(): engine_reopened() + 1 when it began, 0: none */
+	bool doubt_is_mine;        /* of the change in progress, not an earlier one's; guarded by db->control */
 	struct table *current;     /* counted; see above */
 	struct table_core *next;   /* in its bucket */
 	struct throttle throttle;
@@ -538,8 +539,9 @@ _Atomic uint64_t *token_slot(const struct table_token *token);
 /*
  * Partitions and shards change in memory when their batch is applied, so writes that follow rely on a batch that may
  * not be durable. They lie behind it in the log, which is enough, unless a failed sync takes the batch back: then no
- * write may go through before the rows are written again. Begin: under all partition locks, with the batch applied.
- * End: with what became of its sync; a failed one has the rows written again (JOB_REWRITE).
+ * write may go through before the rows are written again. So with a table's record: a crash could find it as it was
+ * refused. Begin: under all partition locks, with the batch applied, or before it is. End: with what became of its
+ * sync; a failed one has the rows written again (JOB_REWRITE). The caller holds db->control.
  */
 #define MSG_DOUBT "the table is written again to the disk after a failure"
 void core_doubt_begin(struct table_core *core);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "model/key.h"
 #include "table/recent.h"
 
@@ -107,6 +108,10 @@ tokens_open(struct table_db *db, struct err *err)
 		enter_span(db, __builtin_bswap32(span));
 	}
 	s = engine_iter_valid(it) ? S_OK : engine_iter_status(it, err);
+	if (s == S_CORRUPT) { /* the clock tells the span, unless it stepped back */
+		log_error("table", "the newest tokens of transactions are damaged and cannot be read");
+		s = S_OK;
+	}
 	engine_iter_free(it);
 	buf_done(&from);
 	buf_done(&to);

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 
+import controls
 import crash_world
 from crash_world import LEDGER, MAIN, Gone, Refused, Wire, check_in_step, name_of
 from dax_client import DEFINE_LIST, DaxClient, DaxError
@@ -44,9 +45,9 @@ class Expected:
 class Control(threading.Thread):
     """One life. `tables`, `groups` and `lists` are the world's and live on."""
 
-    def __init__(self, world, server, controls, point=None):
+    def __init__(self, world, server, commands, point=None):
         super().__init__(daemon=True)
-        self.world, self.server, self.controls = world, server, controls
+        self.world, self.server, self.controls = world, server, commands
         self.random = random.Random(world.random.random())
         self.hints = next((ways for start, ways in LEADS_TO.items() if point and point.startswith(start)), [])
         self.failure = None
@@ -250,6 +251,8 @@ class Control(threading.Thread):
             way = self.random.choice(ways)
         try:
             way()
+        except controls.Refused as refused:
+            return refused.status != 500
         except Refused as refused:
             if refused.status == 500 or refused.code in ("ResourceInUseException", "LimitExceededException"):
                 return refused.status != 500
@@ -299,8 +302,8 @@ class ControlledWorld(crash_world.World):
             wire("CreateTable", DAXED_TABLE)
         self.wait_active(wire, DAXED)
 
-    def start_control(self, server, controls, point=None):
-        self.control = Control(self, server, controls, point)
+    def start_control(self, server, commands, point=None):
+        self.control = Control(self, server, commands, point)
         self.control.start()
 
     def end_control(self):
@@ -310,12 +313,19 @@ class ControlledWorld(crash_world.World):
             if self.control.failure:
                 raise self.control.failure
 
-    def check(self, wire, control):
+    def check(self, wire, control, live=False):
+        """live: in the life in which a call failed. What it was to do may be found after the next start all the same."""
         for table, expected in self.tables.items():
+            before = {name: set(values) for name, values in expected.properties.items()}
             self.check_table(wire, control, table, expected)
+            if live:
+                expected.properties.update((name, values) for name, values in before.items() if len(values) > 1)
         self.tables = {t: e for t, e in self.tables.items() if e.properties["there"] != {False}}
+        groups = {name: set(there) for name, there in self.groups.items()}
         self.check_dax(wire)
-        super().check(wire, control)
+        if live:
+            self.groups.update((name, there) for name, there in groups.items() if len(there) > 1)
+        super().check(wire, control, live)
 
     def wait_gone(self, wire, table):
         until = time.monotonic() + 60

@@ -52,6 +52,9 @@ class Server:
         self.ready_seconds = time.monotonic() - self.started
         if not line:
             raise AssertionError(f"the server did not start (exit code {self.process.wait()}):\n{self.log()}")
+        self.read_ready(line)
+
+    def read_ready(self, line):
         self.ready = json.loads(line)
         self.endpoint = self.ready["endpoint"]
         self.host, port = re.fullmatch(r"https?://(.*):(\d+)", self.endpoint).groups()

@@ -132,9 +132,9 @@ class Rounds:
         self.start()
         self.check()
 
-    def check(self):
+    def check(self, live=False):
         wire = Wire(self.server)
-        self.world.check(wire, self.controls)
+        self.world.check(wire, self.controls, live)
         wire.close()
 
     def wait_for_writes(self):
@@ -176,7 +176,7 @@ class Rounds:
             return met
         if case in HARMLESS:
             assert reader.refused == 0 and not any(writer.ended for writer in world.writers), [w.ended for w in world.writers]
-        self.check()
+        self.check(live=True)
         self.kill_and_lose_power()
         return met
 

@@ -166,9 +166,12 @@ enum status
 rocks_open_instance(struct rocks *r, struct err *err)
 {
 	char *message = NULL;
+	struct err why;
 	enum status s;
 
 	assert(r->db == NULL);
+	for (int i = 0; i < SPACE_COUNT; i++)
+		rocksdb_options_set_disable_auto_compactions(r->options[i], atomic_load(&r->damaged));
 	s = rocks_making_begin(r, err);
 	if (s == S_OK)
 		s = wal_check(r->dir, err);
@@ -188,13 +191,13 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		return S_OK;
 	}
 	r->db = NULL;
-	s = rocks_error(message, err);
+	s = rocks_error(message, &why);
 	if (s == S_LOCKED)
 		return err_set(err, s,
 			       "%s is in use by another process (or another engine of this one): one data directory "
 			       "serves one server",
 			       r->dir);
-	return s;
+	return err_set(err, s, "the database in %s cannot be opened: %s", r->dir, why.message);
 }
 
 void

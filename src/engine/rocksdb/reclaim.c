@@ -131,7 +131,8 @@ rocks_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *
 
 	*ret_more = false;
 	/* while the disk is nearly full, nothing is written that nobody asked for */
-	if (atomic_load(&r->careful) || atomic_load(&r->unfinished) || !gate_enter(r, false))
+	if (atomic_load(&r->careful) || atomic_load(&r->damaged) || atomic_load(&r->unfinished) ||
+	    !gate_enter(r, false))
 		return S_OK;
 	if (atomic_load(&r->state) == ENGINE_RUNNING && take(r, min_bytes, &d)) {
 		s = flush(r, err);

@@ -92,6 +92,12 @@ struct rocks {
 	 * known before the next write. A log that was begun with more room has its blocks and cannot fail like that.
 	 */
 	atomic_bool careful;
+	/*
+	 * A compaction met a block whose checksum is wrong. RocksDB refuses all writes after that, and a database
+	 * opened anew soon meets the block again. So it is opened without compactions: what needs the block is refused,
+	 * all else is served, more slowly as tables gather; the operator is told.
+	 */
+	atomic_bool damaged;
 	atomic_bool distrusted; /* it failed with room left (a quota, a broken disk): careful until the end */
 	pthread_mutex_t careful_lock;
 	_Atomic uint64_t durable_number; /* RocksDB's sequence number that is known to be on the disk */

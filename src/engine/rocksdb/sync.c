@@ -163,6 +163,11 @@ rocks_fail(struct rocks *r, enum status status, const char *what, const char *wh
 	atomic_store(&r->careful, true);
 	atomic_fetch_add(&r->sync.failed, 1);
 	log_error("engine", "%s failed: %s. Writes are refused until the disk works again; reads go on", what, why);
+	if (status == S_CORRUPT && !atomic_exchange(&r->damaged, true))
+		log_error("engine",
+			  "%s holds damaged data: from now on nothing is compacted, what lies in the damaged place is "
+			  "refused, all else is served. Restore a backup",
+			  r->dir);
 	rocks_wake(r);
 }
 
