@@ -103,7 +103,7 @@ static const struct cli_option serve_options[] = {
 	 "Memory for data read from the disk, shared out over the regions."},
 	{G_SIZE, "item-cache-bytes", CLI_SIZE, FIELD(item_cache_bytes), "SIZE", "64M", 0, TIB, NULL,
 	 "Memory for single items by their keys, shared out over the regions."},
-	{G_SIZE, "write-buffer-bytes", CLI_SIZE, FIELD(write_buffer_bytes), "SIZE", "64M", 64 * KIB, TIB, NULL,
+	{G_SIZE, "write-buffer-bytes", CLI_SIZE, FIELD(write_buffer_bytes), "SIZE", "64M", 256 * KIB, TIB, NULL,
 	 "Memory for recent writes before they are sorted into files; for each region."},
 
 	{G_SIZE, "dax-memory", CLI_SIZE, FIELD(dax_memory_bytes), "SIZE", "256M", MIB, TIB, NULL,

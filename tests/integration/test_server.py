@@ -50,6 +50,7 @@ def test_version():
         (("serve", "--data"), "needs a value"),
         (("serve", "--threads", "many"), "not a number"),
         (("serve", "--threads", "-1"), "not between"),
+        (("serve", "--write-buffer-bytes", "128K"), "not between 262144 and"),  # the storage cannot begin with less
         (("serve", "--cache-bytes", "64Q"), "not a size"),
         (("serve", "--log-format", "xml"), "not one of text, json"),
         (("serve", "--ephemeral=maybe"), "neither true nor false"),
