@@ -80,6 +80,9 @@ on_header_value(llhttp_t *parser, const char *at, size_t len)
 	if (r->x.header_count == 0)
 		return fail(r, 400);
 	h = &r->headers[r->x.header_count - 1];
+	if (r->part == PART_NAME && len > 0 &&
+	    memchr(h->name.data + h->name.len, '\n', (size_t)(at - h->name.data) - h->name.len))
+		return fail(r, 400); /* likewise, folded before its first word */
 	if (r->part == PART_NAME)
 		h->value = slice_of(at, len);
 	else if (at == h->value.data + h->value.len)
