@@ -55,6 +55,8 @@ class Actor(threading.Thread):
 class Reader(Actor):
     """Follows a stream through its shards; sequence numbers rise in each, whatever leaps the clock makes."""
 
+    pause = 0.3  # with --throttling DescribeStream may be asked ten times a second
+
     def __init__(self, soak, table):
         super().__init__(soak)
         self.table, self.arn = table, None
@@ -65,7 +67,10 @@ class Reader(Actor):
             self.arn = self.wire.send("DescribeTable", {"TableName": self.table})["Table"]["LatestStreamArn"]
         there, request = set(), {"StreamArn": self.arn}
         while True:
-            answer = self.wire.send("DescribeStream", request, "streams")["StreamDescription"]
+            answer = self.try_send("DescribeStream", request, "streams")
+            if answer is None:
+                return
+            answer = answer["StreamDescription"]
             there.update(shard["ShardId"] for shard in answer["Shards"])
             if "LastEvaluatedShardId" not in answer:
                 break
