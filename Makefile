@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture setup-torture bench bench-growth setup-bench format format-check install clean setup-build
+.PHONY: help run build test torture setup-torture bench bench-growth setup-bench analyse fuzz format format-check install clean setup-build
 
 help:
 	@echo 'make run           install what is missing, build, start the server (ARGS="--data DIR ..." are its options)'
@@ -13,6 +13,8 @@ help:
 	@echo 'make bench         compare with nginx, redis, memcached, RocksDB and other DynamoDBs on this machine: 12 minutes; docs/PERFORMANCE.md'
 	@echo 'make bench-growth  cost over items, tables, connections and sizes, and the tail of latencies: 12 minutes'
 	@echo 'make torture       crashes, power losses, failing disks, damage, histories: hours; ARGS="--list", see docs/RELIABILITY.md'
+	@echo 'make analyse       gcc -fanalyzer, clang-tidy and cppcheck over every C file: half an hour; make test has a short form'
+	@echo 'make fuzz          each parser for 30 s (TIME=...); scripts/fuzz --coverage tells what the corpora reach'
 	@echo 'make install       into PREFIX (/usr/local); DESTDIR is honoured'
 	@echo 'make format        clang-format every C file; format-check only looks'
 	@echo 'make clean         remove build/'
@@ -49,6 +51,13 @@ setup-torture:
 
 torture: setup-torture
 	@tests/torture/run $(ARGS)
+
+analyse:
+	@scripts/setup test
+	@scripts/analyse $(ARGS)
+
+fuzz:
+	@scripts/fuzz $(ARGS)
 
 PREFIX ?= /usr/local
 install: build

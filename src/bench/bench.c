@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -187,21 +186,12 @@ cpu_us(void)
 static int64_t
 pid_cpu_us(int64_t pid)
 {
-	unsigned long long user, system;
-	char path[64], line[1024];
-	const char *at = NULL;
-	FILE *file;
+	struct timespec t;
+	clockid_t clock;
 
-	snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
+	if (clock_getcpuclockid((pid_t)pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
 		return -1;
-	if (fgets(line, sizeof line, file) != NULL)
-		at = strrchr(line, ')'); /* the name may hold anything */
-	fclose(file);
-	if (at == NULL || sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user, &system) != 2)
-		return -1;
-	return (int64_t)(user + system) * (1000000 / sysconf(_SC_CLK_TCK));
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static void
