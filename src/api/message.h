@@ -71,6 +71,7 @@
 #define MSG_THROTTLED             "Rate of requests exceeds the allowed throughput."
 #define MSG_REFUSED               "%s is not offered by this version of Stator"
 #define MSG_BACKUP_ARN            "Invalid Backup ARN"
+#define MSG_BACKUP_NO_ARN         "Invalid Request: BackupArn is not valid"
 #define MSG_NO_BACKUP             "Backup not found: %.*s"
 #define MSG_NO_GLOBAL             "Global table with name: '%.*s' does not exist."
 #define MSG_GLOBAL_LEGACY                                                                                              \

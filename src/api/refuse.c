@@ -33,8 +33,7 @@ names_backup(struct slice arn)
 	struct slice resource = request_arn_part(arn, 5);
 	const char *found;
 
-	if (!slice_starts(arn, SLICE("arn:")) || !slice_eq(request_arn_part(arn, 2), SLICE("dynamodb")) ||
-	    !slice_starts(resource, SLICE("table/")))
+	if (!slice_starts(resource, SLICE("table/")))
 		return false;
 	found = memmem(resource.data, resource.len, "/backup/", 8);
 	return found != NULL && found + 8 < resource.data + resource.len;
@@ -49,6 +48,8 @@ op_refuse_backup(struct op_call *call, const void *in, struct err *err)
 	if (slice_starts(arn, SLICE("arn:")) && account.len > 0 &&
 	    !slice_eq(account, slice_str(table_db_account(call->db))))
 		return request_refuse_foreign(call, arn, err);
+	if (!slice_starts(arn, SLICE("arn:aws:dynamodb:")))
+		return err_set(err, S_VALIDATION, MSG_BACKUP_NO_ARN);
 	if (!names_backup(arn))
 		return err_set(err, S_VALIDATION, MSG_BACKUP_ARN);
 	return err_set(err, S_BACKUP_NOT_FOUND, MSG_NO_BACKUP, SLICE_ARG(arn));

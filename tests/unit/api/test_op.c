@@ -97,7 +97,7 @@ refusals_name_a_modelled_exception(void **state)
 	expect_invalid("DescribeBackup", BACKUP("000000000000", "table/music"), "Invalid Backup ARN");
 	expect_invalid("DescribeBackup", BACKUP("000000000000", "table/t/backup/"), "Invalid Backup ARN");
 	expect_invalid("DescribeBackup", "{'BackupArn':'a-text-that-is-not-an-arn-and-long-enough-to-be'}",
-		       "Invalid Backup ARN");
+		       "Invalid Request: BackupArn is not valid");
 	expect_error("DescribeBackup", BACKUP("999999999999", "table/t/backup/1"), "AccessDeniedException",
 		     "User: arn:aws:iam::000000000000:root is not authorized to perform: dynamodb:DescribeBackup on "
 		     "resource: arn:aws:dynamodb:us-east-1:999999999999:table/t/backup/1");
