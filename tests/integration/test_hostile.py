@@ -83,6 +83,14 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
+def readable(sockets, seconds):
+    """Those with something to read; select() knows no descriptor above 1,023."""
+    poll, by_number = select.poll(), {s.fileno(): s for s in sockets}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(seconds * 1000)]
+
+
 def dax_port(server):
     return int(server.health()["dax"].rsplit(":", 1)[1])
 
@@ -137,9 +145,10 @@ def attacked(start_server):
 
 @pytest.mark.parametrize("front", ["http", "dax"])
 def test_idle_connections_cost_little_and_keep_nobody_out(attacked, crowd, front):
-    server, witness = attacked("--dax-listen", "127.0.0.1:0", "--max-connections", size(400, 9000))
+    limit = size(400, 10000 if front == "http" else 6000)  # two fronts share the descriptors
+    server, witness = attacked("--max-connections", limit, *(["--dax-listen", "127.0.0.1:0"] if front == "dax" else []))
     port = dax_port(server) if front == "dax" else None
-    count = size(400, 9000) - 20
+    count = limit - 20
     crowd(1, server, PREAMBLE if front == "dax" else b"", port)
     witness.is_served()
     before = resident(server)
@@ -156,9 +165,9 @@ def test_idle_connections_cost_little_and_keep_nobody_out(attacked, crowd, front
     for s in crowd(40, server, PREAMBLE if front == "dax" else b"", port):
         if front == "http":
             s.sendall(request_bytes("x", "ListTables", {}))
-            wait_for(lambda: select.select([s], [], [], 0.1)[0])
+            assert readable([s], 60)
     assert witness.is_served(5)
-    assert server.metric(name) <= size(400, 9000) + 64  # each thread may let one in at the same moment
+    assert server.metric(name) <= limit + 64  # each thread may let one in at the same moment
 
 
 def test_busy_connections_are_all_served(attacked):
@@ -201,7 +210,7 @@ def test_half_requests_are_bounded_and_let_go(attacked, crowd, front):
         assert each < 48 * KIB
     assert witness.is_served(5)
     for s in slow:  # each is told, or closed
-        data = s.recv(1000) if select.select([s], [], [], 60)[0] else None
+        data = s.recv(1000) if readable([s], 60) else None
         assert data is not None and (data == b"" or data.startswith(b"HTTP/1.1 408"))
     assert witness.is_served()
 
@@ -432,7 +441,7 @@ def test_http2_floods_end(h2_server, crowd, attack, read):
                 if len(piece) > 30000:
                     s.sendall(piece)
                     piece = b""
-                    if read and select.select([s], [], [], 0)[0] and s.recv(MIB) == b"":
+                    if read and readable([s], 0) and s.recv(MIB) == b"":
                         raise ConnectionResetError
             s.sendall(piece)
             if read and attack.__name__ in ENDED:
@@ -600,7 +609,7 @@ def test_a_scan_in_a_thousand_parts_sees_each_item_once(attacked, crowd):
                 waiting[s] = left.pop()
                 s.sendall(request_bytes("x", "Scan", {"TableName": "witness", "Segment": waiting[s], "TotalSegments": parts}, access_key="crowd"))
         assert witness.is_served()
-        for s in select.select([s for s, part in waiting.items() if part is not None], [], [], 60)[0]:
+        for s in readable([s for s, part in waiting.items() if part is not None], 60):
             buffers[s] += s.recv(MIB)
             head, found, body = buffers[s].partition(b"\r\n\r\n")
             if not found or len(body) < int(re.search(rb"Content-Length: (\d+)", head)[1]):
