@@ -65,6 +65,15 @@ HARMLESS = ("short", "remove")
 WORK = {"log": "engine-reclaim", "table": "engine-reclaim", "manifest": "engine-reclaim", "folder": "engine-reclaim", "lists": "list"}
 
 
+# The packaged RocksDB has its asserts on. One of them takes a second write to a log that has failed and was never synced for a
+# mistake (docs/ENGINE.md): a failure within the milliseconds after a log was begun may end the process. Then it is a crash.
+ROCKSDB_ASSERT = "Assertion `sync_without_flush_called_' failed"
+
+
+class Aborted(Exception):
+    pass
+
+
 class Reader(threading.Thread):
     """Reads what is known to be there, all the time. An answer must be right, or an error that says so."""
 
@@ -142,8 +151,12 @@ class Rounds:
         until = time.monotonic() + 60
         wire = Wire(self.server)
         while True:
-            # refused by its condition: but to say so, what was read must be durable and the disk writable
-            answer = wire.ask("PutItem", {"TableName": "daxed", "Item": {"pk": {"S": "probe"}, "n": {"N": str(time.monotonic_ns())}}})
+            try:
+                answer = wire.ask("PutItem", {"TableName": "daxed", "Item": {"pk": {"S": "probe"}, "n": {"N": str(time.monotonic_ns())}}})
+            except Gone:
+                wait_for_end(self.server, 10)
+                self.must_live()
+                raise
             if answer.status == 200:
                 break
             assert time.monotonic() < until, (answer.body, self.server.log()[-3000:])
@@ -163,7 +176,11 @@ class Rounds:
         time.sleep(dice.uniform(0, 0.2))
         self.server.expected_code = -signal.SIGKILL
         self.disk.arm(pattern, operations, result, skip=dice.choice((0, 0, 1, 5, dice.randrange(200))), count=dice.choice((1, 2, 0)))
-        met = self.torn() if result == TORN else self.failed(case)
+        ended = False
+        try:
+            met = self.torn() if result == TORN else self.failed(case)
+        except Aborted:
+            met = ended = True
         reader.stopping = True
         reader.join()
         world.end_control()
@@ -171,7 +188,7 @@ class Rounds:
         assert reader.failure is None, reader.failure
         self.reads += reader.right
         self.refused_reads += reader.refused
-        if result == TORN:
+        if result == TORN or ended:
             self.after_death()
             return met
         if case in HARMLESS:
@@ -189,14 +206,21 @@ class Rounds:
     def failed(self, case):
         until = time.monotonic() + PATIENCE
         while self.disk.failed == 0 and time.monotonic() < until:
-            assert self.server.process.poll() is None, self.server.log()[-3000:]
+            self.must_live()
             time.sleep(0.005)
         time.sleep(self.dice.choice((0, 0.1, self.dice.uniform(0, 1.5))))
         met = self.disk.failed > 0
         self.disk.disarm()
-        assert self.server.process.poll() is None, self.server.log()[-3000:]
+        self.must_live()
         self.wait_for_writes()
         return met
+
+    def must_live(self):
+        code = self.server.process.poll()
+        if code == -signal.SIGABRT and ROCKSDB_ASSERT in self.server.log():
+            self.server.expected_code = code
+            raise Aborted
+        assert code is None, self.server.log()[-3000:]
 
 
 def test_what_is_acknowledged_survives_a_failing_disk(start_server, tmp_path):

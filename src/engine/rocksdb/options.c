@@ -88,6 +88,11 @@ set_database_options(rocksdb_options_t *options, uint64_t write_buffer)
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_options_set_create_missing_column_families(options, 1);
 	rocksdb_options_set_paranoid_checks(options, 1);
+	/*
+	 * All spaces become tables together. Else, when the log could not be written, one space's memtable may still
+	 * become a table with writes whose other half was only in the log: a change record without its item.
+	 */
+	rocksdb_options_set_atomic_flush(options, 1);
 	/* the syncing thread decides when the log is written */
 	rocksdb_options_set_manual_wal_flush(options, 1);
 	/* What was cut off or torn at the end is dropped; what lies behind a damaged place is dropped too, which would

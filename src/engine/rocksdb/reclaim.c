@@ -103,6 +103,8 @@ flush(struct rocks *r, struct err *err)
 	char *message = NULL;
 
 	rocksdb_flushoptions_set_wait(options, 1);
+	/* one space after the other: so what is in the memtables must be safe first (options.c, atomic flush) */
+	rocksdb_flush_wal(r->db, 1, &message);
 	for (int i = 0; message == NULL && i < SPACE_COUNT; i++)
 		if (memtable_bytes(r, i) > 0)
 			rocksdb_flush_cf(r->db, options, r->spaces[i], &message);
