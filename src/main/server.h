@@ -12,6 +12,6 @@
 #include "main/config.h"
 
 /* Returns the process's exit code. */
-int server_run(const struct config *config);
+int server_run(const struct config *wanted);
 
 #endif
