@@ -15,14 +15,22 @@
 #define STAMP_HIDDEN     UINT64_MAX
 #define ENTRY_PART_LIMIT 4          /* a value over a quarter of its shard's budget would push out all others */
 #define GONE             (1U << 31) /* in pins: taken out, waits for its last reader */
+#define AGAIN_OF_5       4          /* fifths of the entries that may be in the second list when room is made */
+#define KEEP_SHIFT       62         /* of random 64 bits: one value in four is kept when there is no free room */
+
+struct list {
+	struct lru_entry *newest, *oldest;
+	size_t count;
+};
 
 struct lru_shard {
 	_Alignas(64) pthread_mutex_t lock;
 	struct lru_entry **buckets;
 	size_t bucket_count; /* a power of two, or 0 before the first entry */
 	size_t entry_count;
-	struct lru_entry *newest, *oldest;
+	struct list lists[2]; /* by lru_entry.again */
 	uint64_t hits, misses, evictions;
+	uint64_t dice;
 	struct slab slab;
 };
 
@@ -283,41 +291,56 @@ lru_find(struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash)
 static void
 unlink_use(struct lru_shard *s, struct lru_entry *e)
 {
-	if (e->newer != NULL)
-		e->newer->older = e->older;
-	else
-		s->newest = e->older;
-	if (e->older != NULL)
-		e->older->newer = e->newer;
-	else
-		s->oldest = e->newer;
+	struct list *l = &s->lists[e->again];
+
+	*(e->newer != NULL ? &e->newer->older : &l->newest) = e->older;
+	*(e->older != NULL ? &e->older->newer : &l->oldest) = e->newer;
+	l->count--;
 }
 
 static void
 link_newest(struct lru_shard *s, struct lru_entry *e)
 {
+	struct list *l = &s->lists[e->again];
+
 	e->newer = NULL;
-	e->older = s->newest;
-	if (s->newest != NULL)
-		s->newest->newer = e;
-	else
-		s->oldest = e;
-	s->newest = e;
+	e->older = l->newest;
+	*(l->newest != NULL ? &l->newest->newer : &l->oldest) = e;
+	l->newest = e;
+	l->count++;
 }
 
 void
 lru_touch(struct lru_shard *s, struct lru_entry *e)
 {
-	if (s->newest == e)
+	if (s->lists[e->again].newest == e)
 		return;
 	unlink_use(s, e);
 	link_newest(s, e);
 }
 
+static void
+move_to(struct lru_shard *s, struct lru_entry *e, bool again)
+{
+	unlink_use(s, e);
+	e->again = again;
+	link_newest(s, e);
+}
+
+/* Used now, and not for the first time. */
+static void
+use_again(struct lru_shard *s, struct lru_entry *e)
+{
+	if (e->again)
+		lru_touch(s, e);
+	else
+		move_to(s, e, true);
+}
+
 struct lru_entry *
 lru_oldest(struct lru_shard *s)
 {
-	return s->oldest;
+	return s->lists[false].oldest != NULL ? s->lists[false].oldest : s->lists[true].oldest;
 }
 
 struct lru_entry *
@@ -341,9 +364,11 @@ bucket_of(struct lru_shard *s, const struct lru_entry *e)
 static void
 move_head(struct lru_shard *s, struct lru_entry *e, struct lru_entry *to)
 {
+	struct list *l = &s->lists[e->again];
+
 	*bucket_of(s, e) = to;
-	*(e->newer != NULL ? &e->newer->older : &s->newest) = to;
-	*(e->older != NULL ? &e->older->newer : &s->oldest) = to;
+	*(e->newer != NULL ? &e->newer->older : &l->newest) = to;
+	*(e->older != NULL ? &e->older->newer : &l->oldest) = to;
 	for (struct lru_part *part = &to->part; part != NULL; part = part->more)
 		part->head = to;
 }
@@ -384,10 +409,15 @@ free_entry(struct lru_shard *s, struct lru_entry *e)
 static void
 evict_oldest(struct lru *l, struct lru_shard *s)
 {
+	struct lru_entry *e;
+
+	if (s->lists[true].count > s->entry_count / 5 * AGAIN_OF_5)
+		move_to(s, s->lists[true].oldest, false);
+	e = lru_oldest(s);
 	if (l->evicted != NULL)
-		l->evicted(l->context, s, s->oldest);
+		l->evicted(l->context, s, e);
 	s->evictions++;
-	lru_delete(s, s->oldest);
+	lru_delete(s, e);
 }
 
 /* NULL: all that is left is pinned. */
@@ -399,7 +429,7 @@ take_slot(struct lru *l, struct lru_shard *s, unsigned class)
 	while ((slot = slab_alloc(&s->slab, class)) == NULL) {
 		if (slab_compact(&s->slab, move, s))
 			continue;
-		if (s->oldest == NULL)
+		if (lru_oldest(s) == NULL)
 			return NULL;
 		evict_oldest(l, s);
 	}
@@ -455,12 +485,13 @@ grow(struct lru *l, struct lru_shard *s)
 
 	if (buckets == NULL)
 		abort();
-	for (struct lru_entry *e = s->newest; e != NULL; e = e->older) {
-		struct lru_entry **at = &buckets[e->hash & (count - 1)];
+	for (int i = 0; i < 2; i++)
+		for (struct lru_entry *e = s->lists[i].newest; e != NULL; e = e->older) {
+			struct lru_entry **at = &buckets[e->hash & (count - 1)];
 
-		e->next = *at;
-		*at = e;
-	}
+			e->next = *at;
+			*at = e;
+		}
 	free(s->buckets);
 	s->buckets = buckets;
 	s->bucket_count = count;
@@ -471,7 +502,7 @@ grow(struct lru *l, struct lru_shard *s)
 static void
 shrink(struct lru *l, struct lru_shard *s)
 {
-	while (slab_over_limit(&s->slab) && s->oldest != NULL)
+	while (slab_over_limit(&s->slab) && lru_oldest(s) != NULL)
 		if (!slab_compact(&s->slab, move, s))
 			evict_oldest(l, s);
 	slab_trim(&s->slab);
@@ -530,13 +561,23 @@ lru_trim(struct lru_shard *s)
 static void
 insert(struct lru *l, struct lru_shard *s, struct slice key, uint64_t hash, uint64_t stamp, struct slice value)
 {
-	struct lru_entry *e = lru_make(l, s, 0, key, hash, value.len);
+	struct lru_entry *e = value.len <= LRU_VALUE_MAX ? lru_make(l, s, 0, key, hash, value.len) : NULL;
 
 	if (e == NULL)
 		return;
 	lru_write(s, e, value.data);
 	e->stamp = stamp;
 	lru_insert(l, s, e);
+}
+
+/* Has the shard room for a value that nothing is known of? When it is full the dice say. */
+static bool
+keeps(struct lru_shard *s)
+{
+	if (s->evictions == 0)
+		return true;
+	s->dice = s->dice * 6364136223846793005U + 1442695040888963407U; /* Knuth's MMIX */
+	return s->dice >> KEEP_SHIFT == 0;
 }
 
 bool
@@ -552,7 +593,7 @@ lru_get(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct a
 		lru_read(s, e, copy);
 		copy[e->value_len] = '\0';
 		*ret = slice_of(copy, e->value_len);
-		lru_touch(s, e);
+		use_again(s, e);
 		s->hits++;
 	} else {
 		if (e != NULL && e->stamp != STAMP_HIDDEN)
@@ -574,7 +615,8 @@ lru_put(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, struct s
 
 		if (e != NULL)
 			lru_delete(s, e);
-		insert(l, s, key, hash, stamp, value);
+		if (e != NULL || keeps(s))
+			insert(l, s, key, hash, stamp, value);
 	}
 	lru_unlock(s);
 }

@@ -2,6 +2,11 @@
  * A bounded map from bytes to bytes that forgets what was least recently used. It is cut into shards by the key's
  * hash, each with a lock of its own held for the copying of one value.
  *
+ * lru_get() also tells what was asked for once from what is asked for again: the latter may fill four fifths of a
+ * shard, and room is made among the former first. So neither a walk over many keys nor the long tail of rare ones
+ * pushes out what is in use. And in a full shard lru_put() keeps only one value in four: what is asked for often comes
+ * in all the same, what is not costs no copy and no eviction.
+ *
  * Every entry carries a stamp given by whoever put it there; a look-up names the stamp it accepts. So all entries
  * die at once when their world ends (an engine that was reopened), without anyone walking over them.
  *
@@ -23,8 +28,9 @@ struct lru_figures {
 /*
  * budget_bytes bounds entries and all their bookkeeping: what is taken from the system never exceeds it. 0 gives a
  * cache that holds nothing. A value over a quarter of a shard's part (there are up to 64 shards, of 8 MB at least) is
- * not kept.
+ * not kept; nor, by lru_put() and lru_update(), one over LRU_VALUE_MAX, whose copying would hold the lock for long.
  */
+#define LRU_VALUE_MAX (32U << 10)
 struct lru *lru_new(size_t budget_bytes);
 unsigned lru_shards_for(size_t budget_bytes); /* that lru_new() will make */
 void lru_free(struct lru *l);                 /* NULL is fine */
@@ -67,7 +73,9 @@ struct lru_entry {
 	uint64_t stamp; /* the user's, as are: */
 	int64_t at_ms;
 	uint32_t key_len, value_len;
-	uint16_t tag, kind;
+	uint16_t tag;
+	uint8_t kind;
+	bool again; /* lru_get() has found it: in the second list */
 	uint32_t pins;
 	char bytes[]; /* key, then value; what has no room here goes on in the other parts */
 };
@@ -87,8 +95,8 @@ void lru_unlock(struct lru_shard *s);
 /* NULL: there is none. Does not count as a use. */
 struct lru_entry *lru_find(struct lru_shard *s, uint64_t space, struct slice key, uint64_t hash);
 void lru_touch(struct lru_shard *s, struct lru_entry *e); /* used now */
-struct lru_entry *lru_oldest(struct lru_shard *s);        /* of all; NULL: empty */
-struct lru_entry *lru_newer(struct lru_entry *e);         /* the next more recently used one, or NULL */
+struct lru_entry *lru_oldest(struct lru_shard *s);        /* the next to make room; NULL: empty */
+struct lru_entry *lru_newer(struct lru_entry *e); /* the next more recently used one, or NULL; not with lru_get() */
 size_t lru_entry_bytes(const struct lru_shard *s, const struct lru_entry *e); /* of memory */
 /* Copies value_len bytes. */
 void lru_read(const struct lru_shard *s, const struct lru_entry *e, char *ret);

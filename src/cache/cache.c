@@ -330,7 +330,7 @@ replace(struct cache *c, struct lru_shard *s, const struct cache_key *k, enum ca
 	e->stamp = k->epoch;
 	e->at_ms = clock_wall_ms();
 	e->tag = (uint16_t)k->table;
-	e->kind = (uint16_t)(kind_of(k) | (what == CACHE_ABSENT ? KIND_ABSENT : 0));
+	e->kind = (uint8_t)(kind_of(k) | (what == CACHE_ABSENT ? KIND_ABSENT : 0));
 	if (value.len > COPY_LOCKED) {
 		insert_large(c, s, k, e, value.data);
 		return;

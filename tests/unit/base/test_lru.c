@@ -115,6 +115,121 @@ memory_stays_in_its_budget_and_the_recently_used_stay(void **state)
 }
 
 static void
+what_is_asked_for_again_outlives_what_is_asked_for_once(void **state)
+{
+	enum { BUDGET = 4 << 20, IN_USE = 1500 };
+	struct lru *l = lru_new(BUDGET);
+	struct arena a = {0};
+	char value[1000] = {0}, key[32];
+
+	(void)state;
+	for (int i = 0; i < IN_USE; i++) {
+		snprintf(key, sizeof key, "in-use-%d", i);
+		put(l, key, slice_of(value, sizeof value));
+		assert_int_equal(get(l, key, 1, &a).len, sizeof value);
+		arena_reset(&a);
+	}
+	for (int i = 0; i < 100000; i++) {
+		snprintf(key, sizeof key, "once-%d", i);
+		put(l, key, slice_of(value, sizeof value));
+	}
+	for (int i = 0; i < IN_USE; i++) {
+		snprintf(key, sizeof key, "in-use-%d", i);
+		assert_int_equal(get(l, key, 1, &a).len, sizeof value);
+		arena_reset(&a);
+	}
+	arena_done(&a);
+	lru_free(l);
+}
+
+static void
+a_full_shard_takes_one_in_four(void **state)
+{
+	enum { BUDGET = 1 << 20, KEYS = 40000 };
+	struct lru *l = lru_new(BUDGET);
+	char value[1000] = {0}, key[32];
+
+	(void)state;
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "key-%d", i);
+		put(l, key, slice_of(value, sizeof value));
+	}
+	assert_in_range(lru_figures(l).evictions, KEYS / 5, KEYS / 3);
+	lru_free(l);
+}
+
+static void
+large_values_are_not_kept(void **state)
+{
+	static char large[LRU_VALUE_MAX + 1];
+	struct lru *l = lru_new(4 << 20);
+	struct arena a = {0};
+	struct slice k = SLICE("a");
+
+	(void)state;
+	put(l, "a", slice_of(large, sizeof large - 1));
+	assert_int_equal(get(l, "a", 1, &a).len, sizeof large - 1);
+	lru_update(l, k, lru_hash(k), 1, slice_of(large, sizeof large));
+	ASSERT_IS(get(l, "a", 1, &a), "(none)"); /* nor is the older, smaller one */
+	put(l, "a", slice_of(large, sizeof large));
+	ASSERT_IS(get(l, "a", 1, &a), "(none)");
+	arena_done(&a);
+	lru_free(l);
+}
+
+/* Values of all sizes, in a cache that is always full: what is found is what was put last. */
+static void
+whatever_comes_and_goes_what_is_found_is_right(void **state)
+{
+	enum { KEYS = 3000, ROUNDS = 60000 };
+	static uint32_t lengths[KEYS];
+	static char value[6000];
+	struct lru *l = lru_new(2 << 20);
+	struct arena a = {0};
+	uint64_t random = 1, found = 0;
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t n, number;
+		char name[32];
+		struct slice k, got;
+
+		random = random * 6364136223846793005U + 1442695040888963407U;
+		number = (uint32_t)(random >> 33) % KEYS;
+		number = number * number / KEYS; /* the first ones more often */
+		n = (uint32_t)(random >> 20) % sizeof value;
+		k = slice_of(name, (size_t)snprintf(name, sizeof name, "key-%u", number));
+		memset(value, (int)(number & 127), sizeof value);
+		switch (random >> 60) {
+		case 0:
+			lru_remove(l, k, lru_hash(k));
+			break;
+		case 1:
+		case 2:
+			lru_hide(l, k, lru_hash(k));
+			assert_false(lru_get(l, k, lru_hash(k), 1, &a, &got));
+			lru_update(l, k, lru_hash(k), 1, slice_of(value, n));
+			lengths[number] = n;
+			break;
+		default:
+			if (lru_get(l, k, lru_hash(k), 1, &a, &got)) {
+				found++;
+				assert_int_equal(got.len, lengths[number]);
+				assert_memory_equal(got.data, value, got.len);
+			} else {
+				lengths[number] = n;
+				lru_put(l, k, lru_hash(k), 1, slice_of(value, n), &guard, 7);
+			}
+		}
+		arena_reset(&a);
+		assert_true(lru_figures(l).bytes <= 2 << 20);
+	}
+	assert_true(found > ROUNDS / 20);
+	arena_done(&a);
+	lru_free(l);
+}
+
+static void
 no_budget_keeps_nothing(void **state)
 {
 	struct lru *l = lru_new(0);
@@ -135,6 +250,10 @@ main(void)
 	    cmocka_unit_test(a_moved_guard_keeps_an_old_value_out),
 	    cmocka_unit_test(a_hidden_entry_is_found_again_after_its_update),
 	    cmocka_unit_test(memory_stays_in_its_budget_and_the_recently_used_stay),
+	    cmocka_unit_test(what_is_asked_for_again_outlives_what_is_asked_for_once),
+	    cmocka_unit_test(a_full_shard_takes_one_in_four),
+	    cmocka_unit_test(large_values_are_not_kept),
+	    cmocka_unit_test(whatever_comes_and_goes_what_is_found_is_right),
 	    cmocka_unit_test(no_budget_keeps_nothing),
 	};
 
