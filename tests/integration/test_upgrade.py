@@ -17,7 +17,7 @@ FIXTURES = sorted(path.name for path in (ROOT / "tests/upgrade").iterdir() if pa
 
 def unpack(name, folder):
     with tarfile.open(ROOT / "tests/upgrade" / name / "data.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return folder / "data", json.loads((ROOT / "tests/upgrade" / name / "expected.json").read_text())
 
 
