@@ -13,31 +13,35 @@ import (
 	"time"
 )
 
-var tables = [...]string{"history-a", "history-b"}
+const tableCount = 3
+
+func tableOf(register int) int { return register * tableCount / registers }
 
 type object = map[string]interface{}
 
 // A client is one connection to the server.
 type client struct {
-	endpoint string
-	history  int
-	http     http.Client
+	endpoint   string
+	generation int // of the tables
+	history    int
+	http       http.Client
 }
 
-func newClient(endpoint string, history int) *client {
-	return &client{endpoint: endpoint, history: history, http: http.Client{
+func newClient(endpoint string, generation, history int) *client {
+	return &client{endpoint: endpoint, generation: generation, history: history, http: http.Client{
 		Timeout:   20 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 1},
 	}}
 }
 
-// errNotSent: nobody listened, so the request was not even begun.
-const conflict = "TransactionConflictException"
+// errNotDone: nobody listened, or the server said that it did nothing and asked to be asked again.
+var errNotDone = errors.New("not done")
 
-var errNotSent = errors.New("not sent")
-
-// An errBroken says that the outcome is not known.
-type errBroken struct{ cause error }
+// An errBroken says that the outcome is not known. It may come even later when the server still lives.
+type errBroken struct {
+	cause error
+	late  bool
+}
 
 func (e errBroken) Error() string { return e.cause.Error() }
 
@@ -53,6 +57,25 @@ type failure struct {
 
 func (f failure) is(name string) bool { return strings.HasSuffix(f.Type, "#"+name) }
 
+// passing: refused for a reason that has nothing to do with the items.
+func (f failure) passing() bool {
+	for _, name := range [...]string{"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+		"TransactionConflictException", "TransactionInProgressException"} {
+		if f.is(name) {
+			return true
+		}
+	}
+	passing := false
+	for _, reason := range f.Reasons {
+		passing = passing || passingReason(reason.Code)
+	}
+	return passing
+}
+
+func passingReason(code string) bool {
+	return code == "TransactionConflict" || code == "ThrottlingError" || code == "ProvisionedThroughputExceeded"
+}
+
 type item map[string]map[string]string
 
 func (it item) value() int64 {
@@ -66,33 +89,53 @@ func (it item) value() int64 {
 	return n
 }
 
-// send returns nil in the second place when the answer is 200; it is then decoded into ret.
+// raw sends one request; the answer's status and body.
+func (c *client) raw(target, path string, body []byte) (int, []byte, error) {
+	request, _ := http.NewRequest("POST", c.endpoint+path, bytes.NewReader(body))
+	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	request.Header.Set("X-Amz-Target", target)
+	request.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+time.Now().UTC().Format("20060102")+
+		"/us-east-1/dynamodb/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature="+
+		strings.Repeat("0", 64))
+	request.GetBody = nil // so that nothing is sent twice behind our back
+	response, err := c.http.Do(request)
+	if err != nil {
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			return 0, nil, errNotDone
+		}
+		return 0, nil, errBroken{err, true}
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, nil, errBroken{err, false} // it was answered, only the answer is lost
+	}
+	return response.StatusCode, answer, nil
+}
+
+// send returns nil in the first place when the answer is 200; it is then decoded into ret.
 func (c *client) send(operation string, body object, ret interface{}) (*failure, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		panic(err)
 	}
-	request, _ := http.NewRequest("POST", c.endpoint, bytes.NewReader(text))
-	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	request.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
-	request.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+time.Now().UTC().Format("20060102")+
-		"/us-east-1/dynamodb/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature="+
-		strings.Repeat("0", 64))
-	response, err := c.http.Do(request)
+	service := "DynamoDB_20120810."
+	if strings.HasPrefix(operation, "DynamoDBStreams") {
+		service = ""
+	}
+	status, answer, err := c.raw(service+operation, "", text)
 	if err != nil {
-		var dial *net.OpError
-		if errors.As(err, &dial) && dial.Op == "dial" {
-			return nil, errNotSent
+		return nil, err
+	}
+	if status >= 500 {
+		return nil, errBroken{fmt.Errorf("%d %s", status, answer), false}
+	}
+	if status == 200 {
+		if len(answer) == 0 {
+			return nil, nil
 		}
-		return nil, errBroken{err}
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode >= 500 {
-		return nil, errBroken{fmt.Errorf("%d %s %v", response.StatusCode, answer, err)}
-	}
-	if response.StatusCode == 200 {
 		if err := json.Unmarshal(answer, ret); err != nil {
 			panic(fmt.Sprintf("%s: %v in %s", operation, err, answer))
 		}
@@ -102,173 +145,102 @@ func (c *client) send(operation string, body object, ret interface{}) (*failure,
 	if err := json.Unmarshal(answer, f); err != nil {
 		panic(fmt.Sprintf("%s: %v in %s", operation, err, answer))
 	}
-	if !f.is("ConditionalCheckFailedException") && !f.is("TransactionCanceledException") && !f.is(conflict) {
+	if f.passing() {
+		return f, errNotDone
+	}
+	if !f.is("ConditionalCheckFailedException") && !f.is("TransactionCanceledException") && !f.is("DuplicateItemException") && !f.is("ExpiredIteratorException") {
 		panic(fmt.Sprintf("%s %s: %s", operation, text, answer))
 	}
 	return f, nil
 }
 
-func (c *client) place(register int) object {
-	return object{
-		"TableName": tables[register%len(tables)],
-		"Key":       c.key(register),
+// ---- names ----
+
+func (c *client) table(number int) string {
+	return fmt.Sprintf("history-%d-%c", c.generation, 'a'+number)
+}
+
+func (c *client) pk(register int) string {
+	if tableOf(register) == tableCount-1 {
+		return fmt.Sprintf("h%d", c.history)
 	}
+	return fmt.Sprintf("h%d-%d", c.history, register)
+}
+
+// registerOf tells the history and the register of a key.
+func registerOf(key item) (history, register int) {
+	if key["sk"] != nil {
+		register, _ = strconv.Atoi(key["sk"]["N"])
+	}
+	fmt.Sscanf(key["pk"]["S"], "h%d-%d", &history, &register)
+	return history, register
+}
+
+func (c *client) place(register int) object {
+	return object{"TableName": c.table(tableOf(register)), "Key": c.key(register)}
 }
 
 func (c *client) key(register int) object {
-	return object{"pk": object{"S": fmt.Sprintf("h%d-%d", c.history, register)}}
+	key := object{"pk": object{"S": c.pk(register)}}
+	if tableOf(register) == tableCount-1 {
+		key["sk"] = number(int64(register))
+	}
+	return key
 }
 
 func number(n int64) object { return object{"N": strconv.FormatInt(n, 10)} }
 
-// request is the action as a single operation asks for it, and as an element of TransactItems.
-func (c *client) request(a action) (member string, body object) {
-	values := object{}
-	body = c.place(a.register)
-	switch a.kind {
-	case actPut:
-		member = "Put"
-		it := c.key(a.register)
-		it["v"] = number(a.value)
-		body["Item"] = it
-		delete(body, "Key")
-	case actAdd:
-		member = "Update"
-		body["UpdateExpression"] = "ADD v :d"
-		values[":d"] = number(a.value)
-	case actDelete:
-		member = "Delete"
-	case actCheck:
-		member = "ConditionCheck"
-	}
-	switch {
-	case a.cond == condAbsent || (a.cond == condEquals && a.expected == absent):
-		body["ConditionExpression"] = "attribute_not_exists(pk)"
-	case a.cond == condEquals:
-		body["ConditionExpression"] = "v = :e"
-		values[":e"] = number(a.expected)
-	}
-	if a.cond != condNone {
-		body["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-	}
-	if len(values) > 0 {
-		body["ExpressionAttributeValues"] = values
-	}
-	return member, body
-}
+// ---- tables ----
 
-func (c *client) get(register int) (answer, error) {
-	var ret struct{ Item item }
-	body := c.place(register)
-	body["ConsistentRead"] = true
-	_, err := c.send("GetItem", body, &ret)
-	return answer{values: []int64{ret.Item.value()}}, err
-}
-
-func (c *client) write(a action) (answer, error) {
-	var ret struct{ Attributes item }
-	member, body := c.request(a)
-	body["ReturnValues"] = "ALL_OLD"
-	f, err := c.send(member+"Item", body, &ret)
-	if err != nil {
-		return answer{}, err
-	}
-	if f != nil && f.is(conflict) {
-		return answer{conflicts: []bool{true}}, nil
-	}
-	if f != nil {
-		return answer{failed: []bool{true}, items: []int64{f.Item.value()}}, nil
-	}
-	return answer{done: true, values: []int64{ret.Attributes.value()}}, nil
-}
-
-func (c *client) transactGet(reads []int) (answer, error) {
-	var ret struct{ Responses []struct{ Item item } }
-	var items []object
-	for _, register := range reads {
-		items = append(items, object{"Get": c.place(register)})
-	}
-	_, err := c.send("TransactGetItems", object{"TransactItems": items}, &ret)
-	var a answer
-	for _, response := range ret.Responses {
-		a.values = append(a.values, response.Item.value())
-	}
-	return a, err
-}
-
-func (c *client) transactWrite(actions []action, token string) (answer, error) {
-	var items []object
-	for _, a := range actions {
-		member, body := c.request(a)
-		items = append(items, object{member: body})
-	}
-	body := object{"TransactItems": items}
-	if token != "" {
-		body["ClientRequestToken"] = token
-	}
-	f, err := c.send("TransactWriteItems", body, &object{})
-	if err != nil {
-		return answer{}, err
-	}
-	if f == nil {
-		return answer{done: true}, nil
-	}
-	a := answer{failed: make([]bool, len(actions)), items: make([]int64, len(actions))}
-	for i, reason := range f.Reasons {
-		if reason.Code == "TransactionConflict" {
-			if a.conflicts == nil {
-				a.conflicts = make([]bool, len(actions))
-			}
-			a.conflicts[i] = true
-			continue
+// createTables makes those of a generation and waits until all can be used.
+func createTables(endpoint string, generation int) error {
+	c := newClient(endpoint, generation, 0)
+	for i := 0; i < tableCount; i++ {
+		attributes := []object{{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "v", "AttributeType": "N"}}
+		schema := []object{{"AttributeName": "pk", "KeyType": "HASH"}}
+		if i == tableCount-1 {
+			attributes = append(attributes, object{"AttributeName": "sk", "AttributeType": "N"})
+			schema = append(schema, object{"AttributeName": "sk", "KeyType": "RANGE"})
 		}
-		if reason.Code != "None" && reason.Code != "ConditionalCheckFailed" {
-			panic("unexpected reason: " + reason.Code)
-		}
-		a.failed[i] = reason.Code == "ConditionalCheckFailed"
-		a.items[i] = reason.Item.value()
-	}
-	return a, nil
-}
-
-// createTables makes what is missing and waits until all can be used.
-func createTables(endpoint string) error {
-	for _, name := range tables {
 		body := object{
-			"TableName":            name,
+			"TableName":            c.table(i),
 			"BillingMode":          "PAY_PER_REQUEST",
-			"AttributeDefinitions": []object{{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "v", "AttributeType": "N"}},
-			"KeySchema":            []object{{"AttributeName": "pk", "KeyType": "HASH"}},
+			"AttributeDefinitions": attributes,
+			"KeySchema":            schema,
 			"GlobalSecondaryIndexes": []object{{
 				"IndexName":  "by-v",
 				"KeySchema":  []object{{"AttributeName": "v", "KeyType": "HASH"}},
 				"Projection": object{"ProjectionType": "ALL"},
 			}},
+			"StreamSpecification": object{"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 		}
-		if err := post(endpoint, "CreateTable", body, "ResourceInUseException"); err != nil {
+		if _, err := c.send("CreateTable", body, &object{}); err != nil {
 			return err
 		}
 		for {
-			err := post(endpoint, "GetItem", object{"TableName": name, "Key": object{"pk": object{"S": "x"}}}, "")
-			if err == nil {
-				break
+			var ret struct {
+				Table struct{ TableStatus string }
 			}
-			if !strings.Contains(err.Error(), "ResourceNotFoundException") {
+			if _, err := c.send("DescribeTable", object{"TableName": c.table(i)}, &ret); err != nil {
 				return err
+			}
+			if ret.Table.TableStatus == "ACTIVE" {
+				break
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
+	c.http.CloseIdleConnections()
 	return nil
 }
 
-// post is for set-up: anything but success (or the exception allowed) is an error.
-func post(endpoint, operation string, body object, allowed string) (err error) {
-	defer func() {
-		if r := recover(); r != nil && (allowed == "" || !strings.Contains(fmt.Sprint(r), allowed)) {
-			err = fmt.Errorf("%v", r)
+func deleteTables(endpoint string, generation int) error {
+	c := newClient(endpoint, generation, 0)
+	defer c.http.CloseIdleConnections()
+	for i := 0; i < tableCount; i++ {
+		if _, err := c.send("DeleteTable", object{"TableName": c.table(i)}, &object{}); err != nil {
+			return err
 		}
-	}()
-	_, err = newClient(endpoint, 0).send(operation, body, &object{})
-	return err
+	}
+	return nil
 }

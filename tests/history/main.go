@@ -1,10 +1,12 @@
 // History records what concurrent clients see of a server and checks it with porcupine.
 //
-// Clients read and write a handful of items, by single operations and by transactions, conditional or not; every call is
-// noted with its begin, its end and its answer. A history is right when there is one order of all calls, in agreement with
-// their real times, in which each answer is what the model says: strict serializability. The server may be killed in the
-// middle: calls without an answer may have happened or not, transactions with a token are asked again until they are
-// answered and must have happened once.
+// Clients read and write a handful of items in every way there is: by single operations, batches, statements and transactions,
+// conditional or not, over HTTP and DAX; every call is noted with its begin, its end and its answer. A history is right when
+// there is one order of all calls, in agreement with their real times, in which each answer is what the model says: strict
+// serializability. Meanwhile troubles come over the server (trouble.go): calls without an answer may have happened or not,
+// transactions with a token are asked again until they are answered and must have happened once. Readers follow the streams of
+// the tables all the while (follow.go): what they have been told must be there in the end, in the same order, and be the
+// history of each item.
 package main
 
 import (
@@ -13,6 +15,8 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,251 +25,235 @@ import (
 
 var (
 	binary     = flag.String("server", "", "the server's program; it is started here, and killed when asked for")
-	endpoint   = flag.String("endpoint", "", "instead: a server that runs; it is not killed")
-	data       = flag.String("data", "", "the data directory of -server")
+	data       = flag.String("data", "", "its data directory")
 	histories  = flag.Int("histories", 30, "how many")
-	clients    = flag.Int("clients", 8, "at once")
+	clients    = flag.Int("clients", 5, "at once")
 	operations = flag.Int("operations", 40, "of each client in one history")
-	kills      = flag.Float64("kills", 1.0/3, "share of histories in which the server is killed")
+	only       = flag.String("troubles", "", "these only, with commas; none: no trouble at all")
+	powerTool  = flag.String("power", "", "tests/integration/power_tool.py: the disk loses its power, too")
 	seed       = flag.Int64("seed", time.Now().UnixNano(), "of all random choices")
-	patience   = flag.Duration("patience", time.Minute, "for checking one history")
+	patience   = flag.Duration("patience", 10*time.Second, "for checking one history")
+	perTables  = flag.Int("generation", 20, "histories on the same tables; then their streams are read again and compared")
 )
 
-var started = time.Now()
+var decidedApart int // histories that were decided register by register
 
-func now() int64 { return int64(time.Since(started)) }
-
-// A worker is one client with its own dice and what it saw last of each register.
-type worker struct {
-	*client
-	id        int
-	dice      *rand.Rand
-	seen      state
-	next      int64
-	tokens    int
-	done      []porcupine.Operation
-	unknown   int
-	repeats   int
-	committed int
-	cancelled int
-	conflicts int
+// A run is what all histories have together.
+type run struct {
+	server  *server
+	proxy   *proxy
+	dice    *rand.Rand
+	chosen  []trouble
+	by      map[string]*[3]int // trouble -> histories right, wrong, undecided
+	results map[porcupine.CheckResult]int
+	total   int
+	sum     worker
 }
 
-func (w *worker) fresh() int64 {
-	w.next++
-	return w.next*1000 + int64(w.id)
-}
-
-func (w *worker) someAction(register int, transaction bool) action {
-	a := action{register: register, value: w.fresh()}
-	switch dice := w.dice.Intn(10); {
-	case dice < 4:
-		a.kind = actPut
-	case dice < 7:
-		a.kind, a.value = actAdd, 1
-	case dice < 8 || !transaction:
-		a.kind = actDelete
-	default:
-		a.kind = actCheck
+// troublesFor a history: none for one in eight, else one to three, and of those that kill at most one.
+func (r *run) troublesFor() (some []trouble) {
+	if len(r.chosen) == 0 || r.dice.Intn(8) == 0 {
+		return nil
 	}
-	switch dice := w.dice.Intn(10); {
-	case dice < 1 && a.kind != actCheck, dice < 4 && !transaction:
-	case dice < 5 && a.kind != actCheck:
-		a.cond = condAbsent
-	default:
-		a.cond, a.expected = condEquals, w.seen[register]
-	}
-	return a
-}
-
-func (w *worker) someRegisters(least int) []int {
-	return w.dice.Perm(registers)[:least+w.dice.Intn(registers-least+1)]
-}
-
-func (w *worker) choose() call {
-	switch dice := w.dice.Intn(10); {
-	case dice < 2:
-		return call{reads: []int{w.dice.Intn(registers)}}
-	case dice < 5:
-		return call{reads: w.someRegisters(2)}
-	case dice < 7:
-		return call{actions: []action{w.someAction(w.dice.Intn(registers), false)}}
-	}
-	var c call
-	for _, register := range w.someRegisters(2) {
-		c.actions = append(c.actions, w.someAction(register, true))
-	}
-	return c
-}
-
-func (w *worker) perform(c call, token string) (answer, error) {
-	switch {
-	case len(c.reads) == 1:
-		return w.get(c.reads[0])
-	case c.reads != nil:
-		return w.transactGet(c.reads)
-	case len(c.actions) == 1:
-		return w.write(c.actions[0])
-	default:
-		return w.transactWrite(c.actions, token)
-	}
-}
-
-// ask makes one call and notes it. A call that nobody heard is made again, and so is, as if it were still the same one, a
-// transaction with a token that was not answered.
-func (w *worker) ask(c call) {
-	token := ""
-	if len(c.actions) > 1 && w.dice.Intn(3) > 0 {
-		w.tokens++
-		token = fmt.Sprintf("h%d-c%d-%d-%d", w.history, w.id, w.tokens, *seed%1000000)
-	}
-	begin := now()
-	answered, err := w.perform(c, token)
-	for tries := 0; err == errNotSent || (err != nil && token != "" && tries < 1000); tries++ {
-		if err != errNotSent {
-			w.repeats++
-		} else {
-			time.Sleep(2 * time.Millisecond)
+	kills := false
+	for _, i := range r.dice.Perm(len(r.chosen)) {
+		one := r.chosen[i]
+		if one.kills && kills {
+			continue
 		}
-		answered, err = w.perform(c, token)
-	}
-	if err == nil && token != "" && answered.done && w.dice.Intn(4) == 0 {
-		w.repeats++
-		answered, err = w.perform(c, token) // done already: nothing may happen
-		if err != nil {
-			answered, err = answer{done: true}, nil
+		kills = kills || one.kills
+		some = append(some, one)
+		if len(some) == 3 || r.dice.Intn(2) == 0 {
+			break
 		}
 	}
-	end := now()
-	if err != nil {
-		answered, end = answer{unknown: true}, int64(1)<<62
-		w.unknown++
-	}
-	w.done = append(w.done, porcupine.Operation{ClientId: w.id, Input: c, Call: begin, Output: answered, Return: end})
-	w.learn(c, answered)
+	return some
 }
 
-func (w *worker) learn(c call, a answer) {
-	switch {
-	case a.unknown:
-	case c.reads != nil:
-		for i, register := range c.reads {
-			w.seen[register] = a.values[i]
+// record runs one history on the tables of a generation.
+func (r *run) record(generation, number int, some []trouble) ([]porcupine.Operation, error) {
+	var group, others sync.WaitGroup
+	failed := make(chan error, 10)
+	t := &troubles{server: r.server, proxy: r.proxy, generation: generation, stop: make(chan struct{}), dice: rand.New(rand.NewSource(*seed + int64(number))),
+		control: newClient(r.server.endpoint, generation, 0)}
+	address, count := r.server.endpoint, *clients
+	for _, one := range some {
+		if one.name == "cut" {
+			address = r.proxy.endpoint()
 		}
-	case a.done:
-		w.committed++
-		for _, action := range c.actions {
-			action.apply(&w.seen)
-		}
-	case a.conflicts != nil && a.failed == nil:
-		w.conflicts++
-	default:
-		if a.conflicts != nil {
-			w.conflicts++
-		} else {
-			w.cancelled++
-		}
-		for i, action := range c.actions {
-			if a.failed[i] {
-				w.seen[action.register] = a.items[i]
-			}
+		if one.name == "full" && count > 3 { // nobody knows of any write while the disk is full, and checking is exponential in those
+			count = 3
 		}
 	}
-}
-
-// record runs one history. The server, if given, is killed once in the middle of it.
-func record(number int, address string, victim *server) ([]porcupine.Operation, *worker, error) {
-	var group sync.WaitGroup
-	var failed error
-	workers := make([]*worker, *clients)
+	workers := make([]*worker, count)
 	for i := range workers {
-		w := &worker{client: newClient(address, number), id: i, dice: rand.New(rand.NewSource(*seed + int64(number)*1000 + int64(i))), seen: initialState()}
+		w := &worker{client: newClient(address, generation, number), id: i, dice: rand.New(rand.NewSource(*seed + int64(number)*1000 + int64(i))), seen: initialState()}
 		workers[i] = w
 		group.Add(1)
 		go func() {
 			defer group.Done()
 			for n := 0; n < *operations; n++ {
-				w.ask(w.choose())
+				w.ask()
 			}
 		}()
 	}
-	if victim != nil {
-		dice := rand.New(rand.NewSource(*seed + int64(number)))
-		time.Sleep(time.Duration(dice.Intn(40000)) * time.Microsecond)
-		failed = victim.killAndStart(time.Duration(dice.Intn(10)) * time.Millisecond)
-	}
+	t.trouble(some, &others, failed)
 	group.Wait()
-	sum := &worker{}
+	close(t.stop)
+	others.Wait()
+	err := t.settle()
+	t.control.http.CloseIdleConnections()
+	if len(failed) > 0 {
+		err = <-failed
+	}
 	var all []porcupine.Operation
 	for _, w := range workers {
 		w.http.CloseIdleConnections()
 		all = append(all, w.done...)
-		sum.unknown += w.unknown
-		sum.repeats += w.repeats
-		sum.committed += w.committed
-		sum.cancelled += w.cancelled
-		sum.conflicts += w.conflicts
+		r.sum.unknown += w.unknown
+		r.sum.repeats += w.repeats
+		r.sum.committed += w.committed
+		r.sum.cancelled += w.cancelled
 	}
-	return all, sum, failed
+	r.total += len(all)
+	return all, err
+}
+
+// ended adds the end, behind all that is known: see call.over.
+func ended(history []porcupine.Operation) []porcupine.Operation {
+	last := int64(0)
+	for _, o := range history {
+		for _, at := range [...]int64{o.Call, o.Return} {
+			if at != forever && at > last {
+				last = at
+			}
+		}
+	}
+	return append(history[:len(history):len(history)], porcupine.Operation{Input: call{over: true}, Call: last + 1, Output: answer{}, Return: last + 2})
 }
 
 // check says whether the history is right; a wrong one is drawn into a file.
-func check(number int, history []porcupine.Operation) porcupine.CheckResult {
+func check(number int, some []trouble, history []porcupine.Operation) porcupine.CheckResult {
+	history = ended(history)
 	result, info := porcupine.CheckOperationsVerbose(model, history, *patience)
+	if result == porcupine.Unknown {
+		result = checkApart(history)
+		decidedApart++
+	}
 	if result != porcupine.Ok {
 		path := filepath.Join(os.TempDir(), fmt.Sprintf("history-%d-%d.html", os.Getpid(), number))
 		if porcupine.VisualizePath(model, info, path) == nil {
-			fmt.Printf("history %d: %s, drawn in %s\n", number, result, path)
+			fmt.Printf("history %d, with %s: %s, drawn in %s\n", number, names(some), result, path)
 		}
 	}
 	return result
 }
 
-func run() error {
-	var mine *server
-	var err error
-	address := *endpoint
-	if *binary != "" {
-		if mine, err = startServer(*binary, *data); err != nil {
-			return err
-		}
-		address = mine.endpoint
+func names(some []trouble) string {
+	var list []string
+	for _, one := range some {
+		list = append(list, one.name)
 	}
-	if err := createTables(address); err != nil {
+	if list == nil {
+		return "no trouble"
+	}
+	return strings.Join(list, ", ")
+}
+
+func (r *run) count(some []trouble, result porcupine.CheckResult) {
+	r.results[result]++
+	list := some
+	if len(list) == 0 {
+		list = []trouble{{name: "none"}}
+	}
+	for _, one := range list {
+		if r.by[one.name] == nil {
+			r.by[one.name] = new([3]int)
+		}
+		switch result {
+		case porcupine.Ok:
+			r.by[one.name][0]++
+		case porcupine.Illegal:
+			r.by[one.name][1]++
+		default:
+			r.by[one.name][2]++
+		}
+	}
+}
+
+func (r *run) all() error {
+	var follow *followers
+	for number := 0; number < *histories; number++ {
+		generation := number / *perTables
+		if number%*perTables == 0 {
+			if err := createTables(r.server.endpoint, generation); err != nil {
+				return err
+			}
+			follow = startFollowers(r.server.endpoint, generation)
+		}
+		some := r.troublesFor()
+		history, err := r.record(generation, number, some)
+		if err != nil {
+			return fmt.Errorf("history %d, with %s: %w", number, names(some), err)
+		}
+		follow.add(number, history)
+		r.count(some, check(number, some, history))
+		if number%50 == 49 {
+			fmt.Fprintf(os.Stderr, "%d histories, %d of them right\n", number+1, r.results[porcupine.Ok])
+		}
+		if number == *histories-1 || (number+1)%*perTables == 0 {
+			if err := follow.compare(); err != nil {
+				return fmt.Errorf("streams of histories %d to %d: %w", generation**perTables, number, err)
+			}
+			if err := deleteTables(r.server.endpoint, generation); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) report() {
+	fmt.Printf("seed %d: %d histories of %d clients; the server was started %d times; %d calls: %d writes done, %d refused, %d unknown, %d asked again\n",
+		*seed, *histories, *clients, r.server.starts, r.total, r.sum.committed, r.sum.cancelled, r.sum.unknown, r.sum.repeats)
+	fmt.Printf("%d records of streams, %d of them seen as they came\n", streamRecords, streamRecordsSeen)
+	for _, one := range append([]trouble{{name: "none"}}, allTroubles...) {
+		if n := r.by[one.name]; n != nil {
+			fmt.Printf("  %-9s %5d right %3d wrong %3d undecided\n", one.name, n[0], n[1], n[2])
+		}
+	}
+	fmt.Printf("%d histories right, %d wrong, %d undecided; %d were decided register by register\n",
+		r.results[porcupine.Ok], r.results[porcupine.Illegal], r.results[porcupine.Unknown], decidedApart)
+}
+
+func begin() error {
+	r := &run{dice: rand.New(rand.NewSource(*seed)), by: map[string]*[3]int{}, results: map[porcupine.CheckResult]int{}}
+	var disk *power
+	if *powerTool != "" {
+		disk = &power{tool: *powerTool, folder: *data + ".power", data: *data}
+	}
+	for _, one := range allTroubles {
+		if (*only == "" || strings.Contains(","+*only+",", ","+one.name+",")) && (one.name != "power" || disk != nil) {
+			r.chosen = append(r.chosen, one)
+		}
+	}
+	var err error
+	if r.server, err = startServer(*binary, *data, disk); err != nil {
 		return err
 	}
-	dice := rand.New(rand.NewSource(*seed))
-	results := map[porcupine.CheckResult]int{}
-	total, killed, sum := 0, 0, &worker{}
-	for number := 0; number < *histories; number++ {
-		victim := mine
-		if dice.Float64() >= *kills {
-			victim = nil
-		}
-		if victim != nil {
-			killed++
-		}
-		history, some, err := record(int(*seed%1000000)*10000+number, address, victim)
-		if err != nil {
-			return err
-		}
-		results[check(number, history)]++
-		total += len(history)
-		sum.unknown += some.unknown
-		sum.repeats += some.repeats
-		sum.committed += some.committed
-		sum.cancelled += some.cancelled
-		sum.conflicts += some.conflicts
+	defer func() { r.server.process.Process.Kill() }()
+	if r.proxy, err = startProxy(func() string { return r.server.listen }); err != nil {
+		return err
 	}
-	fmt.Printf("seed %d: %d histories of %d clients, %d with a killed server; %d calls: %d writes done, %d refused, %d of them by a transaction, %d unknown, %d asked again\n",
-		*seed, *histories, *clients, killed, total, sum.committed, sum.cancelled+sum.conflicts, sum.conflicts, sum.unknown, sum.repeats)
-	fmt.Printf("%d right, %d wrong, %d undecided\n", results[porcupine.Ok], results[porcupine.Illegal], results[porcupine.Unknown])
-	if mine != nil {
-		if err := mine.stop(); err != nil {
-			return fmt.Errorf("the server did not end well: %w", err)
-		}
+	defer r.proxy.close()
+	if err := r.all(); err != nil {
+		return err
 	}
-	if results[porcupine.Ok] != *histories {
+	r.report()
+	if err := r.server.stop(); err != nil {
+		return fmt.Errorf("the server did not end well: %w", err)
+	}
+	if r.results[porcupine.Ok] != *histories {
 		return fmt.Errorf("not all histories are right")
 	}
 	return nil
@@ -273,7 +261,8 @@ func run() error {
 
 func main() {
 	flag.Parse()
-	if err := run(); err != nil {
+	debug.SetGCPercent(200)
+	if err := begin(); err != nil {
 		fmt.Fprintln(os.Stderr, "history:", err)
 		os.Exit(1)
 	}

@@ -7,32 +7,52 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
-// A server is a process of ours, killed and started again at the same address with the same data.
+// A server is a process of ours, killed and started again at the same addresses with the same data.
 type server struct {
-	binary, data, listen string
-	endpoint             string
-	lock                 sync.Mutex
-	process              *exec.Cmd
+	binary, data, log, listen string
+	power                     *power // or nil: the disk keeps what is written
+	endpoint                  string
+	lock                      sync.Mutex // held while it is not running
+	process                   *exec.Cmd
+	ended                     chan struct{} // closed when the process has ended
+	starts                    int
 }
 
-func startServer(binary, data string) (*server, error) {
-	s := &server{binary: binary, data: data, listen: "127.0.0.1:0"}
+func startServer(binary, data string, disk *power) (*server, error) {
+	s := &server{binary: binary, data: data, log: data + ".log", listen: "127.0.0.1:0", power: disk}
+	if disk != nil { // the folder is the disk, so the data lie below it
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			return nil, err
+		}
+		s.data = filepath.Join(data, "data")
+	}
 	return s, s.start()
 }
 
 func (s *server) start() error {
-	log, err := os.OpenFile(s.data+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.process = exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.listen, "--log-format", "json", "--control-plane-delay", "1")
+	s.process = exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.listen, "--log-format", "json",
+		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M")
 	s.process.Stderr = log
+	if s.power != nil {
+		environment, err := s.power.begin()
+		if err != nil {
+			return err
+		}
+		s.process.Env = append(os.Environ(), environment...)
+	}
 	out, err := s.process.StdoutPipe()
 	if err != nil {
 		return err
@@ -42,7 +62,7 @@ func (s *server) start() error {
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("the server did not start, see %s.log: %v", s.data, s.process.Wait())
+		return fmt.Errorf("the server did not start, see %s: %v", s.log, s.process.Wait())
 	}
 	var ready struct{ Endpoint string }
 	if err := json.Unmarshal(line, &ready); err != nil {
@@ -53,20 +73,83 @@ func (s *server) start() error {
 		return err
 	}
 	s.endpoint, s.listen = ready.Endpoint, address.Host
+	s.ended = make(chan struct{})
+	s.starts++
+	go func(process *exec.Cmd, ended chan struct{}) {
+		process.Wait()
+		close(ended)
+	}(s.process, s.ended)
 	return nil
 }
 
-func (s *server) killAndStart(pause time.Duration) error {
+// killAndStart: with the power gone as well, what was not synced is lost, in part or whole.
+func (s *server) killAndStart(rest time.Duration, withPower bool) error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.process.Process.Kill()
-	s.process.Wait()
-	time.Sleep(pause)
+	<-s.ended
+	if withPower {
+		if err := s.power.lose(); err != nil {
+			return err
+		}
+	}
+	time.Sleep(rest)
 	return s.start()
+}
+
+// startIfDead: it may have died at a fault point.
+func (s *server) startIfDead(wait time.Duration) (bool, error) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	select {
+	case <-s.ended:
+		return true, s.start()
+	case <-time.After(wait):
+		return false, nil
+	}
+}
+
+// limitFiles: no file may grow beyond so many bytes, as if the disk were full; 0: as they like.
+func (s *server) limitFiles(bytes uint64) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	limit := syscall.Rlimit{Cur: bytes, Max: ^uint64(0)}
+	if bytes == 0 {
+		limit.Cur = ^uint64(0)
+	}
+	syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(s.process.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 }
 
 // stop ends it as an operator would; an error when it did not end well.
 func (s *server) stop() error {
 	s.process.Process.Signal(syscall.SIGTERM)
-	return s.process.Wait()
+	<-s.ended
+	if code := s.process.ProcessState.ExitCode(); code != 0 {
+		return fmt.Errorf("it ended with %s", s.process.ProcessState)
+	}
+	return nil
+}
+
+// A power is the disk that tests/crash/power_shim.c imitates; tests/integration/power.py knows what is lost.
+type power struct {
+	tool, folder, data string
+	losses             int
+}
+
+func (p *power) run(what string, more ...string) (string, error) {
+	command := exec.Command("python3", append([]string{p.tool, what, p.folder, p.data}, more...)...)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	return string(out), err
+}
+
+func (p *power) begin() ([]string, error) {
+	out, err := p.run("begin")
+	return strings.Fields(out), err
+}
+
+func (p *power) lose() error {
+	p.losses++
+	_, err := p.run("lose", fmt.Sprint(*seed+int64(p.losses)))
+	return err
 }

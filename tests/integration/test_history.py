@@ -1,7 +1,10 @@
-"""What concurrent clients saw, checked by a machine: tests/history records and porcupine decides.
+"""What concurrent clients saw, checked by a machine: tests/history records and porcupine decides; and what readers of the
+streams saw meanwhile is compared with what is there in the end.
 
-A third of the histories have their server killed in the middle. HISTORIES=1000 pytest tests/integration/test_history.py is
-the long form; a history that is wrong is drawn into a file that the output names, and its seed makes the same clients again.
+Troubles come over the server while a history is recorded: kills at any moment and at fault points, losses of power, failing and
+full disks, cut connections, clock steps, splits, shard rolls, throttling, conflicts, errors. HISTORIES=1000 pytest
+tests/integration/test_history.py is the long form; TROUBLES=kill,io names those to have. A history that is wrong is drawn
+into a file that the output names, and its seed makes the same clients again.
 """
 
 import os
@@ -9,28 +12,40 @@ import subprocess
 
 import pytest
 from conftest import ROOT
+from power import is_sanitized
 from stator_server import binary, clean_environment
 
 CHECKER = ROOT / "build" / "go" / "history"
 HISTORIES = int(os.environ.get("HISTORIES", "40"))
 
 
-@pytest.mark.timeout(300 + 5 * HISTORIES)
-def test_histories_are_strictly_serializable(tmp_path):
+def record(tmp_path, histories, *more):
     if os.environ.get("STATOR_ENDPOINT"):
         pytest.skip("kills its server")
     assert CHECKER.exists(), "run scripts/setup test"
-    command = [CHECKER, "-server", binary(), "-data", tmp_path / "data", "-histories", str(HISTORIES)]
-    if "SEED" in os.environ:
-        command += ["-seed", os.environ["SEED"]]
+    command = [CHECKER, "-server", binary(), "-data", tmp_path / "data", "-histories", str(histories), *more]
+    for variable, option in (("SEED", "-seed"), ("TROUBLES", "-troubles")):
+        if variable in os.environ:
+            command += [option, os.environ[variable]]
     run = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     print(run.stdout)
     log = (tmp_path / "data.log").read_text(errors="replace")
     assert run.returncode == 0 and "Sanitizer" not in log, run.stdout + run.stderr + log[-4000:]
 
 
+@pytest.mark.timeout(600 + 10 * HISTORIES)
+def test_histories_are_strictly_serializable(tmp_path):
+    record(tmp_path, HISTORIES)
+
+
+@pytest.mark.timeout(600 + 10 * HISTORIES)
+@pytest.mark.skipif(is_sanitized(), reason="the shim and a sanitizer's wrappers do not mix")
+def test_histories_are_strictly_serializable_when_the_power_goes(tmp_path):
+    record(tmp_path, max(1, HISTORIES // 8), "-power", ROOT / "tests" / "integration" / "power_tool.py")
+
+
 def test_the_checker_tells_right_from_wrong():
-    """Lost updates, torn reads, write skew and the like are found when they are there."""
+    """Lost updates, torn reads, write skew, changed answers and records and the like are found when they are there."""
     env = {**os.environ, "GOFLAGS": "-buildvcs=false -modcacherw", "GOMODCACHE": str(ROOT / "build" / "go" / "mod")}
     run = subprocess.run(["go", "test", "./..."], cwd=ROOT / "tests" / "history", env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
