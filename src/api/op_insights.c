@@ -17,8 +17,9 @@ struct insights_in {
 
 static const char *const actions[] = {"ENABLE", "DISABLE", NULL};
 enum { ACTION_ENABLE = 1 };
-static const char *const modes[] = {"ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS", NULL};
-enum { MODE_THROTTLED = 2 };
+/* In the order of the service's message. */
+static const char *const modes[] = {"THROTTLED_KEYS", "ACCESSED_AND_THROTTLED_KEYS", NULL};
+enum { MODE_THROTTLED = 1 }; /* in a request, from 1 */
 
 #define INSIGHTS(member, name, type, flags, ...) FIELD(struct insights_in, member, name, type, flags, __VA_ARGS__)
 #define INSIGHTS_TABLE                           INSIGHTS(table_name, "TableName", SHAPE_TABLE, FIELD_PARAMETER)
@@ -77,7 +78,7 @@ static void
 put_mode(struct buf *out, const struct table_insights *x)
 {
 	if (x->changed_ms != 0) /* never asked for: it has none */
-		put_text(out, "ContributorInsightsMode", slice_str(modes[x->throttled_only]));
+		put_text(out, "ContributorInsightsMode", slice_str(modes[x->throttled_only ? 0 : 1]));
 }
 
 /* In the service's order. A long resource's name is cut off, for a rule's name has a limit. */

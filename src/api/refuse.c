@@ -2,7 +2,7 @@
  * What this version has not: each operation of the API model is answered, with a refusal from its model or, where that
  * is the plain truth, with "there is none" and "it is off".
  */
-#include "api/op_int.h"
+#include "api/auth_int.h"
 
 enum status
 op_refuse(struct op_call *call, const void *in, struct err *err)
@@ -67,9 +67,15 @@ op_refuse_global_table(struct op_call *call, const void *in, struct err *err)
 		updates = member(call, in, "ReplicaUpdates");
 		if (updates->count == 0)
 			return err_set(err, S_VALIDATION, "One or more parameter values were invalid");
-		for (uint32_t i = 0; i < updates->count; i++) /* each begins with its Create */
-			if (**((void ***)updates->items + i) != NULL)
+		for (uint32_t i = 0; i < updates->count; i++) {
+			const struct shape *update = auth_element_of(call->op->shape, "ReplicaUpdates");
+			const void *at = ((void *const *)updates->items)[i];
+
+			if (*(void *const *)auth_member(update, at, "Create", SHAPE_STRUCT) != NULL)
 				return err_set(err, S_VALIDATION, "%s", MSG_GLOBAL_LEGACY);
+			if (*(void *const *)auth_member(update, at, "Delete", SHAPE_STRUCT) == NULL)
+				return err_set(err, S_VALIDATION, "One or more parameter values were invalid");
+		}
 	}
 	return err_set(err, S_GLOBAL_TABLE_NOT_FOUND, "%s" MSG_NO_GLOBAL,
 		       strstr(operation, "Settings") != NULL ? "" : "Global table not found: ", SLICE_ARG(name));

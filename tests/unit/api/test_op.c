@@ -115,6 +115,8 @@ refusals_name_a_modelled_exception(void **state)
 		       "{'GlobalTableName':'abc','ReplicaUpdates':[{'Create':{'RegionName':'eu-west-1'}}]}", LEGACY);
 	expect_invalid("UpdateGlobalTable", "{'GlobalTableName':'abc','ReplicaUpdates':[]}",
 		       "One or more parameter values were invalid");
+	expect_invalid("UpdateGlobalTable", "{'GlobalTableName':'abc','ReplicaUpdates':[{}]}",
+		       "One or more parameter values were invalid");
 	expect_error(
 	    "UpdateGlobalTable", "{'GlobalTableName':'abc','ReplicaUpdates':[{'Delete':{'RegionName':'eu-west-1'}}]}",
 	    "GlobalTableNotFoundException", "Global table not found: Global table with name: 'abc' does not exist.");
