@@ -109,9 +109,8 @@ read_values(void *unused)
 		struct av got;
 		struct err err;
 
-		if (table_get(table, item_of(&a, key, 0, -1), &io, &got, &err) != S_OK)
-			atomic_fetch_add(&bad, 1);
-		else if (durable(io.wait_seq) && value_of(got) < least)
+		if (table_get(table, item_of(&a, key, 0, -1), &io, &got, &err) != S_OK ||
+		    (durable(io.wait_seq) && value_of(got) < least))
 			atomic_fetch_add(&bad, 1);
 		else if (key < KEYS && durable(io.wait_seq))
 			know(key, value_of(got));
