@@ -46,6 +46,7 @@ func (s *server) start() error {
 	s.process = exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.listen, "--log-format", "json",
 		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M")
 	s.process.Stderr = log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a panic of ours leaves nothing behind
 	if s.power != nil {
 		environment, err := s.power.begin()
 		if err != nil {

@@ -2,9 +2,12 @@
 
     power_tool.py begin FOLDER DATA        prints the environment of the server's next life
     power_tool.py lose FOLDER DATA SEED    after its death: takes away what was not safe
+
+With POWER_LIES in the environment syncs are answered and not done: what is lost then must be noticed.
 """
 
 import json
+import os
 import pathlib
 import random
 import sys
@@ -19,7 +22,8 @@ def main():
     library = folder / "power_shim.so"
     if library.exists():
         power.build_shim = lambda _: library
-    disk = power.Disk(folder, data, random.Random(int(sys.argv[4]) if len(sys.argv) > 4 else 0))
+    dice = random.Random(int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    disk = power.Disk(folder, data, dice, lies="POWER_LIES" in os.environ)
     if kept.exists():
         state = json.loads(kept.read_text())
         disk.life, disk.safe = state["life"], {int(inode): size for inode, size in state["safe"].items()}

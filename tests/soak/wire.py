@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 
 REGION = "us-east-1"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -34,6 +35,7 @@ class Connection:
         self.address, self.access_key = address, access_key
         self.host = "%s:%d" % address
         self.socket = self.file = None
+        self.used = 0.0
         self.day, self.signing_keys = None, {}
 
     def close(self):
@@ -71,6 +73,9 @@ class Connection:
 
     def exchange(self, request):
         """(status, body) of raw bytes."""
+        if time.monotonic() - self.used > 30:  # the server hangs up on who is idle
+            self.close()
+        self.used = time.monotonic()
         try:
             if self.socket is None:
                 self.open()
