@@ -12,9 +12,9 @@
 #name, 0, &refused_##name, op_refuse, status, because                                                  \
 	}
 /* The same, in words that tell more of the request. */
-#define TOLD(name, run)                                                                                                \
+#define TOLD(name, status, run)                                                                                        \
 	{                                                                                                              \
-#name, 0, &refused_##name, run, S_OK, NULL                                                             \
+#name, 0, &refused_##name, run, status, NULL                                                           \
 	}
 /* Newer than the model. */
 #define UNREAD(name, status, because)                                                                                  \
@@ -42,23 +42,23 @@ const struct op ops[] = {
     REFUSED(CreateBackup, S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
     REFUSED(CreateGlobalTable, S_VALIDATION, MSG_GLOBAL_LEGACY),
     DONE("CreateTable", OP_BLOCKS, shape_create_table, op_create_table),
-    TOLD(DeleteBackup, op_refuse_backup),
+    TOLD(DeleteBackup, S_BACKUP_NOT_FOUND, op_refuse_backup),
     DONE("DeleteItem", OP_SINGLE | MOVED_WRITE, shape_delete_item, op_delete_item),
     DONE("DeleteResourcePolicy", OP_BLOCKS, shape_delete_policy, op_delete_policy),
     DONE("DeleteTable", OP_BLOCKS, shape_delete_table, op_delete_table),
-    TOLD(DescribeBackup, op_refuse_backup),
+    TOLD(DescribeBackup, S_BACKUP_NOT_FOUND, op_refuse_backup),
     UNREAD("DescribeBulkOperation", S_VALIDATION, NULL),
     DONE("DescribeContinuousBackups", 0, shape_table_only, op_describe_continuous_backups),
     DONE("DescribeContributorInsights", 0, shape_describe_insights, op_describe_insights),
     DONE("DescribeEndpoints", 0, shape_empty, op_describe_endpoints),
     REFUSED(DescribeExport, S_EXPORT_NOT_FOUND, "Export not found: there are none"),
-    TOLD(DescribeGlobalTable, op_refuse_global_table),
-    TOLD(DescribeGlobalTableSettings, op_refuse_global_table),
+    TOLD(DescribeGlobalTable, S_GLOBAL_TABLE_NOT_FOUND, op_refuse_global_table),
+    TOLD(DescribeGlobalTableSettings, S_GLOBAL_TABLE_NOT_FOUND, op_refuse_global_table),
     REFUSED(DescribeImport, S_IMPORT_NOT_FOUND, "Import not found: there are none"),
     DONE("DescribeKinesisStreamingDestination", 0, shape_table_only, op_describe_kinesis),
     DONE("DescribeLimits", 0, shape_empty, op_describe_limits),
     DONE("DescribeTable", 0, shape_describe_table, op_describe_table),
-    TOLD(DescribeTableReplicaAutoScaling, op_refuse_replica_scaling),
+    TOLD(DescribeTableReplicaAutoScaling, S_RESOURCE_NOT_FOUND, op_refuse_replica_scaling),
     DONE("DescribeTimeToLive", 0, shape_describe_ttl, op_describe_ttl),
     REFUSED(DisableKinesisStreamingDestination, S_VALIDATION, NULL),
     REFUSED(EnableKinesisStreamingDestination, S_VALIDATION, NULL),
@@ -79,7 +79,7 @@ const struct op ops[] = {
     DONE("PutItem", OP_SINGLE | MOVED_WRITE, shape_put_item, op_put_item),
     DONE("PutResourcePolicy", OP_BLOCKS, shape_put_policy, op_put_policy),
     DONE("Query", OP_READS | MOVED_READ, shape_query, op_query),
-    TOLD(RestoreTableFromBackup, op_refuse_backup),
+    TOLD(RestoreTableFromBackup, S_BACKUP_NOT_FOUND, op_refuse_backup),
     REFUSED(RestoreTableToPointInTime, S_PITR_UNAVAILABLE, NO_RECOVERY),
     DONE("Scan", OP_READS, shape_scan, op_scan),
     DONE("SearchVectors", 0, shape_search_vectors, op_search_vectors),
@@ -90,12 +90,12 @@ const struct op ops[] = {
     DONE("UntagResource", OP_BLOCKS, shape_untag, op_untag),
     REFUSED(UpdateContinuousBackups, S_CONTINUOUS_BACKUPS_UNAVAILABLE, NO_BACKUPS),
     DONE("UpdateContributorInsights", OP_BLOCKS, shape_update_insights, op_update_insights),
-    TOLD(UpdateGlobalTable, op_refuse_global_table),
-    TOLD(UpdateGlobalTableSettings, op_refuse_global_table),
+    TOLD(UpdateGlobalTable, S_GLOBAL_TABLE_NOT_FOUND, op_refuse_global_table),
+    TOLD(UpdateGlobalTableSettings, S_GLOBAL_TABLE_NOT_FOUND, op_refuse_global_table),
     DONE("UpdateItem", OP_SINGLE | MOVED_WRITE, shape_update_item, op_update_item),
     REFUSED(UpdateKinesisStreamingDestination, S_VALIDATION, NULL),
     DONE("UpdateTable", OP_BLOCKS, shape_update_table, op_update_table),
-    TOLD(UpdateTableReplicaAutoScaling, op_refuse_replica_scaling),
+    TOLD(UpdateTableReplicaAutoScaling, S_RESOURCE_NOT_FOUND, op_refuse_replica_scaling),
     DONE("UpdateTimeToLive", OP_BLOCKS, shape_update_ttl, op_update_ttl),
 };
 const size_t op_count = sizeof ops / sizeof *ops;

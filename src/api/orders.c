@@ -57,7 +57,7 @@ op_write_orders(struct buf *out)
 {
 	buf_put_lit(out, "| operation | members, in the order in which they are told |\n|---|---|\n");
 	for (size_t i = 0; i < op_count; i++) {
-		if (ops[i].shape == NULL || ops[i].shape->fields[0].name == NULL || ops[i].run == op_refuse)
+		if (ops[i].shape == NULL || ops[i].shape->fields[0].name == NULL || ops[i].refusal != S_OK)
 			continue;
 		buf_printf(out, "| %s | ", ops[i].name);
 		put_members(out, ops[i].shape, 0);
