@@ -72,9 +72,11 @@ def measure_axis(axis, folder, rounds, seconds, warmup, tell):
         for i, point in enumerate(axis["points"]):
             server = point.start(folder / f"{axis['column']}-{i}")
             running.append(server)
+            server.use_cpus({servers.SERVER_CPU, servers.CLIENT_CPU})  # it may take what it gets while it is filled
             for workload in ("get", "query"):  # these fill both tables
                 if workload in point.workloads:
                     server.measure(workload, Load(0.1, 0, point.connections))
+            server.use_cpus({servers.SERVER_CPU})
             server.sleep()
             tell(f"{axis['title']}: {point.label} is filled, {time.monotonic() - began:.0f} s")
         for r in range(rounds):

@@ -86,6 +86,14 @@ class Server:
     def wake(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def use_cpus(self, cpus):
+        """All of its threads, those to come, too."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                os.sched_setaffinity(int(task.name), cpus)
+            except ProcessLookupError:
+                pass  # it has just ended
+
     def memory_bytes(self):
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
@@ -352,6 +360,15 @@ KINDS = {
     "stator": Stator, "nginx": Nginx, "redis": Redis, "memcached": Memcached, "rocksdb": RocksDB, "disk": Disk,
     "dynalite": Dynalite, "dynamodb-local": DynamoDBLocal,
 }
+
+
+def end_with_the_servers():
+    """Whoever ends this program (SIGTERM, SIGHUP) ends its servers, too: the exception passes through everything that stops them."""
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 class Servers:
