@@ -102,7 +102,8 @@ struct shard {
 };
 
 struct streams {
-	pthread_mutex_t lock; /* nothing else is locked under it */
+	pthread_mutex_t lock;     /* nothing else is locked under it */
+	pthread_mutex_t trimming; /* one pass over the logs at a time: a test control may meet the background's */
 	struct change_reader *readers;
 	struct log_listener *listener;
 	struct stream **by_arn; /* ascending */

@@ -219,10 +219,12 @@ logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, stru
 {
 	struct arena a = {0};
 	struct table_core **cores;
-	size_t count = logged_cores(db, &a, &cores);
+	size_t count;
 	enum status s = S_OK;
 
 	*ret_all = true;
+	pthread_mutex_lock(&db->streams->trimming);
+	count = logged_cores(db, &a, &cores);
 	for (size_t i = 0; i < count; i++) {
 		const struct layout *l = layout_of(cores[i]);
 
@@ -231,6 +233,7 @@ logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, stru
 			s = trim_partition(cores[i], l->by_id[n], keep_from(cores[i], l->by_id[n]), slack, err);
 		core_release(cores[i]);
 	}
+	pthread_mutex_unlock(&db->streams->trimming);
 	arena_done(&a);
 	return s;
 }

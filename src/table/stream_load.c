@@ -352,6 +352,7 @@ streams_open(struct table_db *db, struct err *err)
 	enum status s;
 
 	pthread_mutex_init(&all->lock, NULL);
+	pthread_mutex_init(&all->trimming, NULL);
 	db->streams = all;
 	s = load_secret(db, err);
 	if (s == S_OK)
@@ -397,6 +398,7 @@ streams_close(struct table_db *db)
 		stream_free(all->by_arn[i]);
 	free(all->by_arn);
 	pthread_mutex_destroy(&all->lock);
+	pthread_mutex_destroy(&all->trimming);
 	free(all);
 	db->streams = NULL;
 }

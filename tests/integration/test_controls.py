@@ -308,6 +308,26 @@ def test_shards_are_rolled_and_split_and_iterators_age(control, db, served):
     assert children[0]["ParentShardId"] not in shards()
 
 
+def test_maintenance_by_command_bears_itself_and_the_background(db, control):
+    """Several at once, beside writes: with the thread sanitizer this found a race of two passes over one log."""
+    table = create(db, "pk:S", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+
+    def work(number):
+        for i in range(15):
+            db.put_item(TableName=table, Item={"pk": {"S": f"{number}-{i}"}})
+            if number == 0:
+                control("clock-advance", seconds=25 * 3600)  # all that is there is to go
+            control("stream-maintain")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    arn = db.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    assert arn and len(db.scan(TableName=table)["Items"]) == 60
+
+
 # ---- who may, and what is said to nonsense ----
 
 
