@@ -92,6 +92,7 @@ func (r *run) record(generation, number int, some []trouble) ([]porcupine.Operat
 		group.Add(1)
 		go func() {
 			defer group.Done()
+			defer r.server.guard()
 			for n := 0; n < *operations; n++ {
 				w.ask()
 			}

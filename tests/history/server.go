@@ -46,7 +46,6 @@ func (s *server) start() error {
 	s.process = exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.listen, "--log-format", "json",
 		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M")
 	s.process.Stderr = log
-	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a panic of ours leaves nothing behind
 	if s.power != nil {
 		environment, err := s.power.begin()
 		if err != nil {
@@ -153,4 +152,13 @@ func (p *power) lose() error {
 	p.losses++
 	_, err := p.run("lose", fmt.Sprint(*seed+int64(p.losses)))
 	return err
+}
+
+// guard ends everything, the server too, when a goroutine panics: `defer s.guard()`.
+func (s *server) guard() {
+	if r := recover(); r != nil {
+		s.process.Process.Kill()
+		fmt.Fprintln(os.Stderr, "history: panic:", r)
+		os.Exit(2)
+	}
 }

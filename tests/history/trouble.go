@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -154,10 +155,12 @@ func (t *troubles) trouble(chosen []trouble, group *sync.WaitGroup, failed chan<
 		group.Add(1)
 		go func(one trouble, own *troubles) {
 			defer group.Done()
+			defer own.server.guard()
 			defer own.control.http.CloseIdleConnections()
 			for times := 1; !own.over(); times++ {
 				if err := one.happen(own); err != nil {
 					failed <- fmt.Errorf("%s: %w", one.name, err)
+					fmt.Fprintln(os.Stderr, one.name, err) // at once: the clients may wait long for the server
 					return
 				}
 				if times == one.most {
