@@ -1,6 +1,6 @@
 /*
  * Any bytes as the file of attribute lists: it is refused, or opened with the lists that are whole; a list that is then
- * added is there when it is opened again, with all that were there before.
+ * added and synced is there when it is opened again, with all that were there before.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
-	if (dax_lists_add(lists, names, 2, &added, &err) != S_OK)
+	if (dax_lists_add(lists, names, 2, &added, &err) != S_OK || dax_lists_sync(lists, &err) != S_OK)
 		abort();
 	count = dax_lists_count(lists);
 	for (const struct dax_list *l = dax_lists_after(lists, NULL); l != NULL; l = dax_lists_after(lists, l))
