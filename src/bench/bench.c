@@ -16,6 +16,7 @@
 #include "bench/wire.h"
 #include "codec/json.h"
 
+#define PID_LIMIT     (1 << 22)          /* no process of Linux has a higher number */
 #define POOL_BYTES    (64 * 1024 * 1024) /* of signed requests, in each thread */
 #define POOL_COUNT    16384
 #define SIGN_AGAIN_S  60
@@ -189,7 +190,8 @@ pid_cpu_us(int64_t pid)
 	struct timespec t;
 	clockid_t clock;
 
-	if (clock_getcpuclockid((pid_t)pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+	/* a clock's number has fewer bits than a pid_t: a larger one would be another process's */
+	if (pid > PID_LIMIT || clock_getcpuclockid((pid_t)pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
 		return -1;
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
