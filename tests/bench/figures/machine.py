@@ -88,7 +88,8 @@ class Others:
         times = os.times()
         own = times.user + times.system + times.children_user + times.children_system
         own += sum(servers.cpu_seconds(pid) for pid in self.own_pids())
-        busy = (fields[0] + fields[1] + fields[2]) / tick
+        # interrupts, too: what they do for sockets is counted for the process that they interrupt
+        busy = (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / tick
         return {"others": busy - own, "steal": fields[7] / tick}
 
     def result(self):

@@ -231,8 +231,8 @@ def circumstances(result):
     machine, others, stator = result["machine"], result["others"], result["stator"]
     words = f"{machine['cpu']}, {machine['cpus']} CPUs{' of a virtual machine' if machine['virtual'] else ''}, {machine['memory_gb']} GB, Linux {machine['linux']}."
     built = f"Stator {stator['version']}" + (f" at {stator['commit']}" if stator["commit"] else "") + (" with changes" if stator["changed"] else "")
-    share = f"Other programs used {others['others']:.1%} of the CPUs meanwhile, other machines of the host {others['steal']:.1%}."
-    return f"{built}, {result['taken']}. {words} {share}" + (f" {result['note']}" if result["note"] else "")
+    share = f" Other programs used {others['others']:.1%} of the CPUs meanwhile, other machines of the host {others['steal']:.1%}." if others else ""
+    return f"{built}, {result['taken']}. {words}{share}" + (f" {result['note']}" if result["note"] else "")
 
 
 def versions(references):
