@@ -30,3 +30,10 @@ thread_be_prompt(void)
 	a.runtime = PROMPT_SLICE_NS;
 	syscall(SYS_sched_setattr, 0, &a, 0);
 }
+
+void
+thread_be_patient(void)
+{
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+}

@@ -9,4 +9,10 @@
  */
 void thread_be_prompt(void);
 
+/*
+ * The calling thread does one large thing for many, and does it cheaper the more have come together: when there is
+ * something to do it lets whoever runs finish first. Its share of the processors stays what it is.
+ */
+void thread_be_patient(void);
+
 #endif

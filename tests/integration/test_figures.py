@@ -42,6 +42,10 @@ def test_every_row_runs(tmp_path):
     assert all(result["references"].values()), result["references"]
 
 
+long = pytest.mark.skipif(os.environ.get("FIGURES") != "all", reason="minutes long: FIGURES=all, and in make torture")
+
+
+@long
 @pytest.mark.figures
 @pytest.mark.parametrize("peer", ["dynalite", "dynamodb-local"])
 def test_other_dynamodbs_run(peer, tmp_path):
@@ -57,6 +61,7 @@ def test_starts_run(tmp_path):
         assert start["ready_ms"] > 0 and start["memory_bytes"] > 1 << 20
 
 
+@long
 @pytest.mark.figures
 def test_growth_runs(tmp_path):
     result = run("growth", tmp_path)

@@ -16,7 +16,7 @@ from power import is_sanitized
 from stator_server import binary, clean_environment
 
 CHECKER = ROOT / "build" / "go" / "history"
-HISTORIES = int(os.environ.get("HISTORIES", "40"))
+HISTORIES = int(os.environ.get("HISTORIES", "10" if is_sanitized() else "40"))
 
 
 def run_checker(tmp_path, histories, *more, env=None):

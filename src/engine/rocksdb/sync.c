@@ -362,7 +362,7 @@ sync_main(void *context)
 {
 	struct rocks *r = context;
 
-	thread_be_prompt(); /* clients wait for it */
+	thread_be_patient(); /* one sync for all that the loops have in hand */
 	while (!atomic_load(&r->stop)) {
 		if (atomic_load(&r->state) == ENGINE_FAILED) {
 			failed(r);

@@ -35,11 +35,24 @@ a_prompt_thread_keeps_its_share_of_the_processors(void **state)
 		assert_int_equal(after.runtime, 100000);
 }
 
+static void
+a_patient_thread_lets_others_finish(void **state)
+{
+	(void)state;
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		skip(); /* somebody gave the whole process another kind */
+	thread_be_patient();
+	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+	thread_be_patient();
+	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_prompt_thread_keeps_its_share_of_the_processors),
+	    cmocka_unit_test(a_patient_thread_lets_others_finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
