@@ -22,14 +22,16 @@ remove_file(void)
 static void
 write_file(const uint8_t *data, size_t size)
 {
+	static bool named; /* not told by the name's last letter: that may be an X, too */
 	FILE *f;
 
-	if (path[sizeof path - 2] == 'X') {
+	if (!named) {
 		int fd = mkstemp(path);
 
 		if (fd < 0)
 			abort();
 		close(fd);
+		named = true;
 		atexit(remove_file);
 		log_setup(LOG_ERROR, LOG_TEXT); /* each cut is worth a line elsewhere */
 	}
