@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -58,6 +59,21 @@ is_watched(const char *path)
 	return log_fd >= 0 && path != NULL && strncmp(path, folder, strlen(folder)) == 0;
 }
 
+/*
+ * Without its log nobody can tell what was safe. stderr may be a file as the log is, so a limit on the size of files,
+ * which is one cause, is lifted for the last words.
+ */
+static void
+give_up(int why)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_FSIZE, &none);
+	dprintf(STDERR_FILENO, "power_shim: ends the process: its log %s cannot be written: %s\n", getenv("POWER_LOG"),
+		strerror(why));
+	abort();
+}
+
 __attribute__((format(printf, 1, 2))) static void
 note(const char *format, ...)
 {
@@ -69,7 +85,7 @@ note(const char *format, ...)
 	n = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
 	if (write(log_fd, line, (size_t)n) != n)
-		abort();
+		give_up(errno);
 }
 
 /* A second name for what is about to lose its own; beside the log. */

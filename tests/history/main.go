@@ -193,6 +193,7 @@ func (r *run) all() error {
 			follow = startFollowers(r.server.endpoint, generation)
 		}
 		some := r.troublesFor()
+		r.server.say(fmt.Sprintf("history %d, with %s", number, names(some)))
 		history, err := r.record(generation, number, some)
 		if err != nil {
 			return fmt.Errorf("history %d, with %s: %w", number, names(some), err)
@@ -234,15 +235,18 @@ func begin() error {
 		disk = &power{tool: *powerTool, folder: *data + ".power", data: *data}
 	}
 	for _, one := range allTroubles {
-		if (*only == "" || strings.Contains(","+*only+",", ","+one.name+",")) && (one.name != "power" || disk != nil) {
+		if (*only == "" || strings.Contains(","+*only+",", ","+one.name+",")) && one.fits(disk != nil) {
 			r.chosen = append(r.chosen, one)
 		}
+	}
+	if *only != "" && *only != "none" && len(r.chosen) == 0 {
+		return fmt.Errorf("no trouble of %s can be had here", *only)
 	}
 	var err error
 	if r.server, err = startServer(*binary, *data, disk); err != nil {
 		return err
 	}
-	defer func() { r.server.process.Process.Kill() }()
+	defer r.server.kill()
 	if r.proxy, err = startProxy(func() string { return r.server.listen }); err != nil {
 		return err
 	}
@@ -251,6 +255,7 @@ func begin() error {
 		return err
 	}
 	r.report()
+	r.server.say("the end")
 	if err := r.server.stop(); err != nil {
 		return fmt.Errorf("the server did not end well: %w", err)
 	}

@@ -207,3 +207,11 @@ func TestStreamsAreComparedWithWhatWasSeenAndWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestTroublesFitTheDisk(t *testing.T) {
+	for _, one := range allTroubles {
+		if powered, plain := one.fits(true), one.fits(false); powered != (one.name != "full") || plain != (one.name != "power") {
+			t.Errorf("%s: %v with a disk that loses power, %v without", one.name, powered, plain)
+		}
+	}
+}

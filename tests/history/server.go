@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -24,6 +25,57 @@ type server struct {
 	process                   *exec.Cmd
 	ended                     chan struct{} // closed when the process has ended
 	starts                    int
+	told                      atomic.Value // string: what is being done, for people
+	may                       *atomicFlag  // the process that runs may die of kill -9: we did that, or armed a fault point
+	stopping                  *atomicFlag  // it was asked to end
+}
+
+// An atomicFlag is of one life of the server, so that nobody means the next one.
+type atomicFlag struct{ value int32 }
+
+func (f *atomicFlag) set(on bool) {
+	value := int32(0)
+	if on {
+		value = 1
+	}
+	atomic.StoreInt32(&f.value, value)
+}
+
+func (f *atomicFlag) is() bool { return atomic.LoadInt32(&f.value) != 0 }
+
+func (s *server) say(what string) { s.told.Store(what) }
+
+// mayDie: a fault point that kills is armed, or all are off.
+func (s *server) mayDie(may bool) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.may.set(may)
+}
+
+// lastWords are the last lines of its log.
+func (s *server) lastWords() string {
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	if len(lines) > 10 {
+		lines = lines[len(lines)-10:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// watch one life of the server. That it is gone though nobody killed it ends everything at once: the clients would wait long.
+func (s *server) watch(process *exec.Cmd, ended chan struct{}, may, stopping *atomicFlag) {
+	process.Wait()
+	status, _ := process.ProcessState.Sys().(syscall.WaitStatus)
+	killed := status.Signaled() && status.Signal() == syscall.SIGKILL
+	if !(may.is() && killed) && !stopping.is() {
+		fmt.Fprintf(os.Stderr, "history: seed %d, %v: the server is gone, and nobody told it to: %s. The end of %s:\n%s\n",
+			*seed, s.told.Load(), process.ProcessState, s.log, s.lastWords())
+		os.Exit(3)
+	}
+	close(ended)
 }
 
 func startServer(binary, data string, disk *power) (*server, error) {
@@ -62,7 +114,7 @@ func (s *server) start() error {
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("the server did not start, see %s: %v", s.log, s.process.Wait())
+		return fmt.Errorf("the server did not start: %v. The end of %s:\n%s", s.process.Wait(), s.log, s.lastWords())
 	}
 	var ready struct{ Endpoint string }
 	if err := json.Unmarshal(line, &ready); err != nil {
@@ -75,10 +127,8 @@ func (s *server) start() error {
 	s.endpoint, s.listen = ready.Endpoint, address.Host
 	s.ended = make(chan struct{})
 	s.starts++
-	go func(process *exec.Cmd, ended chan struct{}) {
-		process.Wait()
-		close(ended)
-	}(s.process, s.ended)
+	s.may, s.stopping = new(atomicFlag), new(atomicFlag)
+	go s.watch(s.process, s.ended, s.may, s.stopping)
 	return nil
 }
 
@@ -86,6 +136,7 @@ func (s *server) start() error {
 func (s *server) killAndStart(rest time.Duration, withPower bool) error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	s.may.set(true)
 	s.process.Process.Kill()
 	<-s.ended
 	if withPower {
@@ -120,8 +171,15 @@ func (s *server) limitFiles(bytes uint64) {
 	syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(s.process.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 }
 
+// kill ends it for good.
+func (s *server) kill() {
+	s.may.set(true)
+	s.process.Process.Kill()
+}
+
 // stop ends it as an operator would; an error when it did not end well.
 func (s *server) stop() error {
+	s.stopping.set(true)
 	s.process.Process.Signal(syscall.SIGTERM)
 	<-s.ended
 	if code := s.process.ProcessState.ExitCode(); code != 0 {
@@ -157,8 +215,8 @@ func (p *power) lose() error {
 // guard ends everything, the server too, when a goroutine panics: `defer s.guard()`.
 func (s *server) guard() {
 	if r := recover(); r != nil {
-		s.process.Process.Kill()
-		fmt.Fprintln(os.Stderr, "history: panic:", r)
+		s.kill()
+		fmt.Fprintf(os.Stderr, "history: seed %d, %v: panic: %v\n", *seed, s.told.Load(), r)
 		os.Exit(2)
 	}
 }

@@ -18,6 +18,14 @@ type trouble struct {
 	happen func(t *troubles) error
 }
 
+// fits: a limit on the size of files would end the log of the disk that loses its power, too, and the server with it.
+func (t trouble) fits(powered bool) bool {
+	if powered {
+		return t.name != "full"
+	}
+	return t.name != "power"
+}
+
 type troubles struct {
 	server     *server
 	proxy      *proxy
@@ -43,6 +51,7 @@ var allTroubles = []trouble{
 	}},
 	{"point", true, 1, func(t *troubles) error {
 		t.wait(10)
+		t.server.mayDie(true)
 		t.command("fault", object{"points": fmt.Sprintf("%s:kill:%d", t.pick(deadly...), 1+t.dice.Intn(30))})
 		for {
 			if dead, err := t.server.startIfDead(time.Millisecond); dead || err != nil {
@@ -186,5 +195,6 @@ func (t *troubles) settle() error {
 		}
 		pause()
 	}
+	t.server.mayDie(false) // all faults are off
 	return nil
 }

@@ -189,7 +189,7 @@ func (w *worker) readApart(way string, registers []int, read func([]int) ([]answ
 }
 
 // tooLong: a server that is started again, or has been given its disk back, answers long before that.
-func tooLong(begin int64) bool { return now()-begin > int64(5*time.Minute) }
+func tooLong(begin int64) bool { return now()-begin > int64(2*time.Minute) }
 
 // pause before something that was not done is asked for again
 func pause() { time.Sleep(2 * time.Millisecond) }
