@@ -134,9 +134,10 @@ refused(struct rocks *r, struct err *err)
 	return err_set(err, S_IO, "writing to %s failed; writes are refused until the disk works again", r->dir);
 }
 
-static enum status
-write_batch(struct rocks *r, struct rocks_batch *batch, struct err *err)
+enum status
+rocks_write_batch(struct rocks *r, struct engine_batch *b, struct err *err)
 {
+	struct rocks_batch *batch = (struct rocks_batch *)b;
 	bool careful = rocks_careful_enter(r);
 	char *message = NULL;
 	struct err why;
@@ -179,7 +180,7 @@ rocks_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct 
 	else if (batch->incomplete || batch_is_stale(b))
 		s = err_set(err, S_IO, "writes were lost by a disk failure after this one was begun");
 	else
-		s = write_batch(r, batch, err);
+		s = rocks_write_batch(r, b, err);
 	if (s == S_OK)
 		*ret_seq = commit_applied(&r->point);
 	gate_leave(r);
@@ -478,6 +479,10 @@ rocks_checkpoint(struct engine *e, const char *dir, struct err *err)
 	if (atomic_load(&r->state) != ENGINE_RUNNING) { /* it would hold what was lost */
 		gate_leave(r);
 		return refused(r, err);
+	}
+	if (rocks_touch_spaces(r, err) != S_OK) { /* it flushes */
+		gate_leave(r);
+		return S_IO;
 	}
 	checkpoint = rocksdb_checkpoint_object_create(r->db, &message);
 	if (message == NULL) {

@@ -7,6 +7,7 @@
  *   making.c    a new database, and when nothing is synced
  *   options.c   RocksDB's settings
  *   metrics.c   figures
+ *   reclaim.c   the space of dropped ranges
  *   wal.c       is what was called durable still in the log? asked before each opening
  *
  * docs/ENGINE.md tells the why.
@@ -171,7 +172,15 @@ void rocks_careful_leave(struct rocks *r, bool entered);
 /* Puts what is known to be durable into a batch when that is news; false when it is not. */
 bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
 
+/* ---- rocksdb.c ---- */
+
+/* The caller is inside the gate and has found the engine RUNNING. The batch gets no place: nobody can wait for it. */
+enum status rocks_write_batch(struct rocks *r, struct engine_batch *b, struct err *err);
+
 /* ---- reclaim.c ---- */
+
+/* No space is empty then. To be called before RocksDB is asked for something that flushes; why, reclaim.c tells. */
+enum status rocks_touch_spaces(struct rocks *r, struct err *err);
 
 /* The caller is inside the gate, its whole files are deleted. */
 void rocks_dropped(struct rocks *r, enum engine_space space, struct slice from, struct slice to);

@@ -1,0 +1,145 @@
+/*
+ * Flushes that the engine asks for, beside those that RocksDB makes by itself while others write.
+ */
+#include "engine/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define ROUNDS 24
+
+static char dir[64];
+static struct engine *e;
+static atomic_bool stop;
+
+static int
+remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+	(void)info;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+setup(void **state)
+{
+	struct engine_options options = {dir, 8 << 20, 128 << 10, false, 1 << 20};
+	struct err err;
+
+	(void)state;
+	snprintf(dir, sizeof dir, "%s", "/tmp/stator-reclaim-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	if (engine_rocksdb_open(&options, &e, &err) != S_OK)
+		fail_msg("%s", err.message);
+	atomic_store(&stop, false);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	engine_close(e);
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return 0;
+}
+
+static void
+put(enum engine_space space, const char *key, size_t size)
+{
+	static const char value[4096];
+	struct engine_batch *b = engine_batch_new(e);
+	uint64_t seq;
+
+	engine_batch_put(b, space, slice_str(key), slice_of(value, size));
+	assert_int_equal(engine_apply(e, b, &seq, NULL), S_OK);
+	engine_batch_free(b);
+}
+
+/* Spaces come and go from the set of those that hold anything: one is written all the time, the others now and then. */
+static void *
+write_on(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; !atomic_load(&stop); i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "w%05u", i % 2000);
+		put(SPACE_ITEMS, key, 4096);
+		if (i % 40 == 0)
+			put(i % 80 == 0 ? SPACE_LOG : SPACE_INDEXES, key, 100);
+	}
+	return NULL;
+}
+
+static void
+drop_and_reclaim(int round)
+{
+	struct err err;
+	bool more;
+
+	for (int i = 0; i < 20; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "b%d-%d", round, i);
+		put(SPACE_LOG, key, 4096);
+	}
+	assert_int_equal(engine_drop(e, SPACE_LOG, SLICE("b"), SLICE("c"), &err), S_OK);
+	if (engine_reclaim(e, 1, &more, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+/* RocksDB 7.8 aborts when a flush of some spaces meets one of more spaces that waits. */
+static void
+space_is_reclaimed_while_others_write(void **state)
+{
+	pthread_t writer;
+
+	(void)state;
+	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
+	for (int round = 0; round < ROUNDS; round++)
+		drop_and_reclaim(round);
+	atomic_store(&stop, true);
+	pthread_join(writer, NULL);
+}
+
+static void
+checkpoint_is_taken_while_others_write(void **state)
+{
+	pthread_t writer;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
+	for (int round = 0; round < ROUNDS / 4; round++) {
+		char copy[96];
+
+		snprintf(copy, sizeof copy, "%s/copy-%d", dir, round);
+		if (engine_checkpoint(e, copy, &err) != S_OK)
+			fail_msg("%s", err.message);
+	}
+	atomic_store(&stop, true);
+	pthread_join(writer, NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(space_is_reclaimed_while_others_write, setup, teardown),
+	    cmocka_unit_test_setup_teardown(checkpoint_is_taken_while_others_write, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
