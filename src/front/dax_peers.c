@@ -811,12 +811,12 @@ dax_peers_free(struct dax_peers *p)
 {
 	if (p == NULL)
 		return;
-	cache_watch(p->options.cache, NULL, NULL);
-	dax_lists_on_sync(p->options.lists, NULL, NULL);
 	if (p->running) {
 		loop_stop(p->loop);
 		pthread_join(p->thread, NULL);
 	}
+	cache_watch(p->options.cache, NULL, NULL); /* the thread asks who watches, too, when it keeps a copy */
+	dax_lists_on_sync(p->options.lists, NULL, NULL);
 	for (size_t i = 0; i < p->options.node_count; i++) {
 		if (p->peers[i].state != PEER_DOWN)
 			close(p->peers[i].fd.fd);

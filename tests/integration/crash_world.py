@@ -498,7 +498,9 @@ class World:
         """While no writer writes: so it is known by which clock each write was made."""
         self.clock_moving = True
         try:
-            while any(w.is_alive() and not w.idle for w in self.writers) and not self.stopping:
+            while any(w.is_alive() and not w.idle for w in self.writers):
+                if self.stopping:
+                    return  # they may be in the middle of a write, and are not waited for
                 time.sleep(0.002)
             self.clock_moves += 1
             self.most_hours = max(self.most_hours, self.hours + hours)
