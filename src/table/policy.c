@@ -16,7 +16,7 @@
 
 /* ---- counting ---- */
 
-struct table_policy *
+static struct table_policy *
 policy_new(struct slice document, unsigned flags, int64_t revision)
 {
 	struct table_policy *p = table_alloc(sizeof *p + document.len);
@@ -108,8 +108,8 @@ policy_forget(struct table_core *core)
 
 /* ---- rows ---- */
 
-void
-policy_put_value(struct buf *out, const struct table_policy *p)
+static void
+put_value(struct buf *out, const struct table_policy *p)
 {
 	uint64_t revision = (uint64_t)p->revision;
 
@@ -119,8 +119,8 @@ policy_put_value(struct buf *out, const struct table_policy *p)
 	buf_put_slice(out, p->document);
 }
 
-enum status
-policy_take_value(struct slice value, struct slice whose, struct table_policy **ret, struct err *err)
+static enum status
+take_value(struct slice value, struct slice whose, struct table_policy **ret, struct err *err)
 {
 	uint64_t revision;
 
@@ -134,28 +134,40 @@ policy_take_value(struct slice value, struct slice whose, struct table_policy **
 }
 
 void
-policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
+policy_write_row(struct engine_batch *batch, struct slice key, const struct table_policy *p)
 {
-	struct buf key = {0}, value = {0};
+	struct buf value = {0};
 
-	catalog_key_policy(&key, table_number);
-	policy_put_value(&value, p);
-	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
-	buf_done(&key);
+	if (p == NULL) {
+		engine_batch_delete(batch, SPACE_CATALOG, key);
+		return;
+	}
+	put_value(&value, p);
+	engine_batch_put(batch, SPACE_CATALOG, key, buf_slice(&value));
 	buf_done(&value);
 }
 
-static void
-put_or_delete_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
+enum status
+policy_read_row(struct table_db *db, struct slice key, struct slice whose, struct table_policy **ret, struct err *err)
+{
+	struct engine_value value = {0};
+	enum status s;
+
+	*ret = NULL;
+	s = engine_get(db->engine, NULL, SPACE_CATALOG, key, ENGINE_MAY_BLOCK, &value, err);
+	if (s == S_OK)
+		s = take_value(value.data, whose, ret, err);
+	engine_value_done(&value);
+	return s == S_NOT_FOUND ? S_OK : s;
+}
+
+void
+policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p)
 {
 	struct buf key = {0};
 
-	if (p != NULL) {
-		policy_put_row(batch, table_number, p);
-		return;
-	}
 	catalog_key_policy(&key, table_number);
-	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	policy_write_row(batch, buf_slice(&key), p);
 	buf_done(&key);
 }
 
@@ -163,7 +175,7 @@ put_or_delete_row(struct engine_batch *batch, uint32_t table_number, const struc
 void
 policy_rewrite_row(struct engine_batch *batch, const struct table_core *core)
 {
-	put_or_delete_row(batch, core->number, core->policy);
+	policy_put_row(batch, core->number, core->policy);
 }
 
 struct table_policy *
@@ -177,27 +189,23 @@ policy_of_spec(const struct table_spec *spec, int64_t revision)
 enum status
 policy_load(struct table_core *core, struct err *err)
 {
-	struct engine_value value = {0};
 	struct table_policy *p;
 	struct buf key = {0};
 	enum status s;
 
 	catalog_key_policy(&key, core->number);
-	s = engine_get(core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK, &value, err);
-	if (s == S_OK)
-		s = policy_take_value(value.data, core->name, &p, err);
-	if (s == S_OK)
+	s = policy_read_row(core->db, buf_slice(&key), core->name, &p, err);
+	if (s == S_OK && p != NULL)
 		policy_publish(core, p);
-	engine_value_done(&value);
 	buf_done(&key);
-	return s == S_NOT_FOUND ? S_OK : s;
+	return s;
 }
 
 /* ---- changing ---- */
 
-enum status
-policy_check_revision(const char *kind, struct slice name, const struct table_policy *now,
-		      const struct table_policy_change *change, struct err *err)
+static enum status
+check_revision(const char *kind, struct slice name, const struct table_policy *now,
+	       const struct table_policy_change *change, struct err *err)
 {
 	char revision[24] = "";
 
@@ -227,33 +235,34 @@ policy_check_revision(const char *kind, struct slice name, const struct table_po
 		       SLICE_ARG(change->expected), kind, SLICE_ARG(name), revision);
 }
 
-bool
-policy_changes_nothing(const struct table_policy *now, const struct table_policy_change *change)
+static bool
+changes_nothing(const struct table_policy *now, const struct table_policy_change *change)
 {
 	if (now == NULL || change->document.data == NULL)
 		return now == NULL && change->document.data == NULL;
 	return now->flags == change->flags && slice_eq(now->document, change->document);
 }
 
-/* The caller holds db->control, so core->policy does not change under it. */
-static enum status
-change_locked(struct table *t, const struct table_policy_change *change, int64_t *ret_revision, struct err *err)
+enum status
+policy_change(const struct policy_place *place, const struct table_policy_change *change, int64_t *ret_revision,
+	      struct table_policy **ret_policy, struct err *err)
 {
-	struct table_core *core = t->core;
-	struct table_policy *now = core->policy, *next = NULL;
+	const struct table_core *core = place->core;
+	struct table_policy *next = NULL;
 	struct engine_batch *batch;
 	int64_t revision = clock_wall_ms();
-	enum status s = policy_check_revision("table", core->name, now, change, err);
+	enum status s = check_revision(place->kind, place->name, place->now, change, err);
 
-	*ret_revision = now != NULL ? now->revision : 0;
-	if (s != S_OK || policy_changes_nothing(now, change))
+	*ret_policy = place->now;
+	*ret_revision = place->now != NULL ? place->now->revision : 0;
+	if (s != S_OK || changes_nothing(place->now, change))
 		return s;
-	if (revision <= core->policy_revision) /* rises, whatever the clock does */
-		revision = core->policy_revision + 1;
+	if (revision <= *place->highest) /* rises, whatever the clock does */
+		revision = *place->highest + 1;
 	if (change->document.data != NULL)
 		next = policy_new(change->document, change->flags, revision);
 	batch = engine_batch_new(core->db->engine);
-	put_or_delete_row(batch, core->number, next);
+	policy_write_row(batch, place->key, next);
 	s = catalog_commit(core->db, batch, err);
 	engine_batch_free(batch);
 	if (s != S_OK) {
@@ -261,11 +270,30 @@ change_locked(struct table *t, const struct table_policy_change *change, int64_t
 		table_policy_release(next);
 		return s;
 	}
-	core->policy_revision = revision;
+	*place->highest = revision;
+	*ret_policy = next;
 	if (next != NULL)
 		*ret_revision = revision;
-	policy_publish(core, next);
 	return S_OK;
+}
+
+/* The caller holds db->control, so core->policy does not change under it. */
+static enum status
+change_locked(struct table_core *core, const struct table_policy_change *change, int64_t *ret_revision, struct err *err)
+{
+	struct policy_place place = {.kind = "table", .core = core, .name = core->name, .now = core->policy};
+	struct table_policy *next;
+	struct buf key = {0};
+	enum status s;
+
+	catalog_key_policy(&key, core->number);
+	place.key = buf_slice(&key);
+	place.highest = &core->policy_revision;
+	s = policy_change(&place, change, ret_revision, &next, err);
+	if (next != place.now)
+		policy_publish(core, next);
+	buf_done(&key);
+	return s;
 }
 
 enum status
@@ -285,7 +313,7 @@ table_policy_set(struct table_db *db, struct slice name, const struct table_poli
 			    "Attempt to change a resource which is still in use: Table is being deleted: %.*s",
 			    SLICE_ARG(name));
 	else
-		s = change_locked(t, change, ret_revision, err);
+		s = change_locked(t->core, change, ret_revision, err);
 	pthread_mutex_unlock(&db->control);
 	table_release(t);
 	return s;

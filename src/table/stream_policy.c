@@ -2,7 +2,6 @@
  * Resource policies of streams: rows of the catalog under the table's number and the stream's, which go with the
  * stream. It may outlive its table, and its policy with it.
  */
-#include "base/clock.h"
 #include "table/change_int.h"
 
 bool
@@ -29,35 +28,26 @@ stream_policy_find(struct table_db *db, struct slice arn)
 
 /* ---- rows ---- */
 
-void
-stream_policy_delete_row(const struct stream *s, struct engine_batch *batch)
+static void
+write_row(const struct stream *s, const struct table_policy *p, struct engine_batch *batch)
 {
 	struct buf key = {0};
 
 	catalog_key_stream_policy(&key, s->core->number, s->number);
-	engine_batch_delete(batch, SPACE_CATALOG, buf_slice(&key));
+	policy_write_row(batch, buf_slice(&key), p);
 	buf_done(&key);
 }
 
-static void
-put_row(const struct stream *s, const struct table_policy *p, struct engine_batch *batch)
+void
+stream_policy_delete_row(const struct stream *s, struct engine_batch *batch)
 {
-	struct buf key = {0}, value = {0};
-
-	catalog_key_stream_policy(&key, s->core->number, s->number);
-	policy_put_value(&value, p);
-	engine_batch_put(batch, SPACE_CATALOG, buf_slice(&key), buf_slice(&value));
-	buf_done(&key);
-	buf_done(&value);
+	write_row(s, NULL, batch);
 }
 
 void
 stream_policy_put_row(const struct stream *s, struct engine_batch *batch)
 {
-	if (s->policy != NULL)
-		put_row(s, s->policy, batch);
-	else
-		stream_policy_delete_row(s, batch);
+	write_row(s, s->policy, batch);
 }
 
 /* Takes the caller's count of `p`, which may be NULL. The caller holds db->control, or is alone. */
@@ -80,20 +70,16 @@ publish(struct stream *s, struct table_policy *p)
 enum status
 stream_policy_load(struct stream *s, struct err *err)
 {
-	struct engine_value value = {0};
 	struct table_policy *p;
 	struct buf key = {0};
 	enum status result;
 
 	catalog_key_stream_policy(&key, s->core->number, s->number);
-	result = engine_get(s->core->db->engine, NULL, SPACE_CATALOG, buf_slice(&key), ENGINE_MAY_BLOCK, &value, err);
-	if (result == S_OK)
-		result = policy_take_value(value.data, s->arn, &p, err);
-	if (result == S_OK)
+	result = policy_read_row(s->core->db, buf_slice(&key), s->arn, &p, err);
+	if (result == S_OK && p != NULL)
 		publish(s, p);
-	engine_value_done(&value);
 	buf_done(&key);
-	return result == S_NOT_FOUND ? S_OK : result;
+	return result;
 }
 
 void
@@ -109,36 +95,19 @@ stream_policy_forget(struct stream *s)
 static enum status
 change_locked(struct stream *s, const struct table_policy_change *change, int64_t *ret_revision, struct err *err)
 {
-	struct table_db *db = s->core->db;
-	struct table_policy *now = s->policy, *next = NULL;
-	int64_t revision = clock_wall_ms();
-	struct engine_batch *batch;
-	enum status result = policy_check_revision("stream", s->arn, now, change, err);
+	struct policy_place place = {.kind = "stream", .core = s->core, .name = s->arn, .now = s->policy};
+	struct table_policy *next;
+	struct buf key = {0};
+	enum status result;
 
-	*ret_revision = now != NULL ? now->revision : 0;
-	if (result != S_OK || policy_changes_nothing(now, change))
-		return result;
-	if (revision <= s->policy_revision) /* rises, whatever the clock does */
-		revision = s->policy_revision + 1;
-	if (change->document.data != NULL)
-		next = policy_new(change->document, change->flags, revision);
-	batch = engine_batch_new(db->engine);
-	if (next != NULL)
-		put_row(s, next, batch);
-	else
-		stream_policy_delete_row(s, batch);
-	result = catalog_commit(db, batch, err);
-	engine_batch_free(batch);
-	if (result != S_OK) {
-		jobs_add(db, JOB_REWRITE, s->core->name, s->core->number, 0, 0);
-		table_policy_release(next);
-		return result;
-	}
-	s->policy_revision = revision;
-	if (next != NULL)
-		*ret_revision = revision;
-	publish(s, next);
-	return S_OK;
+	catalog_key_stream_policy(&key, s->core->number, s->number);
+	place.key = buf_slice(&key);
+	place.highest = &s->policy_revision;
+	result = policy_change(&place, change, ret_revision, &next, err);
+	if (next != place.now)
+		publish(s, next);
+	buf_done(&key);
+	return result;
 }
 
 enum status

@@ -401,16 +401,30 @@ void policy_publish(struct table_core *core, struct table_policy *p);
 void policy_forget(struct table_core *core);
 /* What CreateTable brings; NULL: nothing. */
 struct table_policy *policy_of_spec(const struct table_spec *spec, int64_t revision);
-void policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p);
+void policy_put_row(struct engine_batch *batch, uint32_t table_number, const struct table_policy *p); /* NULL: none */
 void policy_rewrite_row(struct engine_batch *batch, const struct table_core *core);
-/* Of tables and streams alike. */
-struct table_policy *policy_new(struct slice document, unsigned flags, int64_t revision);
-void policy_put_value(struct buf *out, const struct table_policy *p);
-enum status policy_take_value(struct slice value, struct slice whose, struct table_policy **ret, struct err *err);
-/* kind and name: "table", "Music". */
-enum status policy_check_revision(const char *kind, struct slice name, const struct table_policy *now,
-				  const struct table_policy_change *change, struct err *err);
-bool policy_changes_nothing(const struct table_policy *now, const struct table_policy_change *change);
+
+/* What a policy is of: a table or one of its streams. */
+struct policy_place {
+	const char *kind;              /* as messages have it: "table", "stream" */
+	struct slice name;             /* the same */
+	const struct table_core *core; /* the table, or the stream's */
+	struct slice key;              /* of the row */
+	struct table_policy *now;      /* NULL: none; the change does not let go of it */
+	int64_t *highest;              /* of all its revisions so far */
+};
+
+/* The row under a key, or its deletion when there is no policy. */
+void policy_write_row(struct engine_batch *batch, struct slice key, const struct table_policy *p);
+/* S_OK and NULL when there is none. `whose` is for the message about a row that cannot be read. */
+enum status policy_read_row(struct table_db *db, struct slice key, struct slice whose, struct table_policy **ret,
+			    struct err *err);
+/*
+ * All of a change but the publishing: after S_OK *ret_policy is what there is from now on, counted for the caller when
+ * it is not place->now; after a failure it is place->now. The caller holds db->control.
+ */
+enum status policy_change(const struct policy_place *place, const struct table_policy_change *change,
+			  int64_t *ret_revision, struct table_policy **ret_policy, struct err *err);
 
 /* ---- control.c ---- */
 
