@@ -1,26 +1,13 @@
 #include "io/http.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "io/http_int.h"
-#include "io/listen.h"
-
-#define ACCEPT_BATCH    64
-#define ACCEPT_PAUSE_MS 50
-#define WARN_EACH_S     10
 
 const struct http_limits http_limits_default = {
     .header_bytes = 32 * 1024,
@@ -96,30 +83,18 @@ http_loop_date(struct http_loop *home)
 
 /* --- accepting --- */
 
-static void
-accept_pause(struct http_loop *home)
+static struct http_loop *
+loop_of(struct acceptor *a)
 {
-	COUNT(home, accept_paused, 1);
-	loop_change(home->loop, &home->listener, 0);
-	loop_timer_set(home->loop, &home->accept_timer, loop_now_ns(home->loop) + (int64_t)ACCEPT_PAUSE_MS * 1000000);
-}
-
-static void
-accept_resume(struct loop_timer *t)
-{
-	struct http_loop *home = (struct http_loop *)((char *)t - offsetof(struct http_loop, accept_timer));
-
-	if (home->reserve_fd < 0)
-		home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (home->listener.fd >= 0)
-		loop_change(home->loop, &home->listener, EPOLLIN);
+	return (struct http_loop *)((char *)a - offsetof(struct http_loop, acceptor));
 }
 
 /* A client that cannot be taken is told so. What it has sent is read first, or closing would take the answer back. */
 static void
-turn_away(struct http_loop *home, int fd)
+turn_away(struct acceptor *a, int fd)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+	struct http_loop *home = loop_of(a);
 
 	if (home->server->options.tls_cert == NULL) {
 		(void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -129,40 +104,17 @@ turn_away(struct http_loop *home, int fd)
 	close(fd);
 }
 
-/* No descriptors left: clients that wait are told so, instead of waiting for nothing. */
 static void
-accept_and_drop(struct http_loop *home)
+accepted(struct acceptor *a, int fd, const struct sockaddr_storage *address)
 {
-	int64_t now = loop_now_ns(home->loop);
-
-	if (home->warned_ns == 0 || now - home->warned_ns > (int64_t)WARN_EACH_S * 1000000000)
-		log_warn("http", "no file descriptors left; new connections are refused (raise the limit: ulimit -n)");
-	home->warned_ns = now;
-	for (int i = 0; i < ACCEPT_BATCH && home->reserve_fd >= 0; i++) {
-		int fd;
-
-		close(home->reserve_fd);
-		home->reserve_fd = -1;
-		fd = accept4(home->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0)
-			turn_away(home, fd);
-		home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			break;
-	}
-	accept_pause(home);
-}
-
-static void
-accepted(struct http_loop *home, int fd, const struct sockaddr_storage *address)
-{
+	struct http_loop *home = loop_of(a);
 	struct http_server *s = home->server;
 	struct conn *c;
 	char peer[64];
 
 	if (atomic_load(&s->connections) >= s->limits.connections && !conn_make_room(home)) {
 		COUNT(home, closed_connection_limit, 1);
-		turn_away(home, fd);
+		turn_away(a, fd);
 		return;
 	}
 	listen_format(address, peer, sizeof peer);
@@ -181,29 +133,12 @@ accepted(struct http_loop *home, int fd, const struct sockaddr_storage *address)
 }
 
 static void
-accept_ready(struct loop_fd *f, uint32_t events)
+paused(struct acceptor *a)
 {
-	struct http_loop *home = (struct http_loop *)((char *)f - offsetof(struct http_loop, listener));
-
-	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct sockaddr_storage address;
-		socklen_t len = sizeof address;
-		int fd = accept4(f->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			accepted(home, fd, &address);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE)
-			accept_and_drop(home);
-		else if (errno == ENOBUFS || errno == ENOMEM)
-			accept_pause(home);
-		else if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == EPERM)
-			continue; /* this one left; the next may be well */
-		return;
-	}
+	COUNT(loop_of(a), accept_paused, 1);
 }
+
+static const struct acceptor_handler acceptor_handler = {accepted, turn_away, paused};
 
 /* --- the server --- */
 
@@ -216,13 +151,9 @@ drain_loop(struct loop_task *t)
 	if (home->draining)
 		return;
 	home->draining = true;
-	if (home->listener.fd >= 0) {
-		loop_remove(home->loop, &home->listener);
-		close(home->listener.fd);
-		home->listener.fd = -1;
-	}
-	for (c = home->conns; c != NULL; c = next) {
-		next = c->next;
+	acceptor_stop(&home->acceptor);
+	for (c = conn_at(home->conns.first); c != NULL; c = next) {
+		next = conn_at(c->place.next);
 		if (c->h2 != NULL) {
 			http2_drain(c);
 			continue;
@@ -247,14 +178,10 @@ open_loop(struct http_server *s, int i, struct loop *l, struct sockaddr_storage 
 	s->loops[i] = home;
 	home->server = s;
 	home->loop = l;
-	home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	home->listener.ready = accept_ready;
-	home->accept_timer.fire = accept_resume;
 	home->drain_task.run = drain_loop;
-	home->listener.fd = listen_socket(address, len, i == 0);
-	if (home->listener.fd < 0)
-		return err_set(err, S_IO, "cannot listen on %s: %s", s->options.listen, strerror(errno));
-	status = loop_add(l, &home->listener, EPOLLIN, err);
+	home->acceptor =
+	    (struct acceptor){.handler = &acceptor_handler, .name = "http", .listen_on = s->options.listen, .loop = l};
+	status = acceptor_open(&home->acceptor, address, len, i == 0, err);
 	if (status == S_OK)
 		loop_on_flush(l, http_loop_turn_end, home);
 	return status;
@@ -325,21 +252,13 @@ free_pools(struct http_loop *home)
 static void
 close_loop(struct http_loop *home)
 {
-	struct conn *c;
-
 	if (home == NULL)
 		return;
-	while ((c = home->conns) != NULL)
-		conn_close(c);
+	while (home->conns.first != NULL)
+		conn_close(conn_at(home->conns.first));
 	http_loop_turn_end(home->loop, home);
 	free_pools(home);
-	if (home->listener.fd >= 0) {
-		loop_remove(home->loop, &home->listener);
-		close(home->listener.fd);
-	}
-	loop_timer_clear(home->loop, &home->accept_timer);
-	if (home->reserve_fd >= 0)
-		close(home->reserve_fd);
+	acceptor_done(&home->acceptor);
 	free(home);
 }
 

@@ -18,7 +18,6 @@
 #define SMALL_BYTES       (64 * 1024)
 #define PROGRESS_BYTES    4096 /* who takes less of its answers in write_ms takes nothing */
 #define CUT_OFF_EACH_NS   1000000
-#define LOOK_AT           64 /* connections, for one that can make room */
 #define FEW_CONNS         256
 #define UNPACK_INLINE_MAX (64 * 1024)
 
@@ -548,11 +547,7 @@ conn_new(struct http_loop *home, int fd, const char *peer)
 		free(c);
 		return NULL;
 	}
-	c->next = home->conns;
-	if (c->next != NULL)
-		c->next->prev = c;
-	home->conns = c;
-	home->conn_count++;
+	places_add(&home->conns, &c->place);
 	atomic_fetch_add(&home->server->connections, 1);
 	COUNT(home, accepted, 1);
 	conn_arm(c);
@@ -582,16 +577,8 @@ conn_close(struct conn *c)
 	close(c->fd.fd);
 	block_release(home, c->in);
 	c->in = NULL;
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		home->conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
-	if (home->look == c)
-		home->look = c->next;
-	home->conn_count--;
-	c->dead_next = home->dead;
+	places_remove(&home->conns, &c->place);
+	c->next = home->dead;
 	home->dead = c;
 	atomic_fetch_sub(&home->server->connections, 1);
 }
@@ -603,7 +590,7 @@ bury(struct http_loop *home)
 
 	home->dead = NULL;
 	for (; c != NULL; c = next) {
-		next = c->dead_next;
+		next = c->next;
 		if (home->free_conn_count >= POOL_CONNS) {
 			free(c);
 		} else {
@@ -616,8 +603,9 @@ bury(struct http_loop *home)
 
 /* How long it has kept a place without using it; 0: it is at work. */
 static int64_t
-conn_unused_ns(const struct conn *c)
+unused_ns(const struct place *p)
 {
+	const struct conn *c = (const struct conn *)((const char *)p - offsetof(struct conn, place));
 	int64_t now = loop_now_ns(c->home->loop);
 	const struct http_limits *limits = &c->home->server->limits;
 
@@ -634,18 +622,8 @@ conn_unused_ns(const struct conn *c)
 bool
 conn_make_room(struct http_loop *home)
 {
-	struct conn *most = NULL;
-	int64_t unused_ns = 0;
+	struct conn *most = conn_at(places_unused(&home->conns, unused_ns));
 
-	for (int i = 0; i < LOOK_AT && i < home->conn_count; i++) {
-		struct conn *c = home->look != NULL ? home->look : home->conns;
-
-		home->look = c->next;
-		if (conn_unused_ns(c) > unused_ns) {
-			unused_ns = conn_unused_ns(c);
-			most = c;
-		}
-	}
 	if (most == NULL)
 		return false;
 	COUNT(home, closed_for_room, 1);
@@ -885,7 +863,7 @@ cut_off(struct http_loop *home)
 {
 	const struct http_limits *limits = &home->server->limits;
 
-	if (home->conn_count > FEW_CONNS && loop_now_ns(home->loop) - home->cut_off_ns < CUT_OFF_EACH_NS)
+	if (home->conns.count > FEW_CONNS && loop_now_ns(home->loop) - home->cut_off_ns < CUT_OFF_EACH_NS)
 		return; /* looking at all of them each time would be the attack's work */
 	home->cut_off_ns = loop_now_ns(home->loop);
 	for (;;) {
@@ -894,7 +872,7 @@ cut_off(struct http_loop *home)
 
 		if (total <= limits->unsent_bytes_total)
 			return;
-		for (struct conn *c = home->conns; c != NULL; c = c->next)
+		for (struct conn *c = conn_at(home->conns.first); c != NULL; c = conn_at(c->place.next))
 			if (c->unsent > (most != NULL ? most->unsent : 0))
 				most = c;
 		if (most == NULL || (most->unsent <= limits->unsent_bytes && total / 2 <= limits->unsent_bytes_total))

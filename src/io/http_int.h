@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "io/accept.h"
 #include "io/http.h"
 
 #define HEADERS_MAX   100 /* header fields of one request; then 431 */
@@ -91,9 +92,9 @@ struct conn {
 	struct loop_fd fd; /* first: ready() is given this */
 	struct loop_timer timer;
 	struct http_loop *home;
-	struct conn *next, *prev;            /* all of the loop; the pool */
+	struct place place;                  /* among all of the loop */
 	struct loop_job read_job, flush_job; /* both of the same flow */
-	struct conn *dead_next;
+	struct conn *next;                   /* of the dead; in the pool */
 	bool dead;
 	enum { PROTOCOL_UNKNOWN, PROTOCOL_HTTP1, PROTOCOL_HTTP2 } protocol;
 	bool handshaking;
@@ -120,6 +121,13 @@ struct conn {
 	char peer[64];
 };
 
+/* NULL for NULL. */
+static inline struct conn *
+conn_at(const struct place *p)
+{
+	return p != NULL ? (struct conn *)((char *)p - offsetof(struct conn, place)) : NULL;
+}
+
 struct figures {
 	_Atomic uint64_t accepted, requests_http1, requests_http2, received_bytes, sent_bytes, handshakes_failed;
 	_Atomic uint64_t refused_headers, refused_body, refused_slow, refused_malformed, refused_memory;
@@ -136,15 +144,11 @@ struct figures {
 struct http_loop {
 	struct http_server *server;
 	struct loop *loop;
-	struct loop_fd listener; /* fd -1: none */
-	struct loop_timer accept_timer;
-	int reserve_fd;
-	int64_t warned_ns;
+	struct acceptor acceptor;
 	bool draining;
 
-	struct conn *conns;
-	struct conn *dead, *look; /* the next to look at when room is needed */
-	int conn_count;
+	struct places conns;
+	struct conn *dead;
 	int64_t cut_off_ns;
 	struct request *replied; /* answered in this turn; their input is let go at its end */
 	struct loop_task drain_task;
