@@ -1,7 +1,6 @@
-/* Clusters: checks, and the steps from one state to the next. */
+/* Clusters: what changes them, and the steps from one state to the next. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -11,197 +10,13 @@
 #define NO_CLUSTER    "Cluster not found."
 #define GRACE_STEP_MS INT64_C(20)
 
-/* --- checks --- */
-
-static bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* 1 to 20 letters, digits and hyphens, folded. */
-static enum status
-check_name(struct slice name, char ret[24], struct err *err)
-{
-	bool good = name.len >= 1 && name.len <= 20 && is_letter(name.data[0]) && name.data[name.len - 1] != '-';
-
-	for (size_t i = 0; good && i < name.len; i++) {
-		char c = name.data[i];
-
-		good = is_letter(c) || is_digit(c) || (c == '-' && name.data[i - 1] != '-');
-		ret[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-	}
-	if (!good)
-		return err_set(
-		    err, S_DAX_VALUE,
-		    "Cluster ID specified is not a valid identifier. Identifiers must begin with a letter; "
-		    "must contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or "
-		    "contain two consecutive hyphens.");
-	ret[name.len] = '\0';
-	return S_OK;
-}
-
-static enum status
-check_role(struct slice arn, struct err *err)
-{
-	static const char *const missing[] = {"Second colon partition", "Third colon vendor",
-					      "Fourth colon (region/namespace delimiter)",
-					      "Fifth colon (namespace/relative-id delimiter)"};
-	struct slice rest = arn;
-
-	if (!slice_starts(arn, SLICE("arn:")))
-		return err_set(err, S_DAX_VALUE, "ARNs must start with 'arn:': %.*s", SLICE_ARG(arn));
-	rest = slice_of(arn.data + 4, arn.len - 4);
-	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
-		const char *colon = rest.len > 0 ? memchr(rest.data, ':', rest.len) : NULL;
-
-		if (colon == NULL)
-			return err_set(err, S_DAX_VALUE, "%s not found: %.*s", missing[i], SLICE_ARG(arn));
-		rest = slice_of(colon + 1, rest.len - (size_t)(colon + 1 - rest.data));
-	}
-	return S_OK;
-}
-
-static const char *const node_types[] = {
-    "dax.r3.2xlarge",  "dax.r3.4xlarge",   "dax.r3.8xlarge",   "dax.r3.large",     "dax.r3.xlarge",   "dax.r4.16xlarge",
-    "dax.r4.2xlarge",  "dax.r4.4xlarge",   "dax.r4.8xlarge",   "dax.r4.large",     "dax.r4.xlarge",   "dax.r5.12xlarge",
-    "dax.r5.16xlarge", "dax.r5.24xlarge",  "dax.r5.2xlarge",   "dax.r5.4xlarge",   "dax.r5.8xlarge",  "dax.r5.large",
-    "dax.r5.xlarge",   "dax.r7i.12xlarge", "dax.r7i.16xlarge", "dax.r7i.24xlarge", "dax.r7i.2xlarge", "dax.r7i.4xlarge",
-    "dax.r7i.8xlarge", "dax.r7i.large",    "dax.r7i.xlarge",   "dax.t2.medium",    "dax.t2.small",    "dax.t3.medium",
-    "dax.t3.small",
-};
-
-static enum status
-check_node_type(struct slice type, struct err *err)
-{
-	for (size_t i = 0; i < sizeof node_types / sizeof *node_types; i++)
-		if (slice_eq(type, slice_str(node_types[i])))
-			return S_OK;
-	return err_set(err, S_DAX_VALUE, "Invalid node type: %.*s", SLICE_ARG(type));
-}
-
-/* Minute of the week of "sun:05:00"; -1: it is none. */
-static int
-minute_of(const char *text)
-{
-	static const char *const days[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-
-	for (int day = 0; day < 7; day++) {
-		int hour, minute;
-
-		if (strncasecmp(text, days[day], 3) != 0 || text[3] != ':' || text[6] != ':' || !is_digit(text[4]) ||
-		    !is_digit(text[5]) || !is_digit(text[7]) || !is_digit(text[8]))
-			continue;
-		hour = (text[4] - '0') * 10 + text[5] - '0';
-		minute = (text[7] - '0') * 10 + text[8] - '0';
-		return hour < 24 && minute < 60 ? (day * 24 + hour) * 60 + minute : -1;
-	}
-	return -1;
-}
-
-#define WEEK_MINUTES (7 * 24 * 60)
-
-static enum status
-check_window(struct slice window, struct err *err)
-{
-	int from = -1, to = -1;
-
-	if (window.len == 19 && window.data[9] == '-') {
-		from = minute_of(window.data);
-		to = minute_of(window.data + 10);
-	}
-	if (from < 0 || to < 0)
-		return err_set(err, S_DAX_VALUE, "Invalid maintenance window: %.*s. Expected ddd:hh24:mi-ddd:hh24:mi",
-			       SLICE_ARG(window));
-	if ((to - from + WEEK_MINUTES) % WEEK_MINUTES < 60)
-		return err_set(err, S_DAX_VALUE, "The maintenance window must be at least 60 minutes: %.*s",
-			       SLICE_ARG(window));
-	return S_OK;
-}
-
-static char *
-random_window(void)
-{
-	static const char *const days[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-	uint64_t random = crypto_fast_random();
-	int from = (int)(random % (WEEK_MINUTES / 30)) * 30, to = (from + 60) % WEEK_MINUTES;
-	char text[40];
-
-	snprintf(text, sizeof text, "%s:%02d:%02d-%s:%02d:%02d", days[from / 1440], from / 60 % 24, from % 60,
-		 days[to / 1440], to / 60 % 24, to % 60);
-	return fleet_copy(slice_str(text));
-}
-
-/* "us-east-1a" */
-static enum status
-check_zones(const struct fleet *f, const struct slice *zones, size_t count, struct err *err)
-{
-	size_t len = strlen(f->region);
-
-	for (size_t i = 0; i < count; i++)
-		if (zones[i].len != len + 1 || !slice_starts(zones[i], slice_str(f->region)) ||
-		    zones[i].data[len] < 'a' || zones[i].data[len] > 'z')
-			return err_set(err, S_DAX_VALUE, "Invalid Availability Zone: %.*s", SLICE_ARG(zones[i]));
-	return S_OK;
-}
-
-static enum status
-check_security_groups(const struct slice *groups, size_t count, struct err *err)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!slice_starts(groups[i], SLICE("sg-")) || groups[i].len < 4 || groups[i].len > 64)
-			return err_set(err, S_DAX_VALUE, "Invalid security group: %.*s", SLICE_ARG(groups[i]));
-	return S_OK;
-}
-
-static enum status
-check_tags(const struct slice *keys, const struct slice *values, size_t count, struct err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (keys[i].len < 1 || keys[i].len > 512 || values[i].len > 1024 ||
-		    slice_starts(keys[i], SLICE("aws:")))
-			return err_set(err, S_DAX_VALUE, "Invalid tag: %.*s", SLICE_ARG(keys[i]));
-	}
-	return S_OK;
-}
-
-/* What this machine's nodes speak; empty is the default. */
-static enum status
-check_network(const struct fleet *f, struct slice network, char ret[12], struct err *err)
-{
-	const char *own = f->machine.host != NULL && strchr(f->machine.host, ':') != NULL ? "ipv6" : "ipv4";
-
-	if (network.len > 0 && !slice_eq(network, slice_str(own)))
-		return err_set(err, S_DAX_VALUE,
-			       "NetworkType %.*s: the nodes of this server are reached through %s addresses",
-			       SLICE_ARG(network), own);
-	snprintf(ret, 12, "%s", own);
-	return S_OK;
-}
-
-static enum status
-check_replication(int64_t replication, struct err *err)
-{
-	if (replication < 1)
-		return err_set(err, S_DAX_VALUE, "Replication factor must be at least 1");
-	if (replication > FLEET_NODES_MAX)
-		return err_set(err, S_DAX_NODE_QUOTA, "A cluster can have at most %d nodes", FLEET_NODES_MAX);
-	return S_OK;
-}
-
 /* --- finding --- */
 
 enum status
 fleet_find(struct fleet *f, struct slice name, bool tell_name, struct fleet_cluster **ret, struct err *err)
 {
 	char folded[24];
-	enum status s = check_name(name, folded, err);
+	enum status s = fleet_check_name(name, folded, err);
 
 	if (s != S_OK)
 		return s;
@@ -505,33 +320,33 @@ check_create(struct fleet *f, const struct fleet_create *in, struct fleet_cluste
 {
 	struct fleet_subnet_group *subnets;
 	struct fleet_group *group;
-	enum status s = check_role(in->role, err);
+	enum status s = fleet_check_role(in->role, err);
 	size_t count = 0;
 
 	if (s == S_OK)
-		s = check_name(in->name, c->name, err);
+		s = fleet_check_name(in->name, c->name, err);
 	if (s == S_OK)
-		s = check_node_type(in->node_type, err);
+		s = fleet_check_node_type(in->node_type, err);
 	if (s == S_OK)
-		s = check_replication(in->replication, err);
+		s = fleet_check_replication(in->replication, err);
 	if (s == S_OK && in->zone_count > 0 && in->zone_count != (size_t)in->replication)
 		s = err_set(err, S_DAX_COMBINATION,
 			    "The number of Availability Zones must be equal to the replication factor");
 	if (s == S_OK)
-		s = check_zones(f, in->zones, in->zone_count, err);
+		s = fleet_check_zones(f, in->zones, in->zone_count, err);
 	if (s == S_OK)
-		s = check_security_groups(in->security_groups, in->security_group_count, err);
+		s = fleet_check_security_groups(in->security_groups, in->security_group_count, err);
 	if (s == S_OK && in->window.data != NULL)
-		s = check_window(in->window, err);
+		s = fleet_check_window(in->window, err);
 	if (s == S_OK)
-		s = check_network(f, in->network, c->network, err);
+		s = fleet_check_network(f, in->network, c->network, err);
 	if (s == S_OK && in->tls && !f->machine.has_tls)
 		s = err_set(err, S_DAX_COMBINATION,
 			    "ClusterEndpointEncryptionType TLS needs a server with a certificate (--tls-cert)");
 	if (s == S_OK && in->tag_count > FLEET_TAGS_MAX)
 		s = err_set(err, S_DAX_TAG_QUOTA, "A cluster can have at most %d tags", FLEET_TAGS_MAX);
 	if (s == S_OK)
-		s = check_tags(in->tag_keys, in->tag_values, in->tag_count, err);
+		s = fleet_check_tags(in->tag_keys, in->tag_values, in->tag_count, err);
 	for (const struct fleet_cluster *o = f->clusters; s == S_OK && o != NULL; o = o->next, count++)
 		if (strcmp(o->name, c->name) == 0)
 			s = err_set(err, S_DAX_CLUSTER_EXISTS, "Cluster already exists: %s", c->name);
@@ -589,7 +404,7 @@ fill_cluster(struct fleet *f, const struct fleet_create *in, struct fleet_cluste
 	for (char *at = c->subnet_group; *at != '\0'; at++)
 		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at + 32) : *at;
 	c->group = name_of_group(f, in->group);
-	c->window = in->window.data != NULL ? fleet_copy(in->window) : random_window();
+	c->window = in->window.data != NULL ? fleet_copy(in->window) : fleet_random_window();
 	c->security_groups = in->security_group_count > 0
 				 ? fleet_copy_texts(in->security_groups, in->security_group_count)
 				 : fleet_copy_texts(&default_security, 1);
@@ -667,9 +482,9 @@ fleet_update(struct fleet *f, const struct fleet_update *in, struct fleet_cluste
 	enum status s = find_available(f, in->name, &c, err);
 
 	if (s == S_OK && in->window.data != NULL)
-		s = check_window(in->window, err);
+		s = fleet_check_window(in->window, err);
 	if (s == S_OK)
-		s = check_security_groups(in->security_groups, in->security_group_count, err);
+		s = fleet_check_security_groups(in->security_groups, in->security_group_count, err);
 	if (s == S_OK && in->group.data != NULL)
 		s = fleet_group_find(f, in->group, &group, err);
 	if (s != S_OK)
@@ -700,7 +515,7 @@ fleet_increase(struct fleet *f, struct slice name, int64_t replication, const st
 	int before;
 
 	if (s == S_OK)
-		s = check_replication(replication, err);
+		s = fleet_check_replication(replication, err);
 	if (s == S_OK && replication <= c->node_count)
 		s = err_set(err, S_DAX_VALUE,
 			    "The new replication factor must be greater than the current one, which is %d",
@@ -709,7 +524,7 @@ fleet_increase(struct fleet *f, struct slice name, int64_t replication, const st
 		s = err_set(err, S_DAX_COMBINATION,
 			    "The number of Availability Zones must be equal to the number of new nodes");
 	if (s == S_OK)
-		s = check_zones(f, zones, zone_count, err);
+		s = fleet_check_zones(f, zones, zone_count, err);
 	if (s != S_OK)
 		return s;
 	before = c->node_count;
@@ -777,28 +592,13 @@ choose_leaving(const struct fleet_cluster *c, int count, const struct slice *zon
 	return S_OK;
 }
 
-enum status
-fleet_decrease(struct fleet *f, struct slice name, int64_t replication, const struct slice *zones, size_t zone_count,
-	       const struct slice *ids, size_t id_count, struct fleet_cluster **ret, struct err *err)
+/* The states of some nodes say that they go: their clients are told, and have some time. Undone when it cannot be kept.
+ */
+static enum status
+let_go(struct fleet *f, struct fleet_cluster *c, struct err *err)
 {
-	bool leaving[FLEET_NODES_MAX];
-	struct fleet_cluster *c;
-	enum status s = find_available(f, name, &c, err);
+	enum status s;
 
-	if (s == S_OK)
-		s = check_replication(replication, err);
-	if (s == S_OK && replication >= c->node_count)
-		s = err_set(err, S_DAX_VALUE,
-			    "The new replication factor must be less than the current one, which is %d", c->node_count);
-	if (s == S_OK)
-		s = check_zones(f, zones, zone_count, err);
-	if (s == S_OK)
-		s = choose_leaving(c, c->node_count - (int)replication, zones, zone_count, ids, id_count, leaving, err);
-	if (s != S_OK)
-		return s;
-	for (int i = 0; i < c->node_count; i++)
-		if (leaving[i])
-			c->nodes[i].state = NODE_DELETING;
 	c->state = CLUSTER_MODIFYING;
 	s = keep(f, c, err);
 	if (s != S_OK) {
@@ -810,15 +610,39 @@ fleet_decrease(struct fleet *f, struct slice name, int64_t replication, const st
 	fleet_tell(f, c);
 	c->leaving_ns = clock_mono_ns();
 	c->due_ns = soon(f);
-	*ret = c;
 	return S_OK;
+}
+
+enum status
+fleet_decrease(struct fleet *f, struct slice name, int64_t replication, const struct slice *zones, size_t zone_count,
+	       const struct slice *ids, size_t id_count, struct fleet_cluster **ret, struct err *err)
+{
+	bool leaving[FLEET_NODES_MAX];
+	struct fleet_cluster *c;
+	enum status s = find_available(f, name, &c, err);
+
+	if (s == S_OK)
+		s = fleet_check_replication(replication, err);
+	if (s == S_OK && replication >= c->node_count)
+		s = err_set(err, S_DAX_VALUE,
+			    "The new replication factor must be less than the current one, which is %d", c->node_count);
+	if (s == S_OK)
+		s = fleet_check_zones(f, zones, zone_count, err);
+	if (s == S_OK)
+		s = choose_leaving(c, c->node_count - (int)replication, zones, zone_count, ids, id_count, leaving, err);
+	if (s != S_OK)
+		return s;
+	for (int i = 0; i < c->node_count; i++)
+		if (leaving[i])
+			c->nodes[i].state = NODE_DELETING;
+	*ret = c;
+	return let_go(f, c, err);
 }
 
 enum status
 fleet_reboot(struct fleet *f, struct slice name, struct slice node_id, struct fleet_cluster **ret, struct err *err)
 {
 	struct fleet_cluster *c;
-	struct fleet_node *n;
 	enum status s = find_available(f, name, &c, err);
 	int at;
 
@@ -827,20 +651,9 @@ fleet_reboot(struct fleet *f, struct slice name, struct slice node_id, struct fl
 	at = find_node(c, node_id);
 	if (at < 0)
 		return err_set(err, S_DAX_NODE_NOT_FOUND, "Node not found: %.*s", SLICE_ARG(node_id));
-	n = &c->nodes[at];
-	n->state = NODE_REBOOTING;
-	c->state = CLUSTER_MODIFYING;
-	s = keep(f, c, err);
-	if (s != S_OK) {
-		n->state = NODE_AVAILABLE;
-		c->state = CLUSTER_AVAILABLE;
-		return s;
-	}
-	fleet_tell(f, c);
-	c->leaving_ns = clock_mono_ns();
-	c->due_ns = soon(f);
+	c->nodes[at].state = NODE_REBOOTING;
 	*ret = c;
-	return S_OK;
+	return let_go(f, c, err);
 }
 
 /* --- tags --- */
@@ -850,7 +663,7 @@ fleet_tag(struct fleet *f, struct fleet_cluster *c, const struct slice *keys, co
 	  struct err *err)
 {
 	size_t more = 0;
-	enum status s = check_tags(keys, values, count, err);
+	enum status s = fleet_check_tags(keys, values, count, err);
 
 	if (s == S_OK && c->state == CLUSTER_DELETING)
 		s = err_set(err, S_DAX_CLUSTER_STATE, "Cluster %s is not in available state.", c->name);

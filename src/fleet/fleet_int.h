@@ -64,6 +64,21 @@ void fleet_insert_cluster(struct fleet *f, struct fleet_cluster *c);
 void fleet_insert_group(struct fleet *f, struct fleet_group *g);
 void fleet_insert_subnets(struct fleet *f, struct fleet_subnet_group *g);
 
+/* --- check.c: S_OK, or what is wrong with what a caller gave --- */
+
+/* 1 to 20 letters, digits and hyphens, folded. */
+enum status fleet_check_name(struct slice name, char ret[24], struct err *err);
+enum status fleet_check_role(struct slice arn, struct err *err);
+enum status fleet_check_node_type(struct slice type, struct err *err);
+enum status fleet_check_window(struct slice window, struct err *err);
+char *fleet_random_window(void); /* the caller's */
+enum status fleet_check_zones(const struct fleet *f, const struct slice *zones, size_t count, struct err *err);
+enum status fleet_check_security_groups(const struct slice *groups, size_t count, struct err *err);
+enum status fleet_check_tags(const struct slice *keys, const struct slice *values, size_t count, struct err *err);
+/* Empty is the default: what this machine's nodes speak. */
+enum status fleet_check_network(const struct fleet *f, struct slice network, char ret[12], struct err *err);
+enum status fleet_check_replication(int64_t replication, struct err *err);
+
 /* --- cluster.c --- */
 
 /* Its nodes begin to listen. */

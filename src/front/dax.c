@@ -441,36 +441,29 @@ dax_front_free(struct dax_front *f)
 struct local_call {
 	struct op_call op;
 	struct dax_call *call;
+	bool coherent;
 };
 
 static void
 local_done(struct op_call *op)
 {
-	struct dax_call *call = ((struct local_call *)op->owner)->call;
+	const struct local_call *local = op->owner;
+	struct dax_call *call = local->call;
 
 	call->http_status = op->http_status;
-	call->order = op->wait_seq;
+	call->order = local->coherent ? op->change_seq : op->wait_seq;
 	call->done(call);
 }
 
 static void
-local_done_coherent(struct op_call *op)
-{
-	struct dax_call *call = ((struct local_call *)op->owner)->call;
-
-	call->http_status = op->http_status;
-	call->order = op->change_seq;
-	call->done(call);
-}
-
-static void
-start_local(void *context, struct dax_call *call, void (*done)(struct op_call *op))
+start_local(void *context, struct dax_call *call, bool coherent)
 {
 	struct local_call *local = arena_alloc(call->arena, sizeof *local);
 	struct op_call *op = &local->op;
 
 	memset(op, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
 	local->call = call;
+	local->coherent = coherent;
 	op->context = context;
 	op->loop = call->loop;
 	op->arena = call->arena;
@@ -486,7 +479,7 @@ start_local(void *context, struct dax_call *call, void (*done)(struct op_call *o
 	op->secure = call->secure;
 	op->gone = call->gone;
 	op->out = call->out;
-	op->done = done;
+	op->done = local_done;
 	op->owner = local;
 	op_start(op);
 }
@@ -494,13 +487,13 @@ start_local(void *context, struct dax_call *call, void (*done)(struct op_call *o
 static void
 local_call(void *context, struct dax_call *call)
 {
-	start_local(context, call, local_done);
+	start_local(context, call, false);
 }
 
 static void
 local_call_coherent(void *context, struct dax_call *call)
 {
-	start_local(context, call, local_done_coherent);
+	start_local(context, call, true);
 }
 
 static bool
@@ -509,29 +502,28 @@ local_has_policies(void *context)
 	return op_context_has_policies(context);
 }
 
-/* The caller is only looked at. */
-static void
-ask(void *context, const struct dax_asker *asker, struct arena *arena, struct op_call *ret)
+/* A call in which the caller is only looked at. */
+static struct op_call *
+ask(void *context, const struct dax_asker *asker, struct arena *arena)
 {
-	memset(ret, 0, offsetof(struct op_call, err));
-	ret->context = context;
-	ret->arena = arena;
-	ret->caller = asker->caller;
-	ret->region = asker->region;
-	ret->peer = asker->peer;
-	ret->secure = asker->secure;
-	ret->cluster = asker->cluster;
+	struct op_call *op = ARENA_NEW(arena, struct op_call);
+
+	op->context = context;
+	op->arena = arena;
+	op->caller = asker->caller;
+	op->region = asker->region;
+	op->peer = asker->peer;
+	op->secure = asker->secure;
+	op->cluster = asker->cluster;
+	return op;
 }
 
 static bool
 local_may_read_all(void *context, const struct dax_asker *asker)
 {
 	struct arena arena = {0};
-	struct op_call call;
-	bool may;
+	bool may = op_may_read_all(ask(context, asker, &arena));
 
-	ask(context, asker, &arena, &call);
-	may = op_may_read_all(&call);
 	arena_done(&arena);
 	return may;
 }
@@ -540,11 +532,8 @@ static bool
 local_may_use(void *context, const struct dax_asker *asker, struct slice table)
 {
 	struct arena arena = {0};
-	struct op_call call;
-	bool may;
+	bool may = op_may_use(ask(context, asker, &arena), table);
 
-	ask(context, asker, &arena, &call);
-	may = op_may_use(&call, table);
 	arena_done(&arena);
 	return may;
 }
