@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "api/op.h"
 #include "base/log.h"
+#include "call.h"
 #include "fleet/still_machine.h"
 #include "table/stream.h"
 
@@ -35,40 +35,12 @@ static const struct table_db_options options = {.region = "us-east-1", .account 
 /* ---- the database with something of every kind ---- */
 
 static void
-nothing(struct op_call *call)
-{
-	(void)call;
-}
-
-static int
-call_op(struct op_context *context, const char *target, const char *body, struct buf *out)
-{
-	struct op_call *call = calloc(1, sizeof *call);
-	struct arena arena = {0};
-	int status;
-
-	if (call == NULL)
-		abort();
-	call->context = context;
-	call->arena = &arena;
-	call->target = slice_str(target);
-	call->body = slice_str(body);
-	call->out = out;
-	call->done = nothing;
-	op_start(call);
-	status = call->http_status;
-	arena_done(&arena);
-	free(call);
-	return status;
-}
-
-static void
-must(struct op_context *context, const char *target, const char *body)
+must(struct op_context *context, const char *operation, const char *body)
 {
 	struct buf out = {0};
 
-	if (call_op(context, target, body, &out) != 200) {
-		fprintf(stderr, "%s: %.*s\n", target, SLICE_ARG(buf_slice(&out)));
+	if (call_op(context, operation, body, &out) != 200) {
+		fprintf(stderr, "%s: %.*s\n", operation, SLICE_ARG(buf_slice(&out)));
 		abort();
 	}
 	buf_done(&out);
@@ -76,14 +48,14 @@ must(struct op_context *context, const char *target, const char *body)
 
 /* As long as a table moves from one status to the next it refuses. */
 static void
-must_soon(struct op_context *context, const char *target, const char *body)
+must_soon(struct op_context *context, const char *operation, const char *body)
 {
 	const struct timespec pause = {0, 1000000};
 	struct buf out = {0};
 
-	for (int i = 0; call_op(context, target, body, &out) != 200; i++) {
+	for (int i = 0; call_op(context, operation, body, &out) != 200; i++) {
 		if (i == 60000) {
-			fprintf(stderr, "%s: %.*s\n", target, SLICE_ARG(buf_slice(&out)));
+			fprintf(stderr, "%s: %.*s\n", operation, SLICE_ARG(buf_slice(&out)));
 			abort();
 		}
 		out.len = 0;
@@ -102,7 +74,7 @@ fill(struct table_db *db, struct op_context *context)
 	    "\\\"Action\\\":\\\"dynamodb:GetItem\\\",\\\"Resource\\\":\\\"*\\\"}]}\"}";
 	struct err err;
 
-	must(context, "DynamoDB_20120810.CreateTable",
+	must(context, "CreateTable",
 	     "{\"TableName\":\"tab\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
 	     "\"p\",\"AttributeType\":\"S\"},{\"AttributeName\":\"s\",\"AttributeType\":\"N\"},{\"AttributeName\":"
 	     "\"l\",\"AttributeType\":\"B\"}],\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"},"
@@ -113,24 +85,23 @@ fill(struct table_db *db, struct op_context *context)
 	     "\"ProjectionType\":\"INCLUDE\",\"NonKeyAttributes\":[\"x\"]}}],\"StreamSpecification\":{"
 	     "\"StreamEnabled\":true,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"},\"Tags\":[{\"Key\":\"a\",\"Value\":"
 	     "\"b\"}]}");
-	must(context, "DynamoDB_20120810.CreateTable",
+	must(context, "CreateTable",
 	     "{\"TableName\":\"vec\",\"BillingMode\":\"PAY_PER_REQUEST\","
 	     "\"AttributeDefinitions\":[{\"AttributeName\":\"p\",\"AttributeType\":\"N\"},{\"AttributeName\":\"h\","
 	     "\"AttributeType\":\"S\"}],\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"}],"
 	     "\"VectorIndexes\":[{\"IndexName\":\"keyed\",\"VectorAttribute\":{\"AttributeName\":\"v\"},"
 	     "\"Dimensions\":2,\"DistanceFunction\":\"EUCLIDEAN\",\"Projection\":{\"ProjectionType\":\"KEYS_ONLY\"},"
 	     "\"SearchSchema\":[{\"AttributeName\":\"h\",\"SearchSchemaElementType\":\"HASH\"}]}]}");
-	must(context, "DynamoDB_20120810.CreateTable",
+	must(context, "CreateTable",
 	     "{\"TableName\":\"prov\",\"ProvisionedThroughput\":{\"ReadCapacityUnits\":9,\"WriteCapacityUnits\":9},"
 	     "\"AttributeDefinitions\":[{\"AttributeName\":\"p\",\"AttributeType\":\"S\"}],\"KeySchema\":[{"
 	     "\"AttributeName\":\"p\",\"KeyType\":\"HASH\"}]}");
-	must_soon(context, "DynamoDB_20120810.UpdateTimeToLive",
+	must_soon(context, "UpdateTimeToLive",
 		  "{\"TableName\":\"tab\",\"TimeToLiveSpecification\":{\"AttributeName\":\"t\",\"Enabled\":true}}");
-	must_soon(context, "DynamoDB_20120810.UpdateContributorInsights",
+	must_soon(context, "UpdateContributorInsights",
 		  "{\"TableName\":\"tab\",\"ContributorInsightsAction\":\"ENABLE\"}");
-	must_soon(context, "DynamoDB_20120810.PutResourcePolicy", policy);
-	must_soon(context, "DynamoDB_20120810.UpdateTable",
-		  "{\"TableName\":\"prov\",\"BillingMode\":\"PAY_PER_REQUEST\"}");
+	must_soon(context, "PutResourcePolicy", policy);
+	must_soon(context, "UpdateTable", "{\"TableName\":\"prov\",\"BillingMode\":\"PAY_PER_REQUEST\"}");
 	for (int c = '0'; c <= '9'; c++) {
 		char body[300];
 
@@ -138,14 +109,14 @@ fill(struct table_db *db, struct op_context *context)
 			 "{\"TableName\":\"tab\",\"Item\":{\"p\":{\"S\":\"%c\"},\"s\":{\"N\":\"%c\"},\"l\":{\"B\":"
 			 "\"AAAA\"},\"t\":{\"N\":\"99999999%c\"}}}",
 			 c, c, c);
-		must_soon(context, "DynamoDB_20120810.PutItem", body);
+		must_soon(context, "PutItem", body);
 		if (c == '5' && table_split(db, SLICE("tab"), 0, &err) != S_OK)
 			abort();
 	}
-	must_soon(context, "DynamoDB_20120810.PutItem",
+	must_soon(context, "PutItem",
 		  "{\"TableName\":\"vec\",\"Item\":{\"p\":{\"N\":\"1\"},\"h\":{\"S\":\"x\"},\"v\":{\"L\":[{\"N\":"
 		  "\"1\"},{\"N\":\"2\"}]}}}");
-	must(context, "DynamoDB_20120810.TransactWriteItems",
+	must(context, "TransactWriteItems",
 	     "{\"ClientRequestToken\":\"token\",\"TransactItems\":[{\"Delete\":{\"TableName\":\"vec\",\"Key\":{\"p\":{"
 	     "\"N\":\"2\"}}}}]}");
 }
@@ -362,18 +333,15 @@ static void
 open_and_use(struct engine *engine)
 {
 	static const char *const requests[][2] = {
-	    {"DynamoDB_20120810.PutItem", "{\"TableName\":\"tab\",\"Item\":{\"p\":{\"S\":\"new\"},\"s\":{\"N\":\"1\"},"
-					  "\"l\":{\"B\":\"AAAA\"},\"t\":{\"N\":\"1\"}}}"},
-	    {"DynamoDB_20120810.DeleteItem",
-	     "{\"TableName\":\"tab\",\"Key\":{\"p\":{\"S\":\"1\"},\"s\":{\"N\":\"1\"}}}"},
-	    {"DynamoDB_20120810.Scan", "{\"TableName\":\"tab\",\"IndexName\":\"glo\"}"},
-	    {"DynamoDB_20120810.DescribeTable", "{\"TableName\":\"vec\"}"},
-	    {"DynamoDB_20120810.DescribeTimeToLive", "{\"TableName\":\"tab\"}"},
-	    {"DynamoDB_20120810.DescribeContributorInsights", "{\"TableName\":\"tab\"}"},
-	    {"DynamoDB_20120810.GetResourcePolicy",
-	     "{\"ResourceArn\":\"arn:aws:dynamodb:us-east-1:000000000000:table/tab\"}"},
-	    {"DynamoDB_20120810.SearchVectors",
-	     "{\"TableName\":\"vec\",\"IndexName\":\"keyed\",\"QueryVector\":[1,2],\"Limit\":2}"},
+	    {"PutItem", "{\"TableName\":\"tab\",\"Item\":{\"p\":{\"S\":\"new\"},\"s\":{\"N\":\"1\"},"
+			"\"l\":{\"B\":\"AAAA\"},\"t\":{\"N\":\"1\"}}}"},
+	    {"DeleteItem", "{\"TableName\":\"tab\",\"Key\":{\"p\":{\"S\":\"1\"},\"s\":{\"N\":\"1\"}}}"},
+	    {"Scan", "{\"TableName\":\"tab\",\"IndexName\":\"glo\"}"},
+	    {"DescribeTable", "{\"TableName\":\"vec\"}"},
+	    {"DescribeTimeToLive", "{\"TableName\":\"tab\"}"},
+	    {"DescribeContributorInsights", "{\"TableName\":\"tab\"}"},
+	    {"GetResourcePolicy", "{\"ResourceArn\":\"arn:aws:dynamodb:us-east-1:000000000000:table/tab\"}"},
+	    {"SearchVectors", "{\"TableName\":\"vec\",\"IndexName\":\"keyed\",\"QueryVector\":[1,2],\"Limit\":2}"},
 	};
 	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
 	struct op_context *context;

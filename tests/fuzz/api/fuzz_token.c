@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/op.h"
 #include "base/crypto.h"
+#include "call.h"
 #include "codec/base64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,34 +24,6 @@ static const char *const statements[] = {
 static struct op_context *context;
 static char table_id[37];
 
-static void
-nothing(struct op_call *call)
-{
-	(void)call;
-}
-
-static int
-request(const char *operation, const char *body, struct buf *out)
-{
-	struct op_call *call = calloc(1, sizeof *call);
-	struct arena arena = {0};
-	int status;
-
-	if (call == NULL)
-		abort();
-	call->context = context;
-	call->arena = &arena;
-	call->target = arena_printf(&arena, "DynamoDB_20120810.%s", operation);
-	call->body = slice_str(body);
-	call->out = out;
-	call->done = nothing;
-	op_start(call);
-	status = call->http_status;
-	arena_done(&arena);
-	free(call);
-	return status;
-}
-
 static int
 go_on(const char *statement, struct slice token, struct buf *out)
 {
@@ -60,7 +32,7 @@ go_on(const char *statement, struct slice token, struct buf *out)
 
 	buf_printf(&body, "{\"Statement\":\"%s\",\"NextToken\":\"%.*s\",\"Limit\":2}%c", statement, SLICE_ARG(token),
 		   0);
-	status = request("ExecuteStatement", body.data, out);
+	status = call_op(context, "ExecuteStatement", body.data, out);
 	buf_done(&body);
 	return status;
 }
@@ -134,8 +106,8 @@ start(void)
 	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
 	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
 		abort();
-	if (request(
-		"CreateTable",
+	if (call_op(
+		context, "CreateTable",
 		"{\"TableName\":\"tab\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{"
 		"\"AttributeName\":\"p\",\"AttributeType\":\"S\"},{\"AttributeName\":\"s\",\"AttributeType\":\"N\"}],"
 		"\"KeySchema\":[{\"AttributeName\":\"p\",\"KeyType\":\"HASH\"},{\"AttributeName\":\"s\","
@@ -150,7 +122,7 @@ start(void)
 			   'a' + i % 3, i / 3, 0);
 		do
 			out.len = 0;
-		while (request("PutItem", body.data, &out) != 200); /* the table is about to be ACTIVE */
+		while (call_op(context, "PutItem", body.data, &out) != 200); /* the table is about to be ACTIVE */
 		buf_done(&body);
 	}
 	if (table_describe(db, SLICE("tab"), &arena, &description, &err) != S_OK)
