@@ -1,12 +1,16 @@
 #include "codec/gzip.h"
 
 #include <assert.h>
+#include <immintrin.h>
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STEP_MAX (1u << 30) /* ISA-L counts in 32 bits */
+#define STEP_MAX   (1u << 30) /* ISA-L counts in 32 bits */
+#define FOLD_BYTES 256
+#define FOLD_FROM  (4 * FOLD_BYTES) /* shorter: what is left of it costs what the folding saves */
+#define WIDE       __attribute__((target("avx2,pclmul,vpclmulqdq")))
 
 /* ISA-L's states are some 100 KB: too much for the stack of a small thread. */
 static void *
@@ -21,10 +25,61 @@ state_new(size_t size)
 	return state;
 }
 
+WIDE static inline __m256i
+load_32(const uint8_t *at)
+{
+	return _mm256_loadu_si256((const __m256i *)(const void *)at);
+}
+
+/* Adds to `bytes` what stands FOLD_BYTES before them. */
+WIDE static inline __m256i
+fold(__m256i before, const uint8_t *bytes)
+{
+	/* x^(2048 + 32) and x^(2048 - 32) by gzip's polynomial, reflected, as carry-less multiplication wants them */
+	const __m256i shift = _mm256_set_epi64x(0x1322D1430, 0x11542778A, 0x1322D1430, 0x11542778A);
+
+	return _mm256_xor_si256(_mm256_xor_si256(_mm256_clmulepi64_epi128(before, shift, 0x00),
+						 _mm256_clmulepi64_epi128(before, shift, 0x11)),
+				load_32(bytes));
+}
+
+/*
+ * ISA-L's own multiplies 16 bytes at once, and 64 only where there is AVX-512. By 32 it takes half the time: the text
+ * is folded into FOLD_BYTES that have the same CRC, and those and the rest are ISA-L's. len >= FOLD_BYTES.
+ */
+WIDE static uint32_t
+crc32_folded(const uint8_t *at, size_t len)
+{
+	const __m256i begin = _mm256_set_epi32(0, 0, 0, 0, 0, 0, 0, -1); /* a CRC begins with 32 bits set */
+	__m256i s[FOLD_BYTES / 32];
+	uint8_t folded[FOLD_BYTES];
+
+	for (int i = 0; i < FOLD_BYTES / 32; i++)
+		s[i] = load_32(at + 32 * i);
+	s[0] = _mm256_xor_si256(s[0], begin);
+	for (at += FOLD_BYTES, len -= FOLD_BYTES; len >= FOLD_BYTES; at += FOLD_BYTES, len -= FOLD_BYTES) {
+		s[0] = fold(s[0], at); /* written out, so that all of them stay in registers */
+		s[1] = fold(s[1], at + 32);
+		s[2] = fold(s[2], at + 64);
+		s[3] = fold(s[3], at + 96);
+		s[4] = fold(s[4], at + 128);
+		s[5] = fold(s[5], at + 160);
+		s[6] = fold(s[6], at + 192);
+		s[7] = fold(s[7], at + 224);
+	}
+	memcpy(folded, s, sizeof folded);
+	/* ISA-L inverts before and after: so it begins with nothing set here */
+	return crc32_gzip_refl(crc32_gzip_refl(~0u, folded, sizeof folded), at, len);
+}
+
 uint32_t
 crc32_of(struct slice bytes)
 {
-	return crc32_gzip_refl(0, (const unsigned char *)bytes.data, bytes.len);
+	const uint8_t *at = (const uint8_t *)bytes.data;
+
+	if (bytes.len >= FOLD_FROM && __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("avx2"))
+		return crc32_folded(at, bytes.len);
+	return crc32_gzip_refl(0, at, bytes.len);
 }
 
 static uint32_t

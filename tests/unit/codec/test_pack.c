@@ -64,6 +64,35 @@ crc32_is_that_of_gzip(void **state)
 	assert_int_equal(crc32_of(SLICE("{}")), 2745614147u);
 }
 
+/* RFC 1952, bit by bit: `crc` is that of what came before, inverted as it is told. */
+static uint32_t
+crc32_bit_by_bit(uint32_t crc, uint8_t byte)
+{
+	crc = ~crc ^ byte;
+	for (int bit = 0; bit < 8; bit++)
+		crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+	return ~crc;
+}
+
+static void
+crc32_of_any_length_and_place(void **state) /* long ones take another way than short ones */
+{
+	enum { LENGTH_MAX = 2600 };
+	char bytes[LENGTH_MAX + 32];
+
+	(void)state;
+	crypto_random(bytes, sizeof bytes);
+	for (size_t from = 0; from < 32; from += 5) {
+		uint32_t wanted = 0;
+
+		for (size_t len = 0; len <= LENGTH_MAX; len++) {
+			if (crc32_of(slice_of(bytes + from, len)) != wanted)
+				fail_msg("CRC-32 of %zu bytes from %zu", len, from);
+			wanted = crc32_bit_by_bit(wanted, (uint8_t)bytes[from + len]);
+		}
+	}
+}
+
 static void
 gzip_gives_back_what_went_in(void **state)
 {
@@ -154,7 +183,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(base64_of_rfc_4648),      cmocka_unit_test(base64_that_is_not_strict_is_refused),
-	    cmocka_unit_test(crc32_is_that_of_gzip),   cmocka_unit_test(gzip_gives_back_what_went_in),
+	    cmocka_unit_test(crc32_is_that_of_gzip),
+	    cmocka_unit_test(crc32_of_any_length_and_place),   cmocka_unit_test(gzip_gives_back_what_went_in),
 	    cmocka_unit_test(damaged_gzip_is_refused), cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
 	};
 
