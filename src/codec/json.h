@@ -120,6 +120,32 @@ void json_put_string(struct buf *out, struct slice text); /* quoted; escapes wha
  * rubbish): use json_put_string().
  */
 char *json_write_plain(char *to, struct slice text);
+
+/* Which of 16 bytes JSON wants escaped: a bit for each. */
+static inline unsigned
+json_special_of_16(__m128i v)
+{
+	const __m128i control = _mm_set1_epi8(0x1F);
+
+	return (unsigned)_mm_movemask_epi8(
+	    _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(v, control), control),
+			 _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
+}
+
+/* json_write_plain() in line, of at most 16 bytes of which 16 can be read: up to 17 bytes at `to` are overwritten. */
+static inline char *
+json_write_short(char *to, struct slice text)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)text.data);
+
+	if ((json_special_of_16(v) & ((1u << text.len) - 1)) != 0)
+		return NULL;
+	*to++ = '"';
+	_mm_storeu_si128((__m128i *)(void *)to, v);
+	to[text.len] = '"';
+	return to + text.len + 1;
+}
+
 void json_put_int(struct buf *out, int64_t value);
 void json_put_double(struct buf *out, double value); /* reads back the same; 5.0 as 5.0; null when not finite */
 
