@@ -94,7 +94,7 @@ wait_active(const char *table)
 	char body[300];
 
 	snprintf(body, sizeof body, "{\"TableName\":\"%s\"}", table);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		const char *reply = call_op("DescribeTable", body);
 
 		if (strstr(reply, "\"TableStatus\":\"ACTIVE\"") != NULL && strstr(reply, "\"CREATING\"") == NULL &&

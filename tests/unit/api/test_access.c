@@ -878,8 +878,8 @@ a_table_is_born_with_its_policy(void **state)
 	deny("Scan", "{'TableName':'guarded'}");
 	expect_ok("DeleteTable", "{'TableName':'guarded'}");
 	be_nobody();
-	for (int i = 0; i < 2000 && strstr(call_quoted("DescribeTable", "{'TableName':'guarded'}"), "NotFound") == NULL;
-	     i++)
+	for (int i = 0;
+	     i < 60000 && strstr(call_quoted("DescribeTable", "{'TableName':'guarded'}"), "NotFound") == NULL; i++)
 		nanosleep(&(struct timespec){0, 1000000}, NULL);
 	expect_ok("CreateTable", "{'TableName':'guarded'," NEW "}");
 	wait_active("guarded");

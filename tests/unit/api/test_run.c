@@ -121,7 +121,7 @@ post(struct posted *p, const char *target, struct slice body)
 static void
 wait_done(int count)
 {
-	int64_t until = clock_mono_ns() + 20 * INT64_C(1000000000);
+	int64_t until = clock_mono_ns() + 60 * INT64_C(1000000000);
 
 	while (atomic_load(&done_count) < count && clock_mono_ns() < until)
 		usleep(200);

@@ -91,7 +91,7 @@ wait_covered(void)
 {
 	int i = 0;
 
-	while (!fill(CACHE_ITEMS, 999, "covered") && i++ < 20000)
+	while (!fill(CACHE_ITEMS, 999, "covered") && i++ < 120000)
 		usleep(500);
 	assert_string_equal(found(CACHE_ITEMS, 999), "covered");
 }
@@ -115,7 +115,7 @@ metric(const char *name)
 static void
 wait_passed(uint64_t records)
 {
-	for (int i = 0; metric("stator_dax_coherent_records_total") < records && i < 20000; i++)
+	for (int i = 0; metric("stator_dax_coherent_records_total") < records && i < 120000; i++)
 		usleep(500);
 	assert_int_equal(metric("stator_dax_coherent_records_total"), records);
 }

@@ -156,7 +156,7 @@ settled(struct fleet *f, const char *name, bool *ret_gone)
 	struct fleet_cluster copy = {0}, *c;
 	struct err err;
 
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		bool there;
 
 		fleet_lock(f);

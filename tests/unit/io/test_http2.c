@@ -192,7 +192,7 @@ turn(struct client *c, int wait_ms)
 static void
 run_until_closed(struct client *c, struct stream *s)
 {
-	while (!s->closed && turn(c, 5000))
+	while (!s->closed && turn(c, KIT_PATIENCE_MS))
 		;
 	if (!s->closed)
 		fail_msg("a stream was not answered");
@@ -229,13 +229,15 @@ static void
 answers_leave_as_they_are_ready(void **state)
 {
 	struct client *c = client_new(*state);
-	struct stream *slow = ask(c, "GET", "/later?150", SLICE_NONE, NULL, NULL);
+	struct stream *slow = ask(c, "GET", "/held", SLICE_NONE, NULL, NULL);
 	struct stream *fast = ask(c, "GET", "/", SLICE_NONE, NULL, NULL);
 
+	kit_holds = true;
 	run_until_closed(c, fast);
 	assert_false(slow->closed);
+	kit_holds = false;
 	run_until_closed(c, slow);
-	assert_string_equal(slow->body.data, "later 150");
+	assert_string_equal(slow->body.data, "held");
 	client_done(c);
 }
 
@@ -267,7 +269,7 @@ hundreds_of_streams_are_answered(void **state)
 	struct client *c = client_new(*state);
 	struct stream *s[500];
 
-	turn(c, 1000); /* the server's settings */
+	turn(c, KIT_PATIENCE_MS); /* the server's settings */
 	for (int i = 0; i < 500; i++)
 		s[i] = ask(c, "GET", i % 3 ? "/" : "/later?2", SLICE_NONE, NULL, NULL);
 	for (int i = 0; i < 500; i++) {
@@ -326,7 +328,7 @@ rapid_resets_end_the_connection(void **state)
 	struct client *c = client_new(*state);
 	int asked = 0;
 
-	turn(c, 1000);
+	turn(c, KIT_PATIENCE_MS);
 	while (!c->goaway && !c->closed && asked < 4000) {
 		for (int i = 0; i < 50; i++, asked++) {
 			int32_t id = nghttp2_session_get_next_stream_id(c->session);
@@ -337,7 +339,7 @@ rapid_resets_end_the_connection(void **state)
 		}
 		turn(c, 1);
 	}
-	while (!c->goaway && turn(c, 1000))
+	while (!c->goaway && turn(c, KIT_PATIENCE_MS))
 		;
 	assert_true(c->goaway);
 	assert_int_equal(c->goaway_error, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -355,20 +357,29 @@ unread_answers_hold_back_further_requests(void **state)
 	struct client *c;
 
 	(void)state;
-	k.options.limits.write_ms = 600;
-	kit_start(&k);
-	c = client_new(&k);
-	c->hold_window = true;
-	turn(c, 1000);
-	for (int i = 0; i < 90; i++)
-		ask(c, "GET", "/big?500000", SLICE_NONE, NULL, NULL);
-	for (int i = 0; i < 20 && kit_metric(&k, "stator_http_unsent_bytes") == 0; i++)
+	for (int cut = 0; cut < 2; cut++) { /* held back as long as that lasts; then cut off */
+		k.options.limits.write_ms = cut ? 600 : http_limits_default.write_ms;
+		kit_start(&k);
+		c = client_new(&k);
+		c->hold_window = true;
+		turn(c, KIT_PATIENCE_MS);
+		for (int i = 0; i < 90; i++)
+			ask(c, "GET", "/big?500000", SLICE_NONE, NULL, NULL);
 		turn(c, 20);
-	assert_in_range(kit_metric(&k, "stator_http_unsent_bytes"), 1, 2000000);
-	kit_expect_metric(&k, "stator_http_closed_total{reason=\"answers_not_read\"}", 1);
-	kit_expect_metric(&k, "stator_http_unsent_bytes", 0);
-	client_done(c);
-	kit_stop(&k);
+		if (cut) {
+			kit_expect_metric(&k, "stator_http_closed_total{reason=\"answers_not_read\"}", 1);
+			kit_expect_metric(&k, "stator_http_unsent_bytes", 0);
+		} else {
+			for (int i = 0; i < KIT_PATIENCE_MS && kit_metric(&k, "stator_http_unsent_bytes") == 0; i++)
+				turn(c, 1);
+			for (int i = 0; i < 10; i++) {
+				assert_in_range(kit_metric(&k, "stator_http_unsent_bytes"), 1, 2000000);
+				turn(c, 20);
+			}
+		}
+		client_done(c);
+		kit_stop(&k);
+	}
 }
 
 static void
@@ -387,7 +398,7 @@ a_slow_stream_gives_408_and_the_others_go_on(void **state)
 	c = client_new(&k);
 	id = nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, -1, NULL, nv, 4, NULL); /* and no body */
 	slow = stream_of(c, id);
-	while (slow->status == 0 && turn(c, 2000))
+	while (slow->status == 0 && turn(c, KIT_PATIENCE_MS))
 		;
 	assert_int_equal(slow->status, 408);
 	fine = ask(c, "GET", "/", SLICE_NONE, NULL, NULL);
@@ -405,12 +416,12 @@ an_idle_connection_is_closed(void **state)
 	struct stream *s;
 
 	(void)state;
-	k.options.limits.idle_ms = 150;
+	k.options.limits.idle_ms = 500;
 	kit_start(&k);
 	c = client_new(&k);
-	s = ask(c, "GET", "/later?300", SLICE_NONE, NULL, NULL); /* longer than idle_ms: it is not idle */
+	s = ask(c, "GET", "/later?800", SLICE_NONE, NULL, NULL); /* longer than idle_ms: it is not idle */
 	run_until_closed(c, s);
-	while (!c->closed && turn(c, 2000))
+	while (!c->closed && turn(c, KIT_PATIENCE_MS))
 		;
 	assert_true(c->closed);
 	assert_true(c->goaway);
@@ -429,14 +440,18 @@ draining_says_goaway_and_answers_what_runs(void **state)
 	(void)state;
 	kit_start(&k);
 	c = client_new(&k);
-	s = ask(c, "GET", "/later?200", SLICE_NONE, NULL, NULL);
-	turn(c, 1000);
+	kit_holds = true;
+	s = ask(c, "GET", "/held", SLICE_NONE, NULL, NULL);
+	turn(c, KIT_PATIENCE_MS);
 	kit_expect_metric(&k, "stator_http_in_progress", 1);
 	http_server_drain(k.server);
+	while (!c->goaway && turn(c, KIT_PATIENCE_MS))
+		;
+	kit_holds = false;
 	run_until_closed(c, s);
-	assert_string_equal(s->body.data, "later 200");
+	assert_string_equal(s->body.data, "held");
 	assert_true(c->goaway);
-	while (!c->closed && turn(c, 2000))
+	while (!c->closed && turn(c, KIT_PATIENCE_MS))
 		;
 	kit_expect_metric(&k, "stator_http_connections", 0);
 	client_done(c);
@@ -522,8 +537,11 @@ streams_beyond_the_limit_are_refused(void **state)
 	int refused = 0, answered = 0;
 
 	/* all before the server's settings are known */
+	kit_holds = true;
 	for (int i = 0; i < 150; i++)
-		s[i] = ask(c, "GET", "/later?100", SLICE_NONE, NULL, NULL);
+		s[i] = ask(c, "GET", "/held", SLICE_NONE, NULL, NULL);
+	run_until_closed(c, s[149]); /* so all have come */
+	kit_holds = false;
 	for (int i = 0; i < 150; i++) {
 		run_until_closed(c, s[i]);
 		refused += s[i]->error == NGHTTP2_REFUSED_STREAM;

@@ -161,9 +161,11 @@ more_calls_than_allowed_fail_at_once(void **state)
 	(void)state;
 	options.calls = 2;
 	start_out(&o, &options);
+	kit_holds = true;
 	for (int i = 0; i < 3; i++)
-		begin(&o, &w[i], "GET", o.kit.port, "/later?200");
+		begin(&o, &w[i], "GET", o.kit.port, "/held");
 	await(&w[2]);
+	kit_holds = false;
 	assert_int_equal(w[2].call.failure, HTTP_CALL_BUSY);
 	assert_int_equal(w[2].in_progress, 2);
 	for (int i = 0; i < 2; i++) {
@@ -207,7 +209,7 @@ a_slow_answer_ends_in_time_and_nothing_of_it_is_kept(void **state)
 	assert_int_equal(w.call.failure, HTTP_CALL_TIME);
 	assert_int_equal(w.call.status, 0);
 	assert_int_equal(w.body.len, 0);
-	assert_true(clock_mono_ns() - began < 2000000000);
+	assert_true(clock_mono_ns() - began < INT64_C(30000000000)); /* its 60 ms, and not for ever */
 	close(fd);
 	stop_out(&o);
 	finish(&w);

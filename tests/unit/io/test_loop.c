@@ -96,7 +96,7 @@ a_timer_due_after_many_revolutions_waits(void **state)
 	far.loop = stop.loop = l;
 	far.timer.fire = timed_fire;
 	stop.timer.fire = stop_fire;
-	loop_timer_set(l, &far.timer, clock_mono_ns() + (int64_t)4096 * 1000000 + 20 * 1000000);
+	loop_timer_set(l, &far.timer, clock_mono_ns() + (int64_t)4096 * 100 * 1000000 + 20 * 1000000);
 	loop_timer_set(l, &stop.timer, clock_mono_ns() + 60 * 1000000);
 	loop_run(l);
 	assert_int_equal(fired, 0);

@@ -246,8 +246,8 @@ a_slow_handshake_is_dropped(void **state)
 	silent = client_connect(&k);
 	half = client_connect(&k);
 	client_send(half, "\x16\x03\x01\x02\x00\x01", 6);
-	assert_true(client_closed(silent, 2000));
-	assert_true(client_closed(half, 2000));
+	assert_true(client_closed(silent, KIT_PATIENCE_MS));
+	assert_true(client_closed(half, KIT_PATIENCE_MS));
 	close(silent);
 	close(half);
 	kit_stop(&k);

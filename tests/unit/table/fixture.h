@@ -281,7 +281,7 @@ is_active(const char *name)
 UNUSED static void
 wait_active(const char *name)
 {
-	for (int i = 0; i < 20000 && !is_active(name); i++)
+	for (int i = 0; i < 120000 && !is_active(name); i++)
 		usleep(500);
 	assert_true(is_active(name));
 }
@@ -292,7 +292,7 @@ wait_gone(const char *name)
 	struct table_description d;
 	int i = 0;
 
-	while (table_describe(fx.db, slice_str(name), &fx.arena, &d, &fx.err) == S_OK && i++ < 20000)
+	while (table_describe(fx.db, slice_str(name), &fx.arena, &d, &fx.err) == S_OK && i++ < 120000)
 		usleep(500);
 	assert_int_equal(table_describe(fx.db, slice_str(name), &fx.arena, &d, &fx.err), S_RESOURCE_NOT_FOUND);
 }

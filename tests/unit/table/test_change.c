@@ -1234,7 +1234,7 @@ put_when_certain(struct table *t, struct av item_)
 {
 	enum status s = S_IO;
 
-	for (int i = 0; i < 10000 && s == S_IO; i++) {
+	for (int i = 0; i < 60000 && s == S_IO; i++) {
 		s = put(t, item_);
 		if (s == S_IO)
 			usleep(1000);
@@ -1281,7 +1281,7 @@ a_roll_that_a_failed_sync_took_is_written_again(void **state)
 	before = shard_count(arn);
 	engine_memory_hold_sync(fx.memory, true);
 	assert_int_equal(pthread_create(&thread, NULL, roll_once, &rolled), 0);
-	for (int i = 0; i < 10000 && shard_count(arn) == before; i++)
+	for (int i = 0; i < 60000 && shard_count(arn) == before; i++)
 		usleep(1000);
 	after = shard_count(arn);
 	assert_true(after > before);
@@ -1314,7 +1314,7 @@ a_split_that_a_failed_sync_took_is_written_again(void **state)
 		assert_ok(put(t, row(i, 0)));
 	engine_memory_hold_sync(fx.memory, true);
 	assert_int_equal(pthread_create(&thread, NULL, split_once, &split), 0);
-	for (int i = 0; i < 10000 && layout_of(t->core)->count == 4; i++)
+	for (int i = 0; i < 60000 && layout_of(t->core)->count == 4; i++)
 		usleep(1000);
 	for (int i = 0; i < 20; i++)
 		assert_ok(put(t, row(i, 1)));
@@ -1359,7 +1359,7 @@ each_failing_call_leaves_the_log_whole(void **state)
 		before = engine_faulty_calls(fx.engine);
 		engine_faulty_arm(fx.engine, n, S_IO);
 		if (table_update(fx.db, SLICE("t"), &update, &fx.arena, &d, &fx.err) == S_OK) {
-			for (int i = 0; i < 20000 && !is_active("t"); i++)
+			for (int i = 0; i < 600000 && !is_active("t"); i++)
 				usleep(100);
 			done += put(t, row(1, 1)) == S_OK;
 			table_split(fx.db, SLICE("t"), 1, &fx.err);
@@ -1608,7 +1608,7 @@ a_reader_is_woken(void **state)
 	assert_ok(put(t, row(1, 1)));
 	assert_int_equal(atomic_load(&wakes), before);
 	engine_memory_hold_sync(fx.memory, false);
-	for (int i = 0; i < 5000 && atomic_load(&wakes) == before; i++)
+	for (int i = 0; i < 60000 && atomic_load(&wakes) == before; i++)
 		usleep(1000);
 	assert_true(atomic_load(&wakes) > before);
 	change_reader_close(r);

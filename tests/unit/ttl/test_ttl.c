@@ -49,7 +49,7 @@ ttl_status(const char *name)
 static void
 wait_status(const char *name, enum table_ttl_status status)
 {
-	for (int i = 0; i < 20000 && ttl_status(name) != status; i++)
+	for (int i = 0; i < 120000 && ttl_status(name) != status; i++)
 		usleep(500);
 	assert_int_equal(ttl_status(name), status);
 }
@@ -550,12 +550,12 @@ lost_deletes_are_done_again(void **state)
 	assert_ok(ttl_service_new(&fx.db, 1, &service, &fx.err));
 	engine_memory_hold_sync(fx.memory, true);
 	clock_shift_us(2 * 1000000LL);
-	for (int i = 0; i < 20000 && exists(t, "a"); i++)
+	for (int i = 0; i < 120000 && exists(t, "a"); i++)
 		usleep(500);
 	assert_false(exists(t, "a"));
 	engine_memory_fail_sync(fx.memory);
 	engine_memory_hold_sync(fx.memory, false);
-	for (int i = 0; i < 20000 && (exists(t, "a") || index_rows() > 0); i++)
+	for (int i = 0; i < 120000 && (exists(t, "a") || index_rows() > 0); i++)
 		usleep(500);
 	assert_false(exists(t, "a"));
 	assert_int_equal(index_rows(), 0);
@@ -609,7 +609,7 @@ metrics_have(const char *line)
 static void
 wait_metric(const char *line)
 {
-	for (int i = 0; i < 20000 && !metrics_have(line); i++)
+	for (int i = 0; i < 120000 && !metrics_have(line); i++)
 		usleep(500);
 	assert_true(metrics_have(line));
 }
@@ -626,12 +626,12 @@ the_service_deletes_by_itself(void **state)
 		assert_ok(put_due(t, text("%d", i), NOW_S + 1 + i % 3));
 	enable("T", "due");
 	clock_shift_us(2500 * 1000LL);
-	for (int i = 0; i < 20000 && describe("T").item_count > 1666; i++)
+	for (int i = 0; i < 120000 && describe("T").item_count > 1666; i++)
 		usleep(500);
 	usleep(120000); /* two more looks */
 	assert_int_equal(describe("T").item_count, 1666);
 	clock_shift_us(3600 * 1000000LL);
-	for (int i = 0; i < 20000 && describe("T").item_count > 0; i++)
+	for (int i = 0; i < 120000 && describe("T").item_count > 0; i++)
 		usleep(500);
 	assert_int_equal(describe("T").item_count, 0);
 	wait_metric("stator_ttl_deleted_total{region=\"eu-central-1\",table=\"T\"} 5000\n");
