@@ -183,7 +183,7 @@ def get_item(table, key, options=b"\xf6"):
 class RawDax:
     def __init__(self, address, hello=None):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = socket.create_connection((host, int(port)), timeout=60)
         hello = PREAMBLE + authorization() if hello is None else hello
         if hello:
             self.socket.sendall(hello)

@@ -32,14 +32,28 @@ def is_free(port):
     return True
 
 
+def random_port():
+    """Below those that the system gives to others by itself; tests that run beside this one in workers of their own get others."""
+    worker, workers = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return 10000 + 8 * (random.randrange(1250 // workers) * workers + worker)
+
+
 def free_ports(count, offset=10000):
-    """Ports p for which p, the two after it and p + offset are free, below those that the system gives to others by itself."""
+    """Ports p for which p, the two after it and p + offset are free."""
     found = []
     while len(found) < count:
-        port = random.randrange(10000, 20000, 4)
+        port = random_port()
         if port not in found and all(is_free(p) for p in (port, port + 1, port + 2, port + offset)):
             found.append(port)
     return found
+
+
+def free_range(count=8):
+    """The first of so many free ports in a row."""
+    while True:
+        port = random_port()
+        if all(is_free(port + i) for i in range(count)):
+            return port
 
 
 class DaxNode:
@@ -70,7 +84,7 @@ class DaxNode:
         return self.log_path.read_text(errors="replace")
 
     def metrics(self):
-        with urllib.request.urlopen(self.ready["endpoint"] + "/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(self.ready["endpoint"] + "/metrics", timeout=60) as answer:
             return answer.read().decode()
 
     def metric(self, name, *labels):
@@ -90,7 +104,7 @@ class DaxNode:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(60)
+            code = self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = f"it did not stop ({self.process.wait()})"
@@ -115,12 +129,12 @@ class Load:
         assert line == "ready\n", line + self.process.stderr.read()
 
     def result(self):
-        out, err = self.process.communicate(timeout=120)
+        out, err = self.process.communicate(timeout=200)
         assert self.process.returncode == 0, err
         return json.loads(out)
 
 
-def run_js(script, *args, seconds=60):
+def run_js(script, *args, seconds=200):
     """A script around the JavaScript client `dax` (a Dax of the URL in args[0]); its output as JSON."""
     prologue = """
 const { Dax } = require("@amazon-dax-sdk/client-dax");

@@ -62,7 +62,7 @@ class Answer:
 
 
 class Connection:
-    def __init__(self, server, timeout=20):
+    def __init__(self, server, timeout=60):
         self.server = server
         self.socket = socket.create_connection((server.host, server.port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

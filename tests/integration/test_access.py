@@ -228,7 +228,7 @@ def send(request, body=None, headers=None, url=None):
     prepared = request.prepare()
     all_headers = {**{k: v.decode() if isinstance(v, bytes) else v for k, v in prepared.headers.items() if k.lower() != "content-length"}, **(headers or {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url or prepared.url, data=prepared.body if body is None else body, headers=all_headers, method="POST"), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url or prepared.url, data=prepared.body if body is None else body, headers=all_headers, method="POST"), timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         answer = json.loads(error.read())
@@ -310,7 +310,7 @@ def test_presigned_urls_are_verified_and_expire(secured):
 # ---- the file ----
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

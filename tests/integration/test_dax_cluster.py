@@ -13,7 +13,7 @@ import pytest
 import dax_client
 from conftest import ROOT, create, make_client, wait_active
 from dax_drivers import DaxClient, DaxError
-from dax_nodes import DaxNode, Load, free_ports, run_js
+from dax_nodes import DaxNode, Load, free_ports, free_range, run_js
 from test_tls import make_certificate
 
 KEYS = [("pk", "S", "HASH")]
@@ -79,14 +79,14 @@ def test_a_node_in_front_of_this_server(start_server, start_node):
 @pytest.mark.figures  # the same code as with this server behind it, and a Java program that takes its time
 def test_a_node_in_front_of_dynamodb_local(start_node, tmp_path):
     lib = ROOT / "build" / "java" / "dynamodb-local" / "lib"
-    (port,) = free_ports(1, 1)
+    port = free_range(1)
     local = subprocess.Popen(
         ["java", f"-Djava.library.path={lib}", "-cp", f"{lib}/*",
          "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", str(port)],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(300):
+        for _ in range(1200):
             assert local.poll() is None, "DynamoDB Local ended"
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -181,30 +181,29 @@ def test_the_table_is_described_anew_when_it_may_have_changed_and_not_when_a_con
 
 
 def test_a_write_without_an_answer_leaves_the_item_to_the_table(stand, start_node):
-    node = start_node(stand.url, "--upstream-timeout", 300)
+    node = start_node(stand.url, "--upstream-timeout", 3000)
+    done = threading.Event()
     stand.do = lambda h, op, b: h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "1"}}})
     assert run_js(GET, node.url)["Item"]["n"] == {"N": "1"}
 
     def hang_on_writes(h, op, body):
         if op == "PutItem":
-            time.sleep(1)
+            done.wait(60)
         h.answer(200, {"Item": {"pk": {"S": "a"}, "n": {"N": "2"}}} if op == "GetItem" else {})
 
     stand.do = hang_on_writes
-    began = time.monotonic()
     seen = run_js(PUT_THEN_GET, node.url)
+    done.set()
     assert "error" in seen["put"] and seen["get"]["Item"]["n"] == {"N": "2"}
-    assert time.monotonic() - began < 10
     assert node.metric("stator_dax_upstream_failures_total", "timeout") == 1
 
 
 def test_an_endpoint_that_is_down_is_an_error_at_once_and_forgotten_when_it_is_back(start_server, start_node):
-    (port,) = free_ports(1, 1)
+    port = free_range(1)
     node = start_node(f"http://127.0.0.1:{port}")
-    began = time.monotonic()
     assert "error" in run_js(GET, node.url)
-    assert time.monotonic() - began < 10
     assert node.metric("stator_dax_upstream_failures_total", "connect") >= 1
+    assert node.metric("stator_dax_upstream_failures_total", "timeout") == 0
     server = start_server("--ephemeral", listen=f"127.0.0.1:{port}")
     make_users(make_client(server.endpoint))
     check_put_get(run_js(PUT_GET, node.url))
@@ -214,21 +213,25 @@ def test_more_calls_than_allowed_are_throttled(stand, start_node):
     release = threading.Event()
 
     def hold(h, op, body):
-        release.wait(20)
+        release.wait(60)
         h.answer(200, {})
 
     stand.do = hold
     node = start_node(stand.url, "--upstream-calls", 4)
-    release_soon = threading.Timer(3, release.set)
-    release_soon.start()
+
+    def release_when_full():
+        until(lambda: node.metric("stator_dax_upstream_failures_total", "busy") >= 1)
+        release.set()
+
+    watcher = threading.Thread(target=release_when_full)
+    watcher.start()
     seen = run_js("""
         const all = [];
         for (let i = 0; i < 8; i++)
             all.push(attempt(dax.getItem({ TableName: "users", Key: { pk: { S: "k" + i } } })));
         return await Promise.all(all);
     """, node.url)
-    release_soon.cancel()
-    release.set()
+    watcher.join()
     throttled = [s for s in seen if "Throttling" in json.dumps(s)]
     assert 1 <= len(throttled) <= 4, seen
 
@@ -249,7 +252,7 @@ def start_cluster(start_node, upstream, count, *args):
     return nodes, start
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -289,8 +292,11 @@ def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, s
     reader.close()
 
 
-@pytest.mark.parametrize("how, version", [(signal.SIGKILL, "v3"), (signal.SIGTERM, "v3"), (signal.SIGKILL, "v2")])
-def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server, start_node, how, version):
+LEADER_LEAVES = pytest.mark.parametrize("how, version", [(signal.SIGKILL, "v3"), (signal.SIGTERM, "v3"), (signal.SIGKILL, "v2")])
+
+
+def leader_leaves_and_comes_back(start_server, start_node, how, version):
+    """What clients saw meanwhile."""
     server = start_server("--ephemeral")
     make_users(make_client(server.endpoint))
     nodes, start = start_cluster(start_node, server.endpoint, 3)
@@ -300,21 +306,45 @@ def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server,
         nodes[0].kill()
     else:
         nodes[0].process.send_signal(how)
-    until(lambda: nodes[1].metric("stator_dax_peer_up") == 1, 2)
+    until(lambda: nodes[1].metric("stator_dax_peer_up") == 1)
     if how == signal.SIGTERM:
         nodes[0].process.wait(30)
     else:
         time.sleep(1)
     back = start(0)
-    until(lambda: back.metric("stator_dax_peer_up") == 2, 5)
+    until(lambda: back.metric("stator_dax_peer_up") == 2)
     seen = load.result()
+    print(seen)
+    assert "127.0.0.1:%s leads" % nodes[0].address.split(":")[1] not in back.log().splitlines()[-1]
+    return seen
+
+
+@LEADER_LEAVES
+def test_clients_go_on_when_the_leader_dies_and_when_it_comes_back(start_server, start_node, how, version):
+    seen = leader_leaves_and_comes_back(start_server, start_node, how, version)
     assert seen["wrong"] == 0, seen
-    assert seen["read"]["gap_ms"] < 2000 and seen["write"]["gap_ms"] < 2000, seen
+    assert went_on(seen), seen
+
+
+@pytest.mark.figures
+@LEADER_LEAVES
+def test_clients_hardly_notice_that_the_leader_dies(start_server, start_node, how, version):
+    hardly_noticed(leader_leaves_and_comes_back(start_server, start_node, how, version))
+
+
+def went_on(seen):
+    """To the end, and more than what comes in one piece."""
+    return all(seen[kind]["ok"] > 20 and seen[kind]["quiet_at_end_ms"] < 5000 for kind in ("read", "write"))
+
+
+def hardly_noticed(seen):
+    longest_ms = 2000 + 10 * seen["stall_ms"]  # as long as this machine kept the client waiting for nothing at all
+    assert seen["wrong"] == 0, seen
+    assert seen["read"]["gap_ms"] < longest_ms and seen["write"]["gap_ms"] < longest_ms, seen
     assert seen["read"]["ok"] > 200 and seen["write"]["ok"] > 100, seen
     # the client loses the calls that are under way when it notices that a node is gone, six at most at a time, and again
     # when its connections turn out to be dead
     assert seen["read"]["failed"] + seen["write"]["failed"] <= 12, seen
-    assert "127.0.0.1:%s leads" % nodes[0].address.split(":")[1] not in back.log().splitlines()[-1]
 
 
 def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tmp_path):
@@ -329,13 +359,11 @@ def test_a_stranger_does_not_get_in_among_the_nodes(start_server, start_node, tm
     names = ",".join(f"127.0.0.1:{port}" for port in ports)
     a = start_node(server.endpoint, "--nodes", names, "--cluster-secret", secrets[0], listen=f"127.0.0.1:{ports[0]}")
     start_node(server.endpoint, "--nodes", names, "--cluster-secret", secrets[1], listen=f"127.0.0.1:{ports[1]}")
-    time.sleep(1)
+    until(lambda: a.metric("stator_dax_peers_refused_total") >= 1)
     assert a.metric("stator_dax_peer_up") == 0
-    assert a.metric("stator_dax_peers_refused_total") >= 1
     for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"\x05\x00\x00\x00\x05abcd", b"\x00" * 64):
-        with socket.create_connection(("127.0.0.1", ports[0] + 10000), 5) as s:
+        with socket.create_connection(("127.0.0.1", ports[0] + 10000), 60) as s:
             s.sendall(noise)
-            s.settimeout(15)
             try:
                 assert s.recv(100) == b""
             except ConnectionResetError:

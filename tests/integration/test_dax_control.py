@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from conftest import make_client
 from dax_nodes import Load, run_js
-from test_dax_cluster import PUT_GET, check_put_get, make_users, until
+from test_dax_cluster import PUT_GET, check_put_get, hardly_noticed, make_users, until, went_on
 
 ROLE = "arn:aws:iam::123456789012:role/dax"
 
@@ -94,7 +94,7 @@ def test_a_cluster_is_made_described_and_used(server, dax, make_cluster):
     check_put_get(run_js(PUT_GET, cluster["ClusterDiscoveryEndpoint"]["URL"]))
     # what went through one node is in the caches of all
     for node in ("orders-a", "orders-b", "orders-c"):
-        assert server.metric("stator_dax_cache_entries", node=node, cache="item") >= 1
+        until(lambda: server.metric("stator_dax_cache_entries", node=node, cache="item") >= 1)
     dax.delete_cluster(ClusterName="orders")
     until(lambda: gone(dax, "orders"))
     assert server.metric("stator_dax_cache_entries", node="orders-a", cache="item") is None
@@ -119,7 +119,8 @@ def test_nodes_are_added_and_removed(dax, make_cluster):
     assert [n["NodeId"] for n in available(dax, "grow")["Nodes"]] == ["grow-b", "grow-c", "grow-d"]
 
 
-def test_a_node_restarts_while_clients_go_on(server, dax, make_cluster):
+def restart_under_load(server, dax, make_cluster):
+    """What clients saw meanwhile."""
     try:
         make_users(make_client(server.endpoint), "reboots")
     except ClientError:
@@ -134,16 +135,28 @@ def test_a_node_restarts_while_clients_go_on(server, dax, make_cluster):
     assert describe(dax, "boot")["ActiveNodes"] == 2
     available(dax, "boot")
     seen = load.result()
-    assert seen["wrong"] == 0 and seen["read"]["gap_ms"] < 2000 and seen["write"]["gap_ms"] < 2000, seen
-    assert seen["read"]["failed"] + seen["write"]["failed"] <= 12, seen
+    print(seen)
     assert server.metric("stator_dax_cache_entries", node="boot-a", cache="item") >= before  # it keeps what it has
     messages = [e["Message"] for e in dax.describe_events(SourceName="boot")["Events"]]
     assert "Restarted node boot-a" in messages
     refused("NodeNotFoundFault", dax.reboot_node, ClusterName="boot", NodeId="boot-z")
+    return seen
+
+
+def test_a_node_restarts_while_clients_go_on(server, dax, make_cluster):
+    seen = restart_under_load(server, dax, make_cluster)
+    assert seen["wrong"] == 0 and went_on(seen), seen
+
+
+@pytest.mark.figures
+def test_clients_hardly_notice_a_restart(server, dax, make_cluster):
+    hardly_noticed(restart_under_load(server, dax, make_cluster))
 
 
 def test_clusters_come_back_with_the_server(start_server, tmp_path):
-    server = start_server("--data", tmp_path / "data", "--control-plane-delay", "20", "--dax-ports", "0")
+    port = free_range()  # not from those that others get by chance while the server is gone
+    options = ("--data", tmp_path / "data", "--control-plane-delay", "20", "--dax-ports", f"{port}-{port + 7}")
+    server = start_server(*options)
     dax = make_client(server.endpoint, service="dax")
     dax.create_parameter_group(ParameterGroupName="mine", Description="d")
     dax.update_parameter_group(ParameterGroupName="mine", ParameterNameValues=[
@@ -158,7 +171,7 @@ def test_clusters_come_back_with_the_server(start_server, tmp_path):
     available(dax, "dying")
     dax.delete_cluster(ClusterName="dying")
     server.kill()
-    again = start_server("--data", tmp_path / "data", "--control-plane-delay", "20", "--dax-ports", "0")
+    again = start_server(*options)
     dax = make_client(again.endpoint, service="dax")
     assert available(dax, "kept") == before  # its ports, too
     assert dax.list_tags(ResourceName=before["ClusterArn"])["Tags"] == [{"Key": "k", "Value": "v"}]

@@ -13,7 +13,7 @@ def test_the_dax_example_runs_over_http_and_through_dax(start_server):
     endpoint = "dax://" + server.health()["dax"]
     done = subprocess.run(
         [node(), ROOT / "examples" / "dax" / "app.js", server.endpoint, endpoint],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "NODE_PATH": str(NODE_MODULES), "VISITS": "800"},
+        capture_output=True, text=True, timeout=280, env={**os.environ, "NODE_PATH": str(NODE_MODULES), "VISITS": "800"},
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -200,6 +200,14 @@ def check(client, table, workers, reader):
     assert by_index == {name: len(rows(name)) for name in by_index}
 
 
+def wait_for_writes(workers, count):
+    """On a slow machine, too, there is something to be lost."""
+    deadline = time.monotonic() + 60
+    while sum(worker.acknowledged for worker in workers) < count and not any(worker.failure for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_everything_acknowledged_survives_kill_9(start_server, tmp_path):
     print(f"ROUNDS={ROUNDS} SEED={SEED}")
     dice = random.Random(SEED)
@@ -216,6 +224,7 @@ def test_everything_acknowledged_survives_kill_9(start_server, tmp_path):
             thread.server = server
             thread.start()
         time.sleep(dice.uniform(0.1, 0.6))
+        wait_for_writes(workers, 60)
         fresh = create(client, "pk:S", name=f"round-{round_number}")  # control plane, too
         tables.add(fresh)
         if round_number >= 3:
@@ -237,7 +246,6 @@ def test_everything_acknowledged_survives_kill_9(start_server, tmp_path):
         assert tables <= listed
         check(client, table, workers, reader)
     print(f"{acknowledged} acknowledged writes over {ROUNDS} kills, all there")
-    assert acknowledged > 50 * ROUNDS
 
 
 def test_a_clean_stop_loses_nothing(start_server, tmp_path):
@@ -249,7 +257,7 @@ def test_a_clean_stop_loses_nothing(start_server, tmp_path):
     for worker in workers:
         worker.server = server
         worker.start()
-    time.sleep(0.5)
+    wait_for_writes(workers, 60)
     assert server.stop() == 0
     for worker in workers:
         worker.join()
@@ -268,7 +276,7 @@ def test_a_table_half_deleted_is_gone_after_the_crash(start_server, tmp_path):
     client.delete_table(TableName="half")
     server.kill()
     client = make_client(start_server(*options).endpoint)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while client.list_tables()["TableNames"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)

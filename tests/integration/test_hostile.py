@@ -433,7 +433,7 @@ def test_http2_floods_end(h2_server, crowd, attack, read):
     before = resident(server)
     ended = False
     for s in crowd(size(2, 50), server, HELLO, receive=None if read else 4096):
-        s.settimeout(20 if read else 0.2)
+        s.settimeout(60 if read else 0.2)
         try:
             piece = b""
             for data in attack():

@@ -25,7 +25,7 @@ def index(name, *keys, units=None):
 
 
 def wait_settled(client, status, **which):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answer = client.describe_contributor_insights(**which)
         if answer["ContributorInsightsStatus"] == status:
@@ -92,7 +92,7 @@ def test_a_table_never_asked_to_count_is_disabled(client, make_table):
 
 
 def test_enabling_passes_through_enabling(start_server):
-    client = make_client(start_server("--ephemeral", "--control-plane-delay", "400").endpoint)
+    client = make_client(start_server("--ephemeral", "--control-plane-delay", "1500").endpoint)
     name = create(client, "pk:S")
     before = time.time()
     answer = client.update_contributor_insights(TableName=name, ContributorInsightsAction="ENABLE")
@@ -105,7 +105,7 @@ def test_enabling_passes_through_enabling(start_server):
     assert listed(client, TableName=name)[0] == [expected]
     enabled = wait_settled(client, "ENABLED", TableName=name)
     stamp = enabled["LastUpdateDateTime"].timestamp()
-    assert before + 0.3 < stamp < time.time() + 1
+    assert before + 1.4 < stamp < time.time() + 1
     (rule_time,) = {int(rule.rsplit("-", 1)[1]) for rule in enabled["ContributorInsightsRuleList"]}
     assert abs(rule_time - stamp * 1000) < 2
     answer = client.update_contributor_insights(TableName=name, ContributorInsightsAction="DISABLE")
@@ -217,7 +217,7 @@ def test_no_other_index_has_insights(client, indexed, index_name, failing):
 def test_an_index_takes_its_insights_along(client, indexed):
     enable(client, indexed, "by-a")
     client.update_table(TableName=indexed, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-a"}}])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(wait_active(client, indexed, indexes=False)["GlobalSecondaryIndexes"]) == 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -246,7 +246,7 @@ def test_a_missing_table_is_named(client, failing):
 
 
 def test_a_table_that_is_being_made_is_not_there(start_server, failing):
-    client = make_client(start_server("--ephemeral", "--control-plane-delay", "2000").endpoint)
+    client = make_client(start_server("--ephemeral", "--control-plane-delay", "10000").endpoint)
     client.create_table(
         TableName="later",
         BillingMode="PAY_PER_REQUEST",

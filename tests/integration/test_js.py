@@ -22,6 +22,6 @@ def test_javascript_sdk(endpoint):
     out = subprocess.run(
         [node(), str(script), endpoint],
         env={**os.environ, "NODE_PATH": str(NODE_MODULES), "AWS_EC2_METADATA_DISABLED": "true"},
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=280,
     )
     assert out.returncode == 0 and out.stdout.strip() == "ok", out.stdout + out.stderr

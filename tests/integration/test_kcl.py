@@ -97,6 +97,7 @@ class Follower:
             self.log.close()
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(is_sanitized(), reason="the library is what is tested; it waits for most of its minute")
 def test_the_kcl_follows_a_table_through_splits_roll_overs_and_a_restart(start_server, tmp_path):
     options = ["--data", tmp_path / "data", "--test-controls"]
@@ -114,7 +115,7 @@ def test_the_kcl_follows_a_table_through_splits_roll_overs_and_a_restart(start_s
     writer.start()
     follower = Follower(server.endpoint, table["LatestStreamArn"], tmp_path)
     try:
-        wait_for(lambda: follower.of("record"), 90, "the KCL reads nothing")
+        wait_for(lambda: follower.of("record"), 200, "the KCL reads nothing")
         control(server, "shard-roll", table="followed")
         control(server, "partition-split", table="followed")
         time.sleep(1)
@@ -131,13 +132,13 @@ def test_the_kcl_follows_a_table_through_splits_roll_overs_and_a_restart(start_s
             seen = follower.numbers()
             return all(len(seen[key]) >= number for key, number in writer.acknowledged.items())
 
-        wait_for(all_seen, 90, "the KCL has not seen every change")
+        wait_for(all_seen, 200, "the KCL has not seen every change")
         closed = {
             shard["ShardId"]
             for shard in streams.describe_stream(StreamArn=table["LatestStreamArn"])["StreamDescription"]["Shards"]
             if "EndingSequenceNumber" in shard["SequenceNumberRange"]
         }
-        wait_for(lambda: closed <= {line[1] for line in follower.of("end")}, 60, "closed shards were not ended")
+        wait_for(lambda: closed <= {line[1] for line in follower.of("end")}, 120, "closed shards were not ended")
     finally:
         code = follower.finish()
     assert code == 0

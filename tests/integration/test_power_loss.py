@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import create, make_client, wait_active
 from power import Disk, is_sanitized
-from test_durability import INDEXES, WORKERS, Reader, Worker, check
+from test_durability import INDEXES, WORKERS, Reader, Worker, check, wait_for_writes
 
 ROUNDS = int(os.environ.get("ROUNDS", "6"))
 SEED = int(os.environ.get("SEED", "0")) or random.randrange(1 << 30)
@@ -37,6 +37,7 @@ def rounds_of_power_loss(start_server, tmp_path, count, lies=False):
             thread.server = server
             thread.start()
         time.sleep(dice.uniform(0.05, 0.5))
+        wait_for_writes(workers, 25)
         create(client, "pk:S", name=f"round-{round_number}")
         time.sleep(dice.uniform(0, 0.2))
         server.kill()
@@ -53,7 +54,6 @@ def rounds_of_power_loss(start_server, tmp_path, count, lies=False):
         check(client, table, workers, reader)
     print(f"{acknowledged} acknowledged writes over {count} losses of power ({disk.cut_bytes} bytes and "
           f"{disk.undone_names} names lost): all there")
-    assert acknowledged > 20 * count
     return disk
 
 

@@ -16,7 +16,7 @@ from raw_http import Connection, request_bytes
 from stator_server import binary, clean_environment
 
 
-def run(*args, env=None, seconds=30):
+def run(*args, env=None, seconds=120):
     return subprocess.run(
         [binary(), *map(str, args)], capture_output=True, text=True, timeout=seconds, env=clean_environment(env), stdin=subprocess.DEVNULL
     )
@@ -109,6 +109,13 @@ def test_docs_list_every_member_of_the_api():
     assert checked.returncode == 0, checked.stderr
 
 
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
 # ---- data directory ----
 
 
@@ -179,12 +186,10 @@ def test_data_is_there_after_a_restart(start_server, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly(start_server, number):
-    server = start_server("--ephemeral")
+    server = start_server("--ephemeral", "--drain-timeout", "600000")
     idle = Connection(server)
-    began = time.monotonic()
     server.signal(number)
-    assert server.wait() == 0
-    assert time.monotonic() - began < 5
+    assert server.wait() == 0  # and does not wait for who asks nothing
     assert idle.is_closed()
 
 
@@ -212,45 +217,48 @@ def test_what_is_in_flight_is_answered(start_server, tmp_path):
     threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    deadline = time.monotonic() + 60
+    while len(acknowledged) <= 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert server.stop() == 0
     for thread in threads:
         thread.join()
     assert not broken, "an answer was cut"
-    assert len(acknowledged) > 20
     client = make_client(start_server("--data", tmp_path / "d").endpoint)
     found = {item["pk"]["S"] for page in client.get_paginator("scan").paginate(TableName=name) for item in page["Items"]}
     assert set(acknowledged) <= found
 
 
 def test_a_second_signal_ends_it_at_once(start_server):
-    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "60000", "--write-timeout", "60000")
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "600000", "--write-timeout", "600000")
     client = make_client(server.endpoint)
     name = create(client, "pk:S")
     client.put_item(TableName=name, Item={"pk": {"S": "a"}, "x": {"S": "y" * 390_000}})
     deaf = Connection(server)
     deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.send(request_bytes(deaf.host, "GetItem", {"TableName": name, "Key": {"pk": {"S": "a"}}}) * 40)
-    time.sleep(0.5)
+    wait_until(lambda: server.metric("stator_http_unsent_bytes") > 0)
     server.signal(signal.SIGTERM)
+    wait_until(lambda: "finishing what is in progress" in server.log())
     time.sleep(0.5)
     assert server.process.poll() is None, "it should wait for the answers in progress"
     server.expected_code = 1
     server.signal(signal.SIGTERM)
-    assert server.wait(5) == 1
+    assert server.wait(50) == 1  # sooner than --drain-timeout
     deaf.socket.close()
 
 
 def test_the_drain_timeout_ends_the_wait(start_server):
-    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "300", "--write-timeout", "60000")
+    server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "300", "--write-timeout", "600000")
     client = make_client(server.endpoint)
     name = create(client, "pk:S")
     client.put_item(TableName=name, Item={"pk": {"S": "a"}, "x": {"S": "y" * 390_000}})
     deaf = Connection(server)
     deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.send(request_bytes(deaf.host, "GetItem", {"TableName": name, "Key": {"pk": {"S": "a"}}}) * 40)
-    time.sleep(0.5)
-    assert server.stop(10) == 0
+    wait_until(lambda: server.metric("stator_http_unsent_bytes") > 0)
+    assert server.stop() == 0
     deaf.socket.close()
 
 
@@ -258,45 +266,47 @@ def test_the_drain_timeout_ends_the_wait(start_server):
 
 
 def big_scans(server, connections, each, size=20_000, items=60):
-    """So many connections with so many scans of 1 MB in progress, none of them read."""
+    """So many connections with so many scans of 1 MB in progress, none of them read; and how long they would take on this machine."""
     with Connection(server) as c:
         create(make_client(server.endpoint), "pk:S", name="big")
         for i in range(items):
             item = {"pk": {"S": str(i)}, "x": {"S": "x" * size}, "l": {"L": [{"NULL": True}] * 5000}}
             assert c.call("PutItem", {"TableName": "big", "Item": item}).status == 200
         scan = request_bytes(c.host, "Scan", {"TableName": "big", "FilterExpression": "attribute_exists(l[4999])"})
+        began = time.monotonic()
+        c.send(scan)
+        assert c.read().status == 200
+        seconds = (time.monotonic() - began) * connections * each
     sockets = [socket.create_connection((server.host, server.port)) for _ in range(connections)]
     for s in sockets:
         s.sendall(scan * each)
-    return sockets
+    return sockets, seconds
 
 
 def test_the_drain_timeout_is_the_end_also_of_what_is_queued(start_server):
     server = start_server("--ephemeral", "--control-plane-delay", "0", "--drain-timeout", "200", "--io-threads", "1")
-    sockets = big_scans(server, 60, 60)
-    time.sleep(0.2)
+    sockets, queue_seconds = big_scans(server, 60, 60)
+    wait_until(lambda: server.metric("stator_requests_in_progress") > 60)
     began = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - began < 10  # the queue alone takes far longer
+    assert server.stop(120) == 0
+    assert time.monotonic() - began < max(10, queue_seconds / 4)
     for s in sockets:
         s.close()
 
 
 def test_scans_of_clients_that_left_are_not_begun(start_server):
     server = start_server("--ephemeral", "--control-plane-delay", "0", "--io-threads", "1")
-    for s in big_scans(server, 60, 60):
+    sockets, queue_seconds = big_scans(server, 60, 60)
+    for s in sockets:
         s.close()
-    deadline = time.monotonic() + 10
-    while server.metric("stator_requests_in_progress") > 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: server.metric("stator_requests_in_progress") == 0, min(200, max(10, queue_seconds / 4)))
 
 
 @pytest.mark.figures
 def test_memory_of_a_burst_is_given_back(start_server):
     server = start_server("--ephemeral", "--control-plane-delay", "0")
-    sockets = big_scans(server, 20, 20)
-    deadline = time.monotonic() + 30
+    sockets, _ = big_scans(server, 20, 20)
+    deadline = time.monotonic() + 120
     while server.metric("stator_requests_in_progress") > 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert server.memory_bytes() > 200 << 20
@@ -345,7 +355,7 @@ def test_text_ready_shows_what_to_type(tmp_path):
     first = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     text = first + process.stdout.read()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     endpoint = re.search(r"ready at (http://\S+:\d+)", text)[1]
     assert text.count(f"--endpoint-url {endpoint}") == 3
 
@@ -368,10 +378,14 @@ def test_ready_and_small(start_server, tmp_path):
 
 def test_bench_measures(server, tmp_path):
     for workload in ("get", "put", "update", "query", "batchwrite", "mix"):
-        out = run("bench", "--endpoint", server.endpoint, "--workload", workload, "--seconds", 1, "--warmup", 100, "--items", 200, "--query-items", 20, "--connections", 8, "--table", f"bench-{os.getpid()}", "--json", seconds=120)
-        assert out.returncode == 0, out.stderr
-        result = json.loads(out.stdout)
-        assert result["failures"] == 0 and result["requests"] > 50
+        for seconds in (1, 20):  # a slow machine gets another chance
+            out = run("bench", "--endpoint", server.endpoint, "--workload", workload, "--seconds", seconds, "--warmup", 100, "--items", 200, "--query-items", 20, "--connections", 8, "--table", f"bench-{os.getpid()}", "--json")
+            assert out.returncode == 0, out.stderr
+            result = json.loads(out.stdout)
+            assert result["failures"] == 0
+            if result["requests"] > 50:
+                break
+        assert result["requests"] > 50
         assert 0 < result["latency_us"]["p50"] <= result["latency_us"]["p99"] <= result["latency_us"]["max"]
     assert not any(name.startswith("bench-") for name in make_client(server.endpoint).list_tables()["TableNames"])
 
@@ -400,9 +414,12 @@ def test_bench_tells_the_processor_time_of_a_process(server):
 
 
 def test_bench_keeps_a_rate(server):
-    out = run("bench", "--endpoint", server.endpoint, "--rate", 200, "--seconds", 2, "--warmup", 200, "--items", 100, "--connections", 4, "--json")
-    assert out.returncode == 0, out.stderr
-    assert 180 <= json.loads(out.stdout)["requests_per_second"] <= 220
+    for seconds in (2, 12):  # a machine that was busy for a moment gets another chance
+        out = run("bench", "--endpoint", server.endpoint, "--rate", 200, "--seconds", seconds, "--warmup", 200, "--items", 100, "--connections", 4, "--json")
+        assert out.returncode == 0, out.stderr
+        if 180 <= (rate := json.loads(out.stdout)["requests_per_second"]) <= 220:
+            break
+    assert 180 <= rate <= 220
 
 
 def test_bench_raw(server):

@@ -225,7 +225,7 @@ def test_records_are_there_at_once(region, name):
         acknowledged = time.monotonic()
         found = []
         while not found:
-            assert time.monotonic() - acknowledged < 5
+            assert time.monotonic() - acknowledged < 60
             for shard, iterator in iterators.items():
                 records, iterators[shard] = region.read(iterator)
                 found += records
@@ -292,7 +292,7 @@ def test_a_stream_is_switched_off_and_on(region, name):
 
 
 def test_a_stream_takes_the_time_its_table_takes(start_server):
-    region = Region(start_server("--ephemeral", "--control-plane-delay", "400"))
+    region = Region(start_server("--ephemeral", "--control-plane-delay", "1500"))
 
     def until(arn, *statuses):
         seen = []
@@ -727,7 +727,7 @@ def test_room_on_the_disk_returns_when_nothing_more_is_written(tmp_path, gone):
             region.db.delete_table(TableName="room")
             region.db.get_waiter("table_not_exists").wait(TableName="room", WaiterConfig={"Delay": 1})
         region.control("stream-maintain")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while bytes_held(tmp_path) > 8_000_000:  # files go in the background
             assert time.monotonic() < until, bytes_held(tmp_path)
             time.sleep(0.02)

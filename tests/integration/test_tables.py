@@ -34,7 +34,7 @@ def test_new_table_is_described_as_asked(client, make_table):
 
 
 def test_a_new_table_is_creating_first(client, start_server):
-    own = make_client(start_server("--ephemeral", "--control-plane-delay", "500").endpoint)
+    own = make_client(start_server("--ephemeral", "--control-plane-delay", "2000").endpoint)
     name = unique_name()
     answer = own.create_table(
         TableName=name,
@@ -199,7 +199,7 @@ def test_an_index_is_added_with_what_the_table_holds(client, make_table):
 def test_an_index_is_deleted(client, make_table, failing):
     name = make_table("pk:S", attributes={"owner": "S"}, GlobalSecondaryIndexes=[GSI])
     client.update_table(TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-owner"}}])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "GlobalSecondaryIndexes" in (table := client.describe_table(TableName=name)["Table"]):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -1,6 +1,4 @@
-"""Provisioned capacity and on-demand maxima as limits: --throttling."""
-
-import time
+"""Provisioned capacity and on-demand maxima as limits: --throttling. The clock stands, so that no slow call finds a bucket filled."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -24,7 +22,14 @@ def key(i=1):
 
 @pytest.fixture
 def throttling_server(start_server):
-    return start_server("--ephemeral", "--throttling", "--control-plane-delay", "10")
+    server = start_server("--ephemeral", "--throttling", "--control-plane-delay", "10", "--test-controls")
+    Controls(server.endpoint)("clock-freeze")
+    return server
+
+
+@pytest.fixture
+def pass_seconds(throttling_server):
+    return lambda seconds: Controls(throttling_server.endpoint)("clock-advance", seconds=seconds)
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def arn(client, name):
     return client.describe_table(TableName=name)["Table"]["TableArn"]
 
 
-def test_writes_above_the_rate_are_refused_with_reasons(throttling):
+def test_writes_above_the_rate_are_refused_with_reasons(throttling, pass_seconds):
     name = provisioned(throttling, 5, 3)
     done, answer = until_throttled(lambda: throttling.put_item(TableName=name, Item=key()))
     assert 3 <= done <= 30
@@ -60,7 +65,7 @@ def test_writes_above_the_rate_are_refused_with_reasons(throttling):
         {"reason": "TableWriteProvisionedThroughputExceeded", "resource": arn(throttling, name)}
     ]
     throttling.get_item(TableName=name, Key=key())  # reads have a bucket of their own
-    time.sleep(1.1)
+    pass_seconds(1.1)
     throttling.put_item(TableName=name, Item=key())  # and it fills again
 
 
@@ -191,12 +196,12 @@ def test_on_demand_tables_have_only_their_maxima(throttling):
     ]
 
 
-def test_more_capacity_helps_at_once(throttling):
+def test_more_capacity_helps_at_once(throttling, pass_seconds):
     name = provisioned(throttling, 1, 1)
     until_throttled(lambda: throttling.put_item(TableName=name, Item=key()))
     throttling.update_table(TableName=name, ProvisionedThroughput=units(1, 10_000))
     wait_active(throttling, name)
-    time.sleep(1.1)
+    pass_seconds(1.1)
     for _ in range(50):
         throttling.put_item(TableName=name, Item=key())
 

@@ -33,7 +33,7 @@ def connect(server, cafile, **settings):
     alpn = settings.pop("alpn", None)
     if alpn:
         context.set_alpn_protocols(alpn)
-    raw = socket.create_connection((server.host, server.port), timeout=10)
+    raw = socket.create_connection((server.host, server.port), timeout=60)
     return context.wrap_socket(raw, server_hostname="localhost")
 
 
@@ -64,7 +64,7 @@ def test_versions_spoken(start_server, certificate, version):
 def test_cleartext_and_old_versions_are_refused(start_server, certificate):
     cert, key = certificate
     server = start_server("--ephemeral", "--tls-cert", cert, "--tls-key", key)
-    with socket.create_connection((server.host, server.port), timeout=5) as plain:
+    with socket.create_connection((server.host, server.port), timeout=60) as plain:
         plain.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         try:
             assert not plain.recv(4096).startswith(b"HTTP/1.1 200")
@@ -82,7 +82,7 @@ def test_http2_by_alpn(start_server, certificate):
     server = start_server("--ephemeral", "--tls-cert", cert, "--tls-key", key)
     context = ssl.create_default_context(cafile=cert)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with socket.create_connection((server.host, server.port), timeout=10) as raw:
+    with socket.create_connection((server.host, server.port), timeout=60) as raw:
         with context.wrap_socket(raw, server_hostname="localhost") as s:
             assert s.selected_alpn_protocol() == "h2"
     out = subprocess.run(
@@ -104,7 +104,7 @@ def test_sighup_reads_the_certificate_again(start_server, tmp_path):
     def subject():
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection((server.host, server.port), timeout=5) as raw, context.wrap_socket(raw) as s:
+        with socket.create_connection((server.host, server.port), timeout=60) as raw, context.wrap_socket(raw) as s:
             der = s.getpeercert(binary_form=True)
         return "first" if der == ssl.PEM_cert_to_DER_cert(one[0].read_text()) else "second"
 
@@ -114,7 +114,7 @@ def test_sighup_reads_the_certificate_again(start_server, tmp_path):
     kept = connect(server, one[0])
     install(two)
     server.signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while subject() != "second":
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -123,7 +123,7 @@ def test_sighup_reads_the_certificate_again(start_server, tmp_path):
     kept.close()
     key.write_text("no key")
     server.signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "the old certificate stays in use" not in server.log():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -137,6 +137,6 @@ def test_a_broken_certificate_is_refused_at_start(tmp_path):
     bad.write_text("nothing")
     out = subprocess.run(
         [binary(), "serve", "--ephemeral", "--listen", "127.0.0.1:0", "--tls-cert", bad, "--tls-key", bad],
-        capture_output=True, text=True, timeout=30, env=clean_environment(),
+        capture_output=True, text=True, timeout=120, env=clean_environment(),
     )
     assert out.returncode == 1 and str(bad) in out.stderr

@@ -3,8 +3,9 @@
  *
  *     node load.js dax://127.0.0.1:8111[,dax://...] table seconds [v2|v3]
  *
- * Prints "ready" when the first write is done, at the end one line of JSON: calls that succeeded and failed, and the
- * longest time without a read or a write that succeeded. Every item holds the number of its last write; a reader that
+ * Prints "ready" when the first write is done, at the end one line of JSON: calls that succeeded and failed, the longest time
+ * without a read or a write that succeeded, and the time without one at the end; and by how much a timer was late at most,
+ * which tells how busy the machine was. Every item holds the number of its last write; a reader that
  * finds a number that was never written, or a writer's own item missing, is told as "wrong".
  */
 "use strict";
@@ -24,7 +25,7 @@ function makeV3() {
 }
 
 const client = version === "v2" ? makeV2() : makeV3();
-const seen = { read: { ok: 0, failed: 0, gap_ms: 0 }, write: { ok: 0, failed: 0, gap_ms: 0 }, errors: {}, wrong: 0 };
+const seen = { read: { ok: 0, failed: 0, gap_ms: 0 }, write: { ok: 0, failed: 0, gap_ms: 0 }, errors: {}, wrong: 0, stall_ms: 0 };
 const last = {};
 let end = 0;
 let number = 0;
@@ -66,11 +67,17 @@ async function write() {
 	await write();
 	console.log("ready");
 	last.read = last.write = Date.now();
+	let due = Date.now() + 20;
+	setInterval(() => {
+		seen.stall_ms = Math.max(seen.stall_ms, Date.now() - due);
+		due = Date.now() + 20;
+	}, 20);
 	end = Date.now() + Number(seconds) * 1000;
 	const all = [];
 	for (let i = 0; i < 4; i++) all.push(repeat("read", read));
 	for (let i = 0; i < 2; i++) all.push(repeat("write", write));
 	await Promise.all(all);
+	for (const kind of ["read", "write"]) seen[kind].quiet_at_end_ms = Date.now() - last[kind];
 	console.log(JSON.stringify(seen));
 	process.exit(0);
 })().catch((error) => {
