@@ -85,6 +85,13 @@ fuzz_start(void)
 	}
 }
 
+/* The one connection there is; NULL: it was closed. */
+static struct conn *
+fuzz_conn(const struct http_loop *home)
+{
+	return conn_at(home->conns.first);
+}
+
 static void
 fuzz_turn(struct http_loop *home)
 {
@@ -93,7 +100,7 @@ fuzz_turn(struct http_loop *home)
 	while (loop_run_jobs(fuzz_loop))
 		;
 	http_loop_turn_end(fuzz_loop, home);
-	for (c = home->conns; c != NULL; c = c->next)
+	if ((c = fuzz_conn(home)) != NULL)
 		c->writable = true; /* as the next EPOLLOUT would say */
 }
 
@@ -101,7 +108,7 @@ static void
 fuzz_feed(struct http_loop *home, const uint8_t *data, size_t len, int peer)
 {
 	static char sink[65536];
-	struct conn *c = home->conns;
+	struct conn *c = fuzz_conn(home);
 
 	while (len > 0) {
 		ssize_t n = send(peer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -110,14 +117,14 @@ fuzz_feed(struct http_loop *home, const uint8_t *data, size_t len, int peer)
 			data += n;
 			len -= (size_t)n;
 		}
-		if (home->conns == NULL)
+		if (fuzz_conn(home) == NULL)
 			return;
 		c->readable = true;
 		conn_pump(c);
 		fuzz_turn(home);
 		while (recv(peer, sink, sizeof sink, MSG_DONTWAIT) > 0)
 			;
-		if (home->conns == NULL)
+		if (fuzz_conn(home) == NULL)
 			return;
 	}
 }
@@ -142,7 +149,7 @@ fuzz_connection(const char *preface, size_t preface_len, const uint8_t *data, si
 	if (conn_new(home, fds[0], "fuzz") == NULL)
 		abort();
 	fuzz_feed(home, (const uint8_t *)preface, preface_len, fds[1]);
-	while (at < size && home->conns != NULL) {
+	while (at < size && fuzz_conn(home) != NULL) {
 		size_t len = size - at < piece ? size - at : piece;
 
 		fuzz_feed(home, data + at, len, fds[1]);
@@ -152,19 +159,19 @@ fuzz_connection(const char *preface, size_t preface_len, const uint8_t *data, si
 	}
 	if (data[0] & 2)
 		release_held(64); /* else they outlive their client */
-	if (home->conns != NULL) {
+	if (fuzz_conn(home) != NULL) {
 		if (data[0] & 4)
 			shutdown(fds[1], SHUT_WR);
-		home->conns->readable = true;
-		home->conns->hung_up = true;
-		conn_pump(home->conns);
+		fuzz_conn(home)->readable = true;
+		fuzz_conn(home)->hung_up = true;
+		conn_pump(fuzz_conn(home));
 		fuzz_turn(home);
 	}
 	close(fds[1]);
 	for (int i = 0; i < 5; i++)
 		fuzz_turn(home);
-	if (home->conns != NULL)
-		conn_close(home->conns);
+	if (fuzz_conn(home) != NULL)
+		conn_close(fuzz_conn(home));
 	release_held(64);
 	fuzz_turn(home);
 	fuzz_turn(home);
