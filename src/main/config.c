@@ -82,7 +82,7 @@ static const struct cli_option serve_options[] = {
 
 	{G_BEHAVE, "control-plane-delay", CLI_NUMBER, FIELD(control_plane_delay_ms), "MS", "2", 0, HOUR_MS, NULL,
 	 "How long at least tables and indexes stay CREATING, UPDATING and DELETING. Up to 5 the answer is held until it is "
-	 "over (50 ms at most), as waiters of SDKs look once and then sleep 20 s."},
+	 "over (a second at most), as waiters of SDKs look once and then sleep 20 s."},
 	{G_BEHAVE, "partitions", CLI_NUMBER, FIELD(partitions), "N", "4", 1, 256, NULL,
 	 "Partitions of a new table: writes to different partitions do not wait for each other."},
 	{G_BEHAVE, "error-wording", CLI_CHOICE, FIELD(wording), NULL, "classic", 0, 0, wording_choices,
