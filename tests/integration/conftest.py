@@ -7,6 +7,7 @@ the original's; tests that need a server of their own are skipped then.
 import itertools
 import os
 import pathlib
+import time
 import uuid
 
 import boto3
@@ -137,9 +138,7 @@ def create(client, keys, name=None, **kwargs):
     return name
 
 
-def wait_active(client, name, indexes=True, seconds=60):
-    import time
-
+def wait_active(client, name, indexes=True, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         table = client.describe_table(TableName=name)["Table"]
@@ -152,9 +151,27 @@ def wait_active(client, name, indexes=True, seconds=60):
     raise AssertionError(f"{name} is still {states}")
 
 
-def wait_gone(client, name, seconds=60):
-    import time
+class WhileItLasts:
+    """with WhileItLasts(milliseconds) as look: ... looks at states that last so long.
 
+    On a machine that is held up for longer the states may be over before they are looked at, and what fails then shows nothing:
+    look.too_late is set instead, and the test tries again with states that last longer.
+    """
+
+    def __init__(self, milliseconds):
+        self.seconds, self.too_late = milliseconds / 1000, False
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        return self
+
+    def __exit__(self, kind, *_):
+        failed = kind is not None and issubclass(kind, (Exception, pytest.fail.Exception))
+        self.too_late = failed and time.monotonic() - self.began >= self.seconds
+        return self.too_late
+
+
+def wait_gone(client, name, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
