@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import make_client
-from dax_nodes import Load, run_js
+from dax_nodes import Load, free_range, run_js
 from test_dax_cluster import PUT_GET, check_put_get, hardly_noticed, make_users, until, went_on
 
 ROLE = "arn:aws:iam::123456789012:role/dax"
