@@ -20,8 +20,6 @@
 #define CUT_OFF_EACH_NS   1000000
 #define FEW_CONNS         256
 #define UNPACK_INLINE_MAX (64 * 1024)
-/* An answer so large leaves at once, while it is in the processor's cache; smaller ones leave together. */
-#define SEND_NOW_BYTES (16 * 1024)
 
 static void *
 must(void *memory)
@@ -798,35 +796,10 @@ conn_pump(struct conn *c)
 		conn_arm(c);
 }
 
-/* What the answered requests held. Only where no handler is on the stack. */
-static void
-recycle_replied(struct http_loop *home)
-{
-	struct request *r = home->replied, *next;
-
-	home->replied = NULL;
-	for (; r != NULL; r = next) {
-		next = r->replied_next;
-		r->in_replied = false;
-		if (r->conn == NULL)
-			request_recycle(r);
-		else
-			request_release_input(r);
-	}
-}
-
 static void
 read_job(struct loop_job *j)
 {
-	struct conn *c = (struct conn *)((char *)j - offsetof(struct conn, read_job));
-	struct http_loop *home = c->home;
-
-	conn_pump(c);
-	if (c->dead || !c->flush_job.queued || c->unsent < SEND_NOW_BYTES)
-		return;
-	loop_job_remove(home->loop, &c->flush_job);
-	flush_job(&c->flush_job);
-	recycle_replied(home);
+	conn_pump((struct conn *)((char *)j - offsetof(struct conn, read_job)));
 }
 
 static void
@@ -930,9 +903,18 @@ void
 http_loop_turn_end(struct loop *l, void *context)
 {
 	struct http_loop *home = context;
+	struct request *r = home->replied, *next;
 
 	(void)l;
-	recycle_replied(home);
+	home->replied = NULL;
+	for (; r != NULL; r = next) { /* no handler is on the stack any more */
+		next = r->replied_next;
+		r->in_replied = false;
+		if (r->conn == NULL)
+			request_recycle(r);
+		else
+			request_release_input(r);
+	}
 	if (home->dead != NULL)
 		bury(home);
 }
