@@ -81,7 +81,7 @@ struct stream {
 	struct table_policy *policy; /* counted; NULL: none */
 	int64_t policy_revision;     /* the highest so far; guarded by db->control */
 	int64_t descriptions_ns;     /* stream_look_describe() */
-	uint64_t changed_at;         /* the engine's place of its last change: what is told of it must be durable */
+	uint64_t changed_at;         /* the engine's place of its last change: stream_told() */
 	struct shard **shards;       /* by id */
 	size_t shard_count, shard_cap;
 };
@@ -201,6 +201,16 @@ size_t shard_place(const struct stream *s, struct slice id); /* where it is, or 
 void shard_add(struct stream *s, struct shard *shard);
 void shard_remove(struct stream *s, size_t at);
 void stream_remove(struct streams *all, struct stream *s); /* from the directory */
+/*
+ * What is told of a stream's shards must be durable: the answer waits for the place of their last change. A failed sync
+ * may have taken that back, while memory has it still; then S_IO, until the rows are written again (JOB_REWRITE).
+ * durable_before: engine_durable() of before the shards were looked at.
+ */
+enum status stream_told(struct engine *e, uint64_t changed_at, uint64_t durable_before, struct table_io *io,
+			struct err *err);
+/* The rows of the table's streams have been written again, durably. */
+void stream_rewritten(struct table_core *core);
+
 /* A shard to be read: its table's core, counted (also when found is false), and a copy of it. */
 struct pinned {
 	struct table_core *core;

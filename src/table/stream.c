@@ -466,7 +466,7 @@ stream_describe(struct table_db *db, struct slice arn, struct slice start, struc
 		struct table_io *io, struct stream_description *ret, struct err *err)
 {
 	struct streams *all = db->streams;
-	uint64_t durable_before = engine_durable(db->engine);
+	uint64_t durable_before = engine_durable(db->engine), changed_at;
 	struct stream *s;
 	size_t at;
 
@@ -494,10 +494,31 @@ stream_describe(struct table_db *db, struct slice arn, struct slice start, struc
 		if (!ret->more)
 			ret->shards[ret->shard_count++] = shard_of(s->shards[at], io->arena);
 	}
-	if (s->changed_at > durable_before && s->changed_at > io->wait_seq)
-		io->wait_seq = s->changed_at;
+	changed_at = s->changed_at;
 	pthread_mutex_unlock(&all->lock);
+	return stream_told(db->engine, changed_at, durable_before, io, err);
+}
+
+enum status
+stream_told(struct engine *e, uint64_t changed_at, uint64_t durable_before, struct table_io *io, struct err *err)
+{
+	if (changed_at > durable_before && changed_at > io->wait_seq)
+		io->wait_seq = changed_at;
+	/* the durable point passes lost places, too */
+	if (changed_at <= durable_before && engine_wait_status(e, changed_at) == S_IO)
+		return err_set(err, S_IO, MSG_DOUBT);
 	return S_OK;
+}
+
+void
+stream_rewritten(struct table_core *core)
+{
+	struct streams *all = core->db->streams;
+
+	pthread_mutex_lock(&all->lock);
+	for (struct stream *s = core->streams; s != NULL; s = s->sibling)
+		s->changed_at = 0;
+	pthread_mutex_unlock(&all->lock);
 }
 
 enum status

@@ -90,7 +90,8 @@ stream_find(struct table_db *db, struct slice arn, struct slice shard_id, enum s
 		s = find_start(&pin, start, sequence, ret_seq, err);
 		/* a position names numbers that a crash could give out again */
 		recent_raise(&io->wait_seq, recent_load(&p->last, p), durable_before);
-		recent_raise(&io->wait_seq, pin.changed_at, durable_before);
+		if (s == S_OK)
+			s = stream_told(db->engine, pin.changed_at, durable_before, io, err);
 	}
 	core_release(pin.core);
 	return s;
@@ -201,9 +202,7 @@ read_shard(struct reading *r, uint64_t seq, struct table_io *io, struct err *err
 	if (count > 0)
 		recent_raise(&io->wait_seq, recent_load(&p->last, p), durable_before);
 	r->page->ended = shard->last != 0 && !r->page->more;
-	if (r->page->ended)
-		recent_raise(&io->wait_seq, r->pin->changed_at, durable_before);
-	return S_OK;
+	return r->page->ended ? stream_told(core->db->engine, r->pin->changed_at, durable_before, io, err) : S_OK;
 }
 
 enum status

@@ -193,6 +193,8 @@ stream_settle(struct table_core *core, struct err *err)
 
 	if (s == NULL || s->status == STREAM_ENABLED)
 		return S_OK;
+	if (atomic_load(&core->doubt) != 0)
+		return err_set(err, S_IO, MSG_DOUBT);
 	batch = engine_batch_new(core->db->engine);
 	core_lock_all(core);
 	result = settle_locked(s, batch, &seq, err);
@@ -306,6 +308,8 @@ roll(struct stream *s, int64_t made_until_ms, struct err *err)
 		any = shard_to_roll(s, l->by_id[i], made_until_ms) != NULL;
 	if (!any)
 		return S_OK;
+	if (atomic_load(&core->doubt) != 0)
+		return err_set(err, S_IO, MSG_DOUBT);
 	batch = engine_batch_new(core->db->engine);
 	core_lock_all(core);
 	result = roll_locked(s, made_until_ms, batch, &seq, err);
@@ -450,6 +454,8 @@ shards_maintain(struct table_db *db, struct err *err)
 			s = forget_stream(stream, err);
 			continue;
 		}
+		if (atomic_load(&stream->core->doubt) != 0)
+			continue; /* next time: its rows are to be written again first */
 		if (stream->status == STREAM_ENABLED)
 			s = roll(stream, now_ms - STREAM_ROLL_MS, err);
 		if (s == S_OK)
