@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -36,12 +37,17 @@ var (
 	perTables  = flag.Int("generation", 20, "histories on the same tables; then their streams are read again and compared")
 )
 
-var decidedApart int // histories that were decided register by register
+var (
+	decidedApart    int // histories that were decided register by register
+	cachedReads     int
+	cachedUndecided int // histories whose reads from caches were not
+)
 
 // A run is what all histories have together.
 type run struct {
 	server  *server
 	proxy   *proxy
+	daxes   *proxy // the same for DAX
 	dice    *rand.Rand
 	chosen  []trouble
 	by      map[string]*[3]int // trouble -> histories right, wrong, undecided
@@ -73,13 +79,12 @@ func (r *run) troublesFor() (some []trouble) {
 // record runs one history on the tables of a generation.
 func (r *run) record(generation, number int, some []trouble) ([]porcupine.Operation, error) {
 	var group, others sync.WaitGroup
-	failed := make(chan error, 10)
-	t := &troubles{server: r.server, proxy: r.proxy, generation: generation, stop: make(chan struct{}), dice: rand.New(rand.NewSource(*seed + int64(number))),
+	t := &troubles{server: r.server, proxies: []*proxy{r.proxy, r.daxes}, generation: generation, stop: make(chan struct{}), dice: rand.New(rand.NewSource(*seed + int64(number))),
 		control: newClient(r.server.endpoint, generation, 0)}
-	address, count := r.server.endpoint, *clients
+	address, dax, count := r.server.endpoint, r.server.dax, *clients
 	for _, one := range some {
 		if one.name == "cut" {
-			address = r.proxy.endpoint()
+			address, dax = "http://"+r.proxy.address(), r.daxes.address()
 		}
 		if one.name == "full" && count > 3 { // nobody knows of any write while the disk is full, and checking is exponential in those
 			count = 3
@@ -88,25 +93,27 @@ func (r *run) record(generation, number int, some []trouble) ([]porcupine.Operat
 	workers := make([]*worker, count)
 	for i := range workers {
 		w := &worker{client: newClient(address, generation, number), id: i, dice: rand.New(rand.NewSource(*seed + int64(number)*1000 + int64(i))), seen: initialState()}
+		w.dax = &daxClient{client: w.client, address: dax}
 		workers[i] = w
 		group.Add(1)
 		go func() {
 			defer group.Done()
 			defer r.server.guard()
+			defer w.dax.close()
 			for n := 0; n < *operations; n++ {
 				w.ask()
 			}
 		}()
 	}
-	t.trouble(some, &others, failed)
+	t.trouble(some, &others)
 	group.Wait()
 	close(t.stop)
 	others.Wait()
 	err := t.settle()
-	t.control.http.CloseIdleConnections()
-	if len(failed) > 0 {
-		err = <-failed
+	if err == nil && r.server.caches.coherent {
+		err = converge(newClient(r.server.endpoint, generation, number), r.server.dax)
 	}
+	t.control.http.CloseIdleConnections()
 	var all []porcupine.Operation
 	for _, w := range workers {
 		w.http.CloseIdleConnections()
@@ -136,18 +143,35 @@ func ended(history []porcupine.Operation) []porcupine.Operation {
 // check says whether the history is right; a wrong one is drawn into a file.
 func check(number int, some []trouble, history []porcupine.Operation) porcupine.CheckResult {
 	history = ended(history)
-	result, info := porcupine.CheckOperationsVerbose(model, history, *patience)
+	all := strict(history)
+	cachedReads += len(history) - len(all)
+	result, info := porcupine.CheckOperationsVerbose(model, all, *patience)
 	if result == porcupine.Unknown {
-		result = checkApart(history)
+		result = checkApart(all)
 		decidedApart++
 	}
 	if result != porcupine.Ok {
-		path := filepath.Join(os.TempDir(), fmt.Sprintf("history-%d-%d.html", os.Getpid(), number))
-		if porcupine.VisualizePath(model, info, path) == nil {
-			fmt.Printf("history %d, with %s: %s, drawn in %s\n", number, names(some), result, path)
-		}
+		draw(fmt.Sprintf("history %d, with %s: %s", number, names(some), result), number, model, info)
+		return result
+	}
+	cached, register, wrong := checkCached(history, *patience)
+	if cached == porcupine.Illegal {
+		_, info := porcupine.CheckOperationsVerbose(nodeModel(register), wrong, *patience)
+		draw(fmt.Sprintf("history %d, with %s: r%d as the DAX node tells it: %s", number, names(some), register, cached), number, nodeModel(register), info)
+		return cached
+	}
+	if cached == porcupine.Unknown {
+		cachedUndecided++
 	}
 	return result
+}
+
+func draw(what string, number int, model porcupine.Model, info porcupine.LinearizationInfo) {
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("history-%d-%d.html", os.Getpid(), number))
+	if err := porcupine.VisualizePath(model, info, path); err != nil {
+		path = err.Error()
+	}
+	fmt.Printf("%s, drawn in %s\n", what, path)
 }
 
 func names(some []trouble) string {
@@ -187,6 +211,10 @@ func (r *run) all() error {
 	for number := 0; number < *histories; number++ {
 		generation := number / *perTables
 		if number%*perTables == 0 {
+			r.server.say("the start of another generation")
+			if err := r.renew(generation); err != nil {
+				return err
+			}
 			if err := createTables(r.server.endpoint, generation); err != nil {
 				return err
 			}
@@ -215,14 +243,34 @@ func (r *run) all() error {
 	return nil
 }
 
+// cachesOf a generation: they are coherent and keep all, or follow the rules of DAX and keep for ever, hardly, or as usual.
+func (r *run) cachesOf(generation int) caches {
+	if generation%2 == 0 {
+		return caches{coherent: true}
+	}
+	return caches{itemMs: [...]int{0, 20, 300000}[r.dice.Intn(3)]}
+}
+
+// renew: the generation gets a server with caches of its own.
+func (r *run) renew(generation int) error {
+	if generation == 0 { // it has just been started so
+		return nil
+	}
+	return r.server.restart(r.cachesOf(generation))
+}
+
 func (r *run) report() {
 	fmt.Printf("seed %d: %d histories of %d clients; the server was started %d times; %d calls: %d writes done, %d refused, %d unknown, %d asked again\n",
 		*seed, *histories, *clients, r.server.starts, r.total, r.sum.committed, r.sum.cancelled, r.sum.unknown, r.sum.repeats)
-	fmt.Printf("%d records of streams, %d of them seen as they came\n", streamRecords, streamRecordsSeen)
+	fmt.Printf("%d records of streams, %d of them seen as they came; %d reads from DAX's caches, those of %d histories undecided\n",
+		streamRecords, streamRecordsSeen, cachedReads, cachedUndecided)
 	for _, one := range append([]trouble{{name: "none"}}, allTroubles...) {
 		if n := r.by[one.name]; n != nil {
 			fmt.Printf("  %-9s %5d right %3d wrong %3d undecided\n", one.name, n[0], n[1], n[2])
 		}
+	}
+	if n := atomic.LoadInt32(&r.server.aborts); n > 0 {
+		fmt.Printf("RocksDB's assertion about a log that cannot be written ended the server %d times\n", n)
 	}
 	fmt.Printf("%d histories right, %d wrong, %d undecided; %d were decided register by register\n",
 		r.results[porcupine.Ok], r.results[porcupine.Illegal], r.results[porcupine.Unknown], decidedApart)
@@ -243,14 +291,19 @@ func begin() error {
 		return fmt.Errorf("no trouble of %s can be had here", *only)
 	}
 	var err error
-	if r.server, err = startServer(*binary, *data, disk); err != nil {
+	if r.server, err = startServer(*binary, *data, disk, r.cachesOf(0)); err != nil {
 		return err
 	}
 	defer r.server.kill()
+	defer r.server.guard()
 	if r.proxy, err = startProxy(func() string { return r.server.listen }); err != nil {
 		return err
 	}
 	defer r.proxy.close()
+	if r.daxes, err = startProxy(func() string { return r.server.dax }); err != nil {
+		return err
+	}
+	defer r.daxes.close()
 	if err := r.all(); err != nil {
 		return err
 	}

@@ -53,7 +53,12 @@ type call struct {
 	index   bool
 	table   int
 	value   int64
-	over    bool // the end of the history: what is unknown and did not happen until then did not happen
+	cached  bool  // reads: eventually consistent, through the DAX node; see cached.go
+	page    bool  // and by Query
+	node    int64 // writes: through the DAX node, each with its number; 0: past it
+	// that write was acknowledged: of cached.go's own
+	acknowledged int64
+	over         bool // the end of the history: what is unknown and did not happen until then did not happen
 }
 
 // An answer is what came back. Unknown: the connection or the server broke, so it may have happened or not.
@@ -216,6 +221,9 @@ func describe(c call) string {
 	if c.over {
 		return "the end"
 	}
+	if c.acknowledged != 0 {
+		return fmt.Sprint("acknowledged: DAX write ", c.acknowledged)
+	}
 	if c.index {
 		return fmt.Sprintf("%s: where is %d in table %d", c.way, c.value, c.table)
 	}
@@ -239,6 +247,9 @@ func describe(c call) string {
 			text += fmt.Sprint(" if ", describeValues(a.expected)[0], " or absent")
 		}
 		parts = append(parts, text)
+	}
+	if c.node != 0 {
+		return fmt.Sprintf("%s (DAX write %d): %s", c.way, c.node, strings.Join(parts, ", "))
 	}
 	return c.way + ": " + strings.Join(parts, ", ")
 }

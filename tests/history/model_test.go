@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/hex"
 	"math/rand"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -212,6 +214,140 @@ func TestTroublesFitTheDisk(t *testing.T) {
 	for _, one := range allTroubles {
 		if powered, plain := one.fits(true), one.fits(false); powered != (one.name != "full") || plain != (one.name != "power") {
 			t.Errorf("%s: %v with a disk that loses power, %v without", one.name, powered, plain)
+		}
+	}
+}
+
+func cachedRead(register int) call { return call{reads: []int{register}, cached: true} }
+
+func pageRead(register int) call { return call{reads: []int{register}, cached: true, page: true} }
+
+func through(node int64, c call) call {
+	c.node = node
+	return c
+}
+
+// What reads from the caches of the DAX node may tell, and what not.
+var cachedExamples = []struct {
+	name  string
+	right bool
+	calls []porcupine.Operation
+}{
+	{"a write past the node is not noticed", true, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 0, put(0, 8), done), at(4, 5, 1, cachedRead(0), found(7))}},
+	{"nor is what was before it forgotten", true, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 1, cachedRead(0), found(7)), at(4, 5, 1, cachedRead(0), found(absent))}},
+	{"a write through the node is", false, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 0, through(1, put(0, 8)), done), at(4, 5, 1, cachedRead(0), found(7))}},
+	{"by reads that begin later", true, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 5, 0, through(1, put(0, 8)), done), at(4, 7, 1, cachedRead(0), found(7))}},
+	{"a deletion through the node, too", false, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 0, through(1, call{actions: []action{{kind: actDelete}}}), done),
+		at(4, 5, 1, cachedRead(0), found(7))}},
+	{"of a transaction each item", false, []porcupine.Operation{
+		at(0, 1, 0, both01, done), at(2, 3, 0, through(1, call{actions: []action{{kind: actDelete, register: 0}, {kind: actSet, register: 1, value: 9}}}), done),
+		at(4, 5, 1, cachedRead(0), found(absent)), at(4, 5, 2, cachedRead(1), found(1))}},
+	{"but not one that it only looks at", true, []porcupine.Operation{
+		at(0, 1, 0, both01, done), at(2, 3, 0, call{actions: []action{{kind: actSet, register: 0, value: 9}}}, done),
+		at(4, 5, 0, through(1, call{actions: []action{{kind: actCheck, register: 0, cond: condExists}, {kind: actSet, register: 1, value: 9}}}), done),
+		at(6, 7, 1, cachedRead(0), found(1))}},
+	{"a refused write through the node changes nothing", true, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 0, put(0, 8), done),
+		at(4, 5, 0, through(1, call{actions: []action{{kind: actPut, value: 9, cond: condAbsent}}}), answer{failed: []bool{true}, items: []int64{unsaid}}),
+		at(6, 7, 1, cachedRead(0), found(7))}},
+	{"and is not told", false, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done),
+		at(4, 5, 0, through(1, call{actions: []action{{kind: actPut, value: 9, cond: condAbsent}}}), answer{failed: []bool{true}, items: []int64{unsaid}}),
+		at(6, 7, 1, cachedRead(0), found(9))}},
+	{"the newest of two through the node stays", false, []porcupine.Operation{
+		at(0, 5, 0, through(1, put(0, 7)), answer{done: true, before: absent, after: unsaid}),
+		at(1, 6, 1, through(101, put(0, 8)), answer{done: true, before: 7, after: unsaid}), at(7, 8, 2, cachedRead(0), found(7))}},
+	{"and what came past it later may be told or not", true, []porcupine.Operation{
+		at(0, 1, 0, through(1, put(0, 7)), done), at(2, 3, 0, put(0, 8), done),
+		at(4, 5, 1, cachedRead(0), found(8)), at(4, 5, 2, cachedRead(0), found(7))}},
+	{"an unknown write that is told has happened", false, []porcupine.Operation{
+		at(0, never, 0, through(1, put(0, 7)), unknown), at(2, 3, 1, cachedRead(0), found(7)), at(4, 5, 1, read(0), found(absent))}},
+	{"what was never written is not told", false, []porcupine.Operation{
+		at(0, 1, 0, put(0, 7), done), at(2, 3, 1, cachedRead(0), found(6))}},
+	{"nor what is written later", false, []porcupine.Operation{
+		at(0, 1, 1, cachedRead(0), found(7)), at(2, 3, 0, put(0, 7), done)}},
+	{"pages notice no writes", true, []porcupine.Operation{
+		at(0, 1, 0, put(5, 7), done), at(2, 3, 0, through(1, put(5, 8)), done), at(4, 5, 1, pageRead(5), found(7))}},
+	{"but make nothing up", false, []porcupine.Operation{
+		at(0, 1, 0, put(5, 7), done), at(2, 3, 0, through(1, put(5, 8)), done), at(4, 5, 1, pageRead(5), found(9))}},
+}
+
+func TestReadsFromTheCacheAreToldRightFromWrong(t *testing.T) {
+	for _, h := range cachedExamples {
+		history := ended(h.calls)
+		if porcupine.CheckOperations(model, strict(history)) != true {
+			t.Errorf("%s: without those reads it should be right", h.name)
+		}
+		if result, _, _ := checkCached(history, time.Minute); (result == porcupine.Ok) != h.right {
+			t.Errorf("%s: right should be %v", h.name, h.right)
+		}
+	}
+}
+
+// untrue: what a read may not tell any more since the last write through the node.
+type untrue struct {
+	read  int
+	value int64
+}
+
+// A true history with a node that is as stale as it may be: it tells, at random, any value since the last write through it.
+func cachedHistory(dice *rand.Rand, calls int) (history []porcupine.Operation, before []untrue) {
+	s, may := initialState(), map[int][]int64{}
+	gone := map[int]int64{}
+	for r := 0; r < registers; r++ {
+		may[r], gone[r] = []int64{absent}, unsaid
+	}
+	for i := 0; i < calls; i++ {
+		r, value, begin := dice.Intn(registers), int64(1000+i), int64(10*i)
+		c, a := cachedRead(r), found(may[r][dice.Intn(len(may[r]))])
+		switch dice.Intn(5) {
+		case 0, 1:
+			c, a = put(r, value), done
+			s.values[r], may[r] = value, append(may[r], value)
+		case 2:
+			c, a = through(int64(i+1), put(r, value)), done
+			gone[r] = s.values[r]
+			s.values[r], may[r] = value, []int64{value}
+		default:
+			if gone[r] != unsaid {
+				before = append(before, untrue{i, gone[r]})
+			}
+		}
+		history = append(history, at(begin, begin+1, i%3, c, a))
+	}
+	return history, before
+}
+
+func TestANodeThatForgetsAWriteThroughItIsNoticed(t *testing.T) {
+	changed := 0
+	for seed := int64(0); seed < 300; seed++ {
+		history, before := cachedHistory(rand.New(rand.NewSource(seed)), 80)
+		if result, r, _ := checkCached(ended(history), time.Minute); result != porcupine.Ok {
+			t.Fatalf("seed %d: a true history is refused for r%d", seed, r)
+		}
+		if len(before) > 0 {
+			one := before[int(seed)%len(before)]
+			history[one.read].Output = found(one.value)
+			changed++
+		}
+		if result, _, _ := checkCached(ended(history), time.Minute); len(before) > 0 && result != porcupine.Illegal {
+			t.Errorf("seed %d: not found: a value from before an acknowledged write", seed)
+		}
+	}
+	if changed < 250 {
+		t.Errorf("only %d histories could be changed", changed)
+	}
+}
+
+func TestLexDecimal(t *testing.T) {
+	for digit, want := range map[int]string{4: "c1670000", 5: "c1800000"} {
+		if got := hex.EncodeToString(lexDecimal(digit)); got != want {
+			t.Errorf("%d: %s", digit, got)
 		}
 	}
 }

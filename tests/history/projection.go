@@ -9,7 +9,7 @@ import "github.com/anishathalye/porcupine"
 func project(history []porcupine.Operation, register int) (part []porcupine.Operation) {
 	for _, o := range history {
 		c, a := o.Input.(call), o.Output.(answer)
-		one := call{way: c.way, over: c.over, index: c.index, table: c.table, value: c.value}
+		one := call{way: c.way, over: c.over, index: c.index, table: c.table, value: c.value, cached: c.cached, page: c.page, node: c.node}
 		switch {
 		case c.over:
 		case c.index:

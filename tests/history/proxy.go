@@ -27,7 +27,7 @@ func startProxy(target func() string) (*proxy, error) {
 	return p, nil
 }
 
-func (p *proxy) endpoint() string { return "http://" + p.listener.Addr().String() }
+func (p *proxy) address() string { return p.listener.Addr().String() }
 
 func (p *proxy) accept() {
 	for {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,6 +23,8 @@ type server struct {
 	binary, data, log, listen string
 	power                     *power // or nil: the disk keeps what is written
 	endpoint                  string
+	dax                       string // address of its DAX node, "" before the first start
+	caches                    caches
 	lock                      sync.Mutex // held while it is not running
 	process                   *exec.Cmd
 	ended                     chan struct{} // closed when the process has ended
@@ -28,6 +32,8 @@ type server struct {
 	told                      atomic.Value // string: what is being done, for people
 	may                       *atomicFlag  // the process that runs may die of kill -9: we did that, or armed a fault point
 	stopping                  *atomicFlag  // it was asked to end
+	limited                   *atomicFlag  // its disk was full
+	aborts                    int32        // see knownAssertion
 }
 
 // An atomicFlag is of one life of the server, so that nobody means the next one.
@@ -66,20 +72,53 @@ func (s *server) lastWords() string {
 }
 
 // watch one life of the server. That it is gone though nobody killed it ends everything at once: the clients would wait long.
-func (s *server) watch(process *exec.Cmd, ended chan struct{}, may, stopping *atomicFlag) {
+func (s *server) watch(process *exec.Cmd, log *os.File, ended chan struct{}, may, stopping, limited *atomicFlag) {
 	process.Wait()
+	log.Close()
 	status, _ := process.ProcessState.Sys().(syscall.WaitStatus)
 	killed := status.Signaled() && status.Signal() == syscall.SIGKILL
-	if !(may.is() && killed) && !stopping.is() {
+	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT && limited.is() && strings.Contains(s.lastWords(), knownAssertion)
+	if !(may.is() && killed) && !stopping.is() && !aborted {
 		fmt.Fprintf(os.Stderr, "history: seed %d, %v: the server is gone, and nobody told it to: %s. The end of %s:\n%s\n",
 			*seed, s.told.Load(), process.ProcessState, s.log, s.lastWords())
 		os.Exit(3)
 	}
 	close(ended)
+	if aborted {
+		atomic.AddInt32(&s.aborts, 1)
+		if _, err := s.startIfDead(0); err != nil {
+			s.fail(err)
+		}
+	}
 }
 
-func startServer(binary, data string, disk *power) (*server, error) {
-	s := &server{binary: binary, data: data, log: data + ".log", listen: "127.0.0.1:0", power: disk}
+// fail ends all: there is no server any more.
+func (s *server) fail(err error) {
+	fmt.Fprintf(os.Stderr, "history: seed %d, %v: %v\n", *seed, s.told.Load(), err)
+	s.kill()
+	os.Exit(3)
+}
+
+// knownAssertion of RocksDB's ends the server when a write for the log follows one that failed while there was room: the one way
+// in which a full disk ends it (docs/ENGINE.md). It is counted, and what was acknowledged must be there all the same.
+const knownAssertion = "sync_without_flush_called_"
+
+// caches: how the DAX node is run.
+type caches struct {
+	coherent bool
+	itemMs   int // how long items are kept; 0: for ever
+}
+
+func (c caches) options() []string {
+	list := []string{"--dax-record-ttl", fmt.Sprint(c.itemMs)}
+	if c.coherent {
+		list = append(list, "--dax-coherent", "--dax-query-ttl", "86400000")
+	}
+	return list
+}
+
+func startServer(binary, data string, disk *power, caches caches) (*server, error) {
+	s := &server{binary: binary, data: data, log: data + ".log", listen: "127.0.0.1:0", power: disk, caches: caches}
 	if disk != nil { // the folder is the disk, so the data lie below it
 		if err := os.MkdirAll(data, 0o755); err != nil {
 			return nil, err
@@ -94,10 +133,10 @@ func (s *server) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
 	s.process = exec.Command(s.binary, "serve", "--data", s.data, "--listen", s.listen, "--log-format", "json",
-		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M")
-	s.process.Stderr = log
+		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M", "--dax-listen", s.daxListen())
+	s.process.Args = append(s.process.Args, s.caches.options()...)
+	s.process.Stderr = struct{ io.Writer }{log} // through a pipe: a limit on its files must not cut its last words
 	if s.power != nil {
 		environment, err := s.power.begin()
 		if err != nil {
@@ -110,6 +149,7 @@ func (s *server) start() error {
 		return err
 	}
 	if err := s.process.Start(); err != nil {
+		log.Close()
 		return err
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
@@ -127,9 +167,44 @@ func (s *server) start() error {
 	s.endpoint, s.listen = ready.Endpoint, address.Host
 	s.ended = make(chan struct{})
 	s.starts++
-	s.may, s.stopping = new(atomicFlag), new(atomicFlag)
-	go s.watch(s.process, s.ended, s.may, s.stopping)
+	s.may, s.stopping, s.limited = new(atomicFlag), new(atomicFlag), new(atomicFlag)
+	go s.watch(s.process, log, s.ended, s.may, s.stopping, s.limited)
+	if s.dax == "" {
+		return s.askForDax()
+	}
 	return nil
+}
+
+func (s *server) daxListen() string {
+	if s.dax == "" {
+		return "127.0.0.1:0"
+	}
+	return s.dax
+}
+
+func (s *server) askForDax() error {
+	response, err := http.Get(s.endpoint + "/health")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var health struct{ Dax string }
+	if err := json.NewDecoder(response.Body).Decode(&health); err != nil || health.Dax == "" {
+		return fmt.Errorf("no address of DAX in /health: %v", err)
+	}
+	s.dax = health.Dax
+	return nil
+}
+
+// restart ends it well and starts it with other caches.
+func (s *server) restart(caches caches) error {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if err := s.stop(); err != nil {
+		return err
+	}
+	s.caches = caches
+	return s.start()
 }
 
 // killAndStart: with the power gone as well, what was not synced is lost, in part or whole.
@@ -155,6 +230,11 @@ func (s *server) startIfDead(wait time.Duration) (bool, error) {
 	select {
 	case <-s.ended:
 		return true, s.start()
+	default:
+	}
+	select {
+	case <-s.ended:
+		return true, s.start()
 	case <-time.After(wait):
 		return false, nil
 	}
@@ -167,6 +247,8 @@ func (s *server) limitFiles(bytes uint64) {
 	limit := syscall.Rlimit{Cur: bytes, Max: ^uint64(0)}
 	if bytes == 0 {
 		limit.Cur = ^uint64(0)
+	} else {
+		s.limited.set(true)
 	}
 	syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(s.process.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ func (t trouble) fits(powered bool) bool {
 
 type troubles struct {
 	server     *server
-	proxy      *proxy
+	proxies    []*proxy
 	control    *client
 	generation int
 	dice       *rand.Rand
@@ -86,7 +85,7 @@ var allTroubles = []trouble{
 	}},
 	{"cut", false, 8, func(t *troubles) error {
 		t.wait(20)
-		t.proxy.cut(t.dice)
+		t.proxies[t.dice.Intn(len(t.proxies))].cut(t.dice)
 		return nil
 	}},
 	{"clock", false, 0, func(t *troubles) error {
@@ -156,7 +155,7 @@ func (t *troubles) command(control string, parameters object) bool {
 }
 
 // trouble runs those chosen beside the clients and leaves a server that is well.
-func (t *troubles) trouble(chosen []trouble, group *sync.WaitGroup, failed chan<- error) {
+func (t *troubles) trouble(chosen []trouble, group *sync.WaitGroup) {
 	for i, one := range chosen {
 		own := *t
 		own.dice = rand.New(rand.NewSource(t.dice.Int63() + int64(i)))
@@ -167,10 +166,8 @@ func (t *troubles) trouble(chosen []trouble, group *sync.WaitGroup, failed chan<
 			defer own.server.guard()
 			defer own.control.http.CloseIdleConnections()
 			for times := 1; !own.over(); times++ {
-				if err := one.happen(own); err != nil {
-					failed <- fmt.Errorf("%s: %w", one.name, err)
-					fmt.Fprintln(os.Stderr, one.name, err) // at once: the clients may wait long for the server
-					return
+				if err := one.happen(own); err != nil { // at once: the clients would wait long for the server
+					own.server.fail(fmt.Errorf("%s: %w", one.name, err))
 				}
 				if times == one.most {
 					return

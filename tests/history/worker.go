@@ -18,11 +18,13 @@ func now() int64 { return int64(time.Since(started)) }
 // A worker is one client with its own dice and what it saw last of each register.
 type worker struct {
 	*client
+	dax       *daxClient
 	id        int
 	dice      *rand.Rand
 	seen      state
 	next      int64
 	tokens    int
+	nodes     int64 // writes through the DAX node
 	done      []porcupine.Operation
 	unknown   int
 	repeats   int
@@ -83,13 +85,15 @@ type result struct {
 	answer answer
 }
 
-func apart(way string, reads []int, answers []answer) (results []result) {
+func apart(as call, reads []int, answers []answer) (results []result) {
 	for i, register := range reads {
 		a := answer{unknown: true}
 		if i < len(answers) {
 			a = answers[i]
 		}
-		results = append(results, result{call{way: way, reads: []int{register}}, a})
+		c := as
+		c.reads = []int{register}
+		results = append(results, result{c, a})
 	}
 	return results
 }
@@ -99,6 +103,10 @@ func one(c call, a answer) []result { return []result{{c, a}} }
 // ask makes one call, of any kind, and notes it.
 func (w *worker) ask() {
 	register := w.dice.Intn(registers)
+	if w.dice.Intn(3) == 0 {
+		w.askDax(register)
+		return
+	}
 	switch dice := w.dice.Intn(100); {
 	case dice < 10:
 		w.read("GetItem", func() ([]result, error) { return w.readOne("GetItem", register, w.get) })
@@ -135,17 +143,9 @@ func (w *worker) ask() {
 		a := statable(w.someAction(register, false))
 		w.write(call{way: "statement", actions: []action{a}}, "", func(string) (answer, error) { return w.state(a) })
 	case dice < 72:
-		var actions []action
-		for _, r := range w.someRegisters(2)[:2] {
-			a := action{kind: actPut, register: r, value: w.fresh()}
-			if w.dice.Intn(3) == 0 {
-				a.kind = actDelete
-			}
-			actions = append(actions, a)
-		}
-		w.writeApart("BatchWriteItem", actions, w.batchWrite)
+		w.writeApart(call{way: "BatchWriteItem"}, w.somePutsAndDeletes(), w.batchWrite)
 	case dice < 75:
-		w.writeApart("statements of a batch", w.someActions(false, true)[:2], w.batchState)
+		w.writeApart(call{way: "statements of a batch"}, w.someActions(false, true)[:2], w.batchState)
 	case dice < 94:
 		actions := w.someActions(true, false)
 		w.write(call{way: "TransactWriteItems", actions: actions}, w.someToken(),
@@ -155,6 +155,61 @@ func (w *worker) ask() {
 		w.write(call{way: "ExecuteTransaction", actions: actions}, w.someToken(),
 			func(token string) (answer, error) { return w.transactStatements(actions, token) })
 	}
+}
+
+// askDax: the same through the DAX node, and its caches.
+func (w *worker) askDax(register int) {
+	d, one, two, last := w.dax, []int{register}, w.someRegisters(2)[:2], []int{registers - 2, registers - 1}
+	cached, page := call{way: "DAX, cached", cached: true}, call{way: "DAX, cached Query", cached: true, page: true}
+	consistent := call{way: "DAX, consistent"}
+	get := func(isConsistent bool) func([]int) ([]answer, error) {
+		return func([]int) ([]answer, error) {
+			a, err := d.get(register, isConsistent)
+			return []answer{a}, err
+		}
+	}
+	switch dice := w.dice.Intn(100); {
+	case dice < 30:
+		w.readApartAs(cached, one, get(false))
+	case dice < 38:
+		w.readApartAs(cached, two, func(reads []int) ([]answer, error) { return d.batchGet(reads, false) })
+	case dice < 44:
+		w.readApartAs(page, last, func(reads []int) ([]answer, error) { return d.query(reads, false) })
+	case dice < 50:
+		w.readApartAs(consistent, one, get(true))
+	case dice < 54:
+		w.readApartAs(consistent, two, func(reads []int) ([]answer, error) { return d.batchGet(reads, true) })
+	case dice < 58:
+		w.readApartAs(consistent, last, func(reads []int) ([]answer, error) { return d.query(reads, true) })
+	case dice < 62:
+		w.readTogether("DAX, TransactGetItems", w.someRegisters(2), d.transactGet)
+	case dice < 84:
+		a := w.someAction(register, false)
+		returns := [...]string{"NONE", "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"}[w.dice.Intn(6)]
+		w.write(call{way: "DAX", actions: []action{a}, node: w.someNode()}, "", func(string) (answer, error) { return d.write(a, returns) })
+	case dice < 90:
+		w.writeApart(call{way: "DAX, BatchWriteItem", node: w.someNode()}, w.somePutsAndDeletes(), d.batchWrite)
+	default:
+		actions := w.someActions(true, false)
+		w.write(call{way: "DAX, TransactWriteItems", actions: actions, node: w.someNode()}, w.someToken(),
+			func(token string) (answer, error) { return d.transactWrite(actions, token) })
+	}
+}
+
+func (w *worker) someNode() int64 {
+	w.nodes++
+	return w.nodes*100 + int64(w.id) + 1
+}
+
+func (w *worker) somePutsAndDeletes() (actions []action) {
+	for _, r := range w.someRegisters(2)[:2] {
+		a := action{kind: actPut, register: r, value: w.fresh()}
+		if w.dice.Intn(3) == 0 {
+			a.kind = actDelete
+		}
+		actions = append(actions, a)
+	}
+	return actions
 }
 
 func (w *worker) someToken() string {
@@ -178,13 +233,17 @@ func (w *worker) readTogether(way string, registers []int, read func([]int) (ans
 }
 
 func (w *worker) readApart(way string, registers []int, read func([]int) ([]answer, error)) {
+	w.readApartAs(call{way: way}, registers, read)
+}
+
+func (w *worker) readApartAs(as call, registers []int, read func([]int) ([]answer, error)) {
 	registers = sorted(append([]int{}, registers...))
-	w.read(way, func() ([]result, error) {
+	w.read(as.way, func() ([]result, error) {
 		answers, err := read(registers)
 		if err != nil {
 			return nil, err
 		}
-		return apart(way, registers, answers), nil
+		return apart(as, registers, answers), nil
 	})
 }
 
@@ -222,6 +281,7 @@ func (w *worker) write(c call, token string, ask func(string) (answer, error)) {
 				a = again
 			}
 			w.note(begin, now(), one(c, a))
+			w.look(c, a)
 			return
 		case err == nil:
 			if mayComeLate && !a.done { // this time it was refused; an earlier one may have come through since
@@ -229,6 +289,7 @@ func (w *worker) write(c call, token string, ask func(string) (answer, error)) {
 				w.note(begin, forever, one(c, answer{unknown: true}))
 			} else {
 				w.note(begin, now(), one(c, a))
+				w.look(c, a)
 			}
 			return
 		case tooLong(begin):
@@ -247,20 +308,34 @@ func (w *worker) write(c call, token string, ask func(string) (answer, error)) {
 	}
 }
 
+// look at once, often, whether a write through the DAX node is told by its caches: what is left to do behind the client's back is
+// not done yet.
+func (w *worker) look(c call, a answer) {
+	if c.node == 0 || !a.done || w.dice.Intn(2) == 0 {
+		return
+	}
+	register := c.actions[w.dice.Intn(len(c.actions))].register
+	w.readApartAs(call{way: "DAX, cached", cached: true}, []int{register}, func([]int) ([]answer, error) {
+		a, err := w.dax.get(register, false)
+		return []answer{a}, err
+	})
+}
+
 // rest after what is unknown: each such call multiplies what the checker has to try.
 func rest() { time.Sleep(30 * time.Millisecond) }
 
 // lateAnswers: a connection that broke without the server's death may leave a request that is still to come.
 func (w *worker) lateAnswers() bool { return true }
 
-func (w *worker) writeApart(way string, actions []action, ask func([]action) ([]*answer, error)) {
+func (w *worker) writeApart(as call, actions []action, ask func([]action) ([]*answer, error)) {
 	begin := now()
 	for len(actions) > 0 {
 		answers, err := ask(actions)
 		end := now()
 		var again []action
 		for i, a := range actions {
-			c := call{way: way, actions: []action{a}}
+			c := as
+			c.actions = []action{a}
 			switch {
 			case err == errNotDone:
 				again = append(again, a)
@@ -282,7 +357,7 @@ func (w *worker) writeApart(way string, actions []action, ask func([]action) ([]
 			rest()
 		}
 		if tooLong(begin) {
-			panic(way + " is not answered")
+			panic(as.way + " is not answered")
 		}
 	}
 }
@@ -299,7 +374,7 @@ func (w *worker) note(begin, end int64, results []result) {
 
 func (w *worker) learn(c call, a answer) {
 	switch {
-	case a.unknown || c.index:
+	case a.unknown || c.index || c.cached:
 	case c.reads != nil:
 		for i, register := range c.reads {
 			w.seen.values[register] = a.values[i]

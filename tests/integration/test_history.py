@@ -1,5 +1,6 @@
 """What concurrent clients saw, checked by a machine: tests/history records and porcupine decides; and what readers of the
-streams saw meanwhile is compared with what is there in the end.
+streams saw meanwhile is compared with what is there in the end. A third of the calls go through the DAX node built into the server, which is coherent
+in every other generation of tables: consistent reads and writes are part of the one order, reads from the caches must keep what docs/DAX-CACHES.md promises.
 
 Troubles come over the server while a history is recorded: kills at any moment and at fault points, losses of power, failing and
 full disks, cut connections, clock steps, splits, shard rolls, throttling, conflicts, errors. HISTORIES=1000 pytest
