@@ -185,6 +185,10 @@ func (s *server) daxListen() string {
 func (s *server) askForDax() error {
 	response, err := http.Get(s.endpoint + "/health")
 	if err != nil {
+		select {
+		case <-s.ended: // watch() has told why
+		case <-time.After(time.Minute):
+		}
 		return err
 	}
 	defer response.Body.Close()
