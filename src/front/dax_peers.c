@@ -214,6 +214,8 @@ disconnect(struct peer *peer)
 		return;
 	loop_remove(peer->home->loop, &peer->fd);
 	close(peer->fd.fd);
+	if (peer->state == PEER_UP)
+		peer->lost = true; /* copies of writes, or the word to forget, may have been on their way */
 	peer->state = PEER_DOWN;
 	peer->wire.keyed = false;
 	peer->in.len = peer->out.len = peer->sent = 0;
