@@ -270,7 +270,8 @@ def test_what_one_node_has_the_others_get(start_server, start_node):
         until(lambda: node.metric("stator_dax_attribute_lists") >= 1)
 
 
-def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, start_node):
+@pytest.mark.parametrize("seconds", [0, 12])  # when it stands still for longer, its connections are closed with what is on its way
+def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, start_node, seconds):
     server = start_server("--ephemeral")
     make_users(make_client(server.endpoint))
     nodes, _ = start_cluster(start_node, server.endpoint, 2)
@@ -285,6 +286,7 @@ def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, s
             if nodes[0].metric("stator_dax_peer_dropped_total") > 0:
                 break
         assert nodes[0].metric("stator_dax_peer_dropped_total") > 0
+        time.sleep(seconds)
     finally:
         nodes[1].process.send_signal(signal.SIGCONT)
     until(lambda: reader.get("users", "a") == last)
@@ -333,8 +335,8 @@ def test_clients_hardly_notice_that_the_leader_dies(start_server, start_node, ho
 
 
 def went_on(seen):
-    """To the end, and more than what comes in one piece."""
-    return all(seen[kind]["ok"] > 20 and seen[kind]["quiet_at_end_ms"] < 5000 for kind in ("read", "write"))
+    """Also when all is over, and more than what comes in one piece."""
+    return all(seen[kind]["later_ok"] >= 20 for kind in ("read", "write"))
 
 
 def hardly_noticed(seen):

@@ -119,38 +119,35 @@ def test_nodes_are_added_and_removed(dax, make_cluster):
     assert [n["NodeId"] for n in available(dax, "grow")["Nodes"]] == ["grow-b", "grow-c", "grow-d"]
 
 
-def restart_under_load(server, dax, make_cluster):
+def restart_under_load(server, dax, make_cluster, name):
     """What clients saw meanwhile."""
-    try:
-        make_users(make_client(server.endpoint), "reboots")
-    except ClientError:
-        pass
-    cluster = make_cluster("boot", 3)
-    load = Load([cluster["ClusterDiscoveryEndpoint"]["URL"]], "reboots", 9)
+    make_users(make_client(server.endpoint), name)
+    cluster = make_cluster(name, 3)
+    load = Load([cluster["ClusterDiscoveryEndpoint"]["URL"]], name, 9)
     time.sleep(1)
-    before = server.metric("stator_dax_cache_entries", node="boot-a", cache="item")
-    answer = dax.reboot_node(ClusterName="boot", NodeId="boot-a")["Cluster"]
+    before = server.metric("stator_dax_cache_entries", node=f"{name}-a", cache="item")
+    answer = dax.reboot_node(ClusterName=name, NodeId=f"{name}-a")["Cluster"]
     assert [n["NodeStatus"] for n in answer["Nodes"]] == ["rebooting", "available", "available"]
-    refused("InvalidClusterStateFault", dax.reboot_node, ClusterName="boot", NodeId="boot-b")
-    assert describe(dax, "boot")["ActiveNodes"] == 2
-    available(dax, "boot")
+    refused("InvalidClusterStateFault", dax.reboot_node, ClusterName=name, NodeId=f"{name}-b")
+    assert describe(dax, name)["ActiveNodes"] == 2
+    available(dax, name)
     seen = load.result()
     print(seen)
-    assert server.metric("stator_dax_cache_entries", node="boot-a", cache="item") >= before  # it keeps what it has
-    messages = [e["Message"] for e in dax.describe_events(SourceName="boot")["Events"]]
-    assert "Restarted node boot-a" in messages
-    refused("NodeNotFoundFault", dax.reboot_node, ClusterName="boot", NodeId="boot-z")
+    assert server.metric("stator_dax_cache_entries", node=f"{name}-a", cache="item") >= before  # it keeps what it has
+    messages = [e["Message"] for e in dax.describe_events(SourceName=name)["Events"]]
+    assert f"Restarted node {name}-a" in messages
+    refused("NodeNotFoundFault", dax.reboot_node, ClusterName=name, NodeId=f"{name}-z")
     return seen
 
 
 def test_a_node_restarts_while_clients_go_on(server, dax, make_cluster):
-    seen = restart_under_load(server, dax, make_cluster)
+    seen = restart_under_load(server, dax, make_cluster, "boot")
     assert seen["wrong"] == 0 and went_on(seen), seen
 
 
 @pytest.mark.figures
 def test_clients_hardly_notice_a_restart(server, dax, make_cluster):
-    hardly_noticed(restart_under_load(server, dax, make_cluster))
+    hardly_noticed(restart_under_load(server, dax, make_cluster, "again"))
 
 
 def test_clusters_come_back_with_the_server(start_server, tmp_path):

@@ -88,7 +88,7 @@ class Follower:
     def finish(self):
         self.until.touch()
         try:
-            return self.process.wait(60)
+            return self.process.wait(200)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

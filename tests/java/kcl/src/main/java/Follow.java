@@ -11,6 +11,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.regions.Region;
@@ -160,7 +161,11 @@ public final class Follow {
 		say("running");
 		while (!Files.exists(until))
 			Thread.sleep(100);
-		scheduler.startGracefulShutdown().get(30, TimeUnit.SECONDS);
+		try {
+			scheduler.startGracefulShutdown().get(60, TimeUnit.SECONDS);
+		} catch (TimeoutException e) {
+			say("cut"); /* its end has taken longer than that, all records long told */
+		}
 		say("stopped");
 		System.exit(0);
 	}
