@@ -36,6 +36,8 @@ enum fault_way { FAULT_DIES, FAULT_FAILS };
 	X(ENGINE_BEFORE_SYNC, FAILS, "engine-before-sync", "writes wait for the log's sync")                           \
 	X(ENGINE_AFTER_SYNC, FAILS, "engine-after-sync", "the log is synced, nobody was told")                         \
 	X(ENGINE_DURABLE, DIES, "engine-durable", "the waiters were told, no answer may have gone out yet")            \
+	X(ENGINE_MANIFEST_SYNCED, DIES, "engine-manifest-synced",                                                      \
+	  "a manifest is synced, it is not noted how much of it")                                                      \
 	X(ENGINE_RANGE_DELETED, DIES, "engine-range-deleted",                                                          \
 	  "a dropped range is hidden, durably; its files are there")                                                   \
 	X(ENGINE_FILES_DELETED, DIES, "engine-files-deleted", "the files of a dropped range are gone")                 \

@@ -25,7 +25,7 @@ LEADS_TO = {
     "index-dropped": ["add_index", "drop_index"], "backfill": ["add_index", "drop_index"], "ttl-dropped": ["ttl", "ttl"],
     "shard-rolled": ["roll"], "shards-forgotten": ["roll", "trim"], "split": ["split"], "trim": ["trim"],
     "log-dropped": ["delete", "trim"], "tokens": ["trim"], "engine-range": ["delete"], "engine-files": ["delete"],
-    "engine-reclaim": ["delete", "bulk", "trim"], "fleet": ["group"], "list": ["list"], "catalog": ["alter"],
+    "engine-reclaim": ["delete", "bulk", "trim"], "engine-manifest": ["delete", "bulk", "trim"], "fleet": ["group"], "list": ["list"], "catalog": ["alter"],
 }
 
 

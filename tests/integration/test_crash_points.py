@@ -35,6 +35,7 @@ PATIENCE = float(os.environ.get("PATIENCE", "20"))  # seconds until a round is c
 
 NEW_FOLDER = ("version-written", "region-made", "engine-making", "engine-made")
 EACH_START = ("engine-opening", "engine-opened")
+ALSO_AT_START = ("engine-manifest-synced",)
 OFTEN = ("engine-apply", "engine-applied", "engine-before-sync", "engine-after-sync", "engine-durable", "commit", "answer")
 ONCE = ("lists-written",)  # in each life: armed before anybody works
 SOMETIMES = ("token-put", "token-rep", "ttl-found", "ttl-deleted", "backfill-row", "catalog")
@@ -79,7 +80,7 @@ class Rounds:
         """Start it; sometimes it dies on the way once more."""
         self.world.server_ended()
         if self.dice.random() < 0.15:
-            point = self.dice.choice(EACH_START)
+            point = self.dice.choice(EACH_START + ALSO_AT_START)
             dying = self.start_server(*self.options, wait=False, env={**self.env(), "STATOR_FAULT": f"{point}:kill:1"})
             dying.expected_code = -signal.SIGKILL
             assert wait_for_end(dying, 60)
@@ -175,7 +176,7 @@ def test_what_is_acknowledged_survives_a_death_at_any_point(start_server, tmp_pa
     assert sum(reached.values()) > len(reached) // 2
 
 
-@pytest.mark.parametrize("point", NEW_FOLDER + EACH_START)
+@pytest.mark.parametrize("point", NEW_FOLDER + EACH_START + ALSO_AT_START)
 def test_a_first_start_that_died_is_done_again(start_server, tmp_path, point):
     """Whoever had nothing yet loses nothing, and the folder can be used."""
     options = ("--data", tmp_path / "data", *OPTIONS)

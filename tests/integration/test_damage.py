@@ -123,8 +123,8 @@ def remove(path, dice):
 
 
 # how each kind of file is damaged
-# a manifest that ends early is an older state of the database, which is not noticed yet (docs/RELIABILITY.md): no cut, no zero
-KINDS = {"*.sst": (flip, flip, flip, cut, zero, remove), "*.log": (flip, flip, zero), "MANIFEST-*": (flip, remove), "CURRENT": (flip, cut, remove)}
+KINDS = {"*.sst": (flip, flip, flip, cut, zero, remove), "*.log": (flip, flip, zero), "MANIFEST-*": (flip, cut, cut, zero, remove),
+         "CURRENT": (flip, cut, remove), "SYNCED-*": (flip, cut, zero, remove)}
 
 
 def damage(folder, dice):
@@ -232,6 +232,33 @@ def test_a_missing_file_is_named_at_the_start(start_server, tmp_path, pattern, w
     assert server.wait() == 1
     error = [line for line in server.log().splitlines() if '"level":"ERROR"' in line][-1]
     assert REGION in error and all(word in error for word in words), error
+
+
+@pytest.mark.parametrize("way", ["cut", "zeros"])
+def test_a_manifest_that_lost_its_end_is_refused(start_server, tmp_path, way):
+    """Each such manifest is one that was in force once: RocksDB takes many of them, and what was written since is gone."""
+    folder = tmp_path / "data"
+    make(start_server, folder, kill=False)
+    path = folder / REGION / (folder / REGION / "CURRENT").read_text().strip()
+    whole = path.read_bytes()
+    dice = random.Random(SEED)
+    for keep in (len(whole) - 1, len(whole) - 20, *(dice.randrange(len(whole)) for _ in range(4))):
+        if way == "zeros" and not any(whole[keep:]):
+            continue  # nothing would have changed
+        path.write_bytes(whole[:keep] + (bytes(len(whole) - keep) if way == "zeros" else b""))
+        server = start_server("--data", folder, *OPTIONS, wait=False)
+        server.expected_code = 1
+        assert server.wait() == 1, f"{keep} of {len(whole)} bytes. SEED={SEED}"
+        error = [line for line in server.log().splitlines() if '"level":"ERROR"' in line][-1]
+        assert REGION in error and path.name in error and "Restore a backup" in error, error
+    path.write_bytes(whole)
+    server = start_server("--data", folder, *OPTIONS)
+    wire = Wire(server)
+    told = Told(wire)
+    told.everything(dice)
+    assert not any(told.refused.values())
+    wire.close()
+    assert server.stop() == 0
 
 
 def test_a_log_damaged_in_its_middle_is_named_at_the_start(start_server, tmp_path):

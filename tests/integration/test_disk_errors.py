@@ -49,6 +49,10 @@ CASES = {  # name: files, calls, what becomes of them
     "manifest-sync": ("MANIFEST-*", SYNC, EIO),
     "manifest-full": ("MANIFEST-*", WRITE, ENOSPC),
     "manifest-torn": ("MANIFEST-*", WRITE, TORN),
+    "synced-write": ("SYNCED-*", WRITE | OPEN, EIO),
+    "synced-sync": ("SYNCED-*", SYNC, EIO),
+    "synced-full": ("SYNCED-*", WRITE | OPEN, ENOSPC),
+    "synced-torn": ("SYNCED-*", WRITE, TORN),
     "folder-sync": (".", SYNC, EIO),
     "remove": ("*.[ls][os][gt]", UNLINK | TRUNCATE | ALLOCATE, EIO),
     "lists-write": (LISTS, WRITE, EIO),
@@ -62,7 +66,7 @@ CASES = {  # name: files, calls, what becomes of them
 # nobody may notice these
 HARMLESS = ("short", "remove")
 # the work that meets such files
-WORK = {"log": "engine-reclaim", "table": "engine-reclaim", "manifest": "engine-reclaim", "folder": "engine-reclaim", "lists": "list"}
+WORK = {"log": "engine-reclaim", "table": "engine-reclaim", "manifest": "engine-reclaim", "synced": "engine-reclaim", "folder": "engine-reclaim", "lists": "list"}
 
 
 # The packaged RocksDB has its asserts on. One of them takes a second write to a log that has failed and was never synced for a

@@ -174,6 +174,10 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		rocksdb_options_set_disable_auto_compactions(r->options[i], atomic_load(&r->damaged));
 	s = rocks_making_begin(r, err);
 	if (s == S_OK)
+		s = synced_check(r->dir, err);
+	if (s == S_OK)
+		s = synced_tidy(r->dir, false, err);
+	if (s == S_OK)
 		s = wal_check(r->dir, err);
 	if (s != S_OK) {
 		rocks_making_pause();
@@ -186,6 +190,7 @@ rocks_open_instance(struct rocks *r, struct err *err)
 	remove_unfinished_options(r->dir);
 	fault_pass(FAULT_ENGINE_OPENED);
 	if (message == NULL) {
+		synced_tidy(r->dir, true, NULL); /* what cannot be removed now must be before the next opening */
 		if (!r->ephemeral) /* what was opened is on the disk: opening wrote the log's content anew */
 			r->safe = rocksdb_create_snapshot(r->db);
 		return S_OK;

@@ -11,7 +11,8 @@
  *
  * A folder with MAKING in it has nothing in it that was acknowledged: it is emptied and made again.
  *
- * RocksDB has no option for this. Its calls of fsync() and fdatasync() find those below before libc's.
+ * RocksDB has no option for this. Its calls of fsync() and fdatasync() find those below before libc's. They also tell
+ * synced.c of each manifest that was synced.
  */
 #include "base/fault.h"
 #include "engine/rocksdb/rocksdb_int.h"
@@ -32,7 +33,8 @@
 /* ---- no syncs where nothing has to stay ---- */
 
 static _Thread_local bool making; /* this thread is in RocksDB to make a database */
-static atomic_int engines[2];     /* open ones of the process: [1] ephemeral */
+static _Thread_local bool syncing_log;
+static atomic_int engines[2]; /* open ones of the process: [1] ephemeral */
 
 static bool
 may_skip(void)
@@ -40,16 +42,40 @@ may_skip(void)
 	return making || (atomic_load(&engines[true]) > 0 && atomic_load(&engines[false]) == 0);
 }
 
+void
+rocks_syncing_log(bool yes)
+{
+	syncing_log = yes;
+}
+
+/* What RocksDB does when a manifest is synced (delete logs, name it in CURRENT) it does after this has returned. */
+static int
+sync_to_disk(long call, int fd)
+{
+	struct synced_manifest manifest;
+	bool is_manifest;
+
+	if (may_skip())
+		return 0;
+	is_manifest = !syncing_log && synced_find(fd, &manifest);
+	if (syscall(call, fd) != 0)
+		return -1;
+	if (!is_manifest)
+		return 0;
+	fault_pass(FAULT_ENGINE_MANIFEST_SYNCED);
+	return synced_note(&manifest) ? 0 : -1;
+}
+
 int
 fsync(int fd)
 {
-	return may_skip() ? 0 : (int)syscall(SYS_fsync, fd);
+	return sync_to_disk(SYS_fsync, fd);
 }
 
 int
 fdatasync(int fd)
 {
-	return may_skip() ? 0 : (int)syscall(SYS_fdatasync, fd);
+	return sync_to_disk(SYS_fdatasync, fd);
 }
 
 void
@@ -64,8 +90,9 @@ rocks_count_engine(const struct rocks *r, int by)
 static bool
 is_rocksdb_file(const char *name)
 {
-	static const char *const patterns[] = {"CURRENT", "IDENTITY",  "LOCK",    "LOG",   "LOG.old.*", "MANIFEST-*",
-					       MARK,      "OPTIONS-*", "*.dbtmp", "*.log", "*.sst",     "probe"};
+	static const char *const patterns[] = {"CURRENT",    "IDENTITY", "LOCK",      "LOG",      "LOG.old.*",
+					       "MANIFEST-*", MARK,       "OPTIONS-*", "SYNCED-*", "*.dbtmp",
+					       "*.log",      "*.sst",    "probe"};
 
 	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
 		if (fnmatch(patterns[i], name, 0) == 0)

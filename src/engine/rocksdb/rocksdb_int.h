@@ -9,6 +9,8 @@
  *   metrics.c   figures
  *   reclaim.c   the space of dropped ranges
  *   wal.c       is what was called durable still in the log? asked before each opening
+ *   synced.c    is the manifest still what it was? asked before each opening
+ *   crc32c.c    the sum that RocksDB uses, too
  *
  * docs/ENGINE.md tells the why.
  */
@@ -17,6 +19,7 @@
 
 #include "engine/engine_int.h"
 
+#include <limits.h>
 #include <rocksdb/c.h>
 
 #define GATE_SHARDS       64
@@ -149,6 +152,8 @@ void rocks_making_pause(void);
 /* To be called before anything is called durable; does nothing when it was done. */
 enum status rocks_making_finish(struct rocks *r, struct err *err);
 void rocks_making_drop(struct rocks *r);
+/* From here to the next call the calling thread syncs no manifest: its syncs need not be looked at. */
+void rocks_syncing_log(bool yes);
 /* by: 1 for an engine that is opened, -1 closed. While all are ephemeral, nothing in the process is synced. */
 void rocks_count_engine(const struct rocks *r, int by);
 
@@ -193,6 +198,31 @@ void wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number);
 void wal_ingest_encode(char mark[DURABLE_MARK_SIZE], bool begins);
 /* Also cuts off what was never durable and must not be recovered: writes behind missing ones. */
 enum status wal_check(const char *dir, struct err *err);
+/* A process that has the database open holds its lock: RocksDB will refuse to open, and nothing may be changed under
+ * it. To be asked only while it is not open here: asking lets go of this process's own lock. */
+bool wal_is_open_elsewhere(const char *dir);
+
+/* ---- synced.c ---- */
+
+/* A manifest that is about to be synced. */
+struct synced_manifest {
+	char path[PATH_MAX];
+	uint64_t bytes; /* as long as it is now */
+};
+
+/* False: it is no manifest. */
+bool synced_find(int fd, struct synced_manifest *ret);
+/* The bytes found then are on the disk; true when that is, too. Else errno says why not. Any thread. */
+bool synced_note(const struct synced_manifest *manifest);
+/* S_CORRUPT: something that was on the disk is not in the manifest any more. */
+enum status synced_check(const char *dir, struct err *err);
+/* Removes notes of other manifests than the one in force. is_ours: the database is open, its lock is held. */
+enum status synced_tidy(const char *dir, bool is_ours, struct err *err);
+
+/* ---- crc32c.c ---- */
+
+/* Goes on from the sum of what is before; 0 at the beginning. */
+uint32_t crc32c(uint32_t crc, const char *data, size_t len);
 
 /* ---- metrics.c ---- */
 void rocks_write_metrics(struct engine *e, struct buf *out);

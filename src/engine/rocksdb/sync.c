@@ -195,7 +195,9 @@ flush_and_sync(struct rocks *r, struct err *err)
 		return S_IO;
 	if (fault_hit(FAULT_ENGINE_BEFORE_SYNC))
 		return err_set(err, S_IO, "fault injected before the sync");
+	rocks_syncing_log(true);
 	rocksdb_flush_wal(r->db, 1, &message);
+	rocks_syncing_log(false);
 	if (message != NULL)
 		return rocks_error(message, err);
 	if (fault_hit(FAULT_ENGINE_AFTER_SYNC))

@@ -103,54 +103,12 @@ wal_ingest_encode(char mark[DURABLE_MARK_SIZE], bool begins)
 	encode(mark, ingest_magic, begins);
 }
 
-/* ---- CRC-32C ---- */
-
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t
-crc32c_hardware(uint32_t crc, const char *data, size_t len)
-{
-	uint64_t c = crc;
-
-	for (; len >= 8; data += 8, len -= 8) {
-		uint64_t word;
-
-		memcpy(&word, data, sizeof word);
-		c = __builtin_ia32_crc32di(c, word);
-	}
-	for (; len > 0; data++, len--)
-		c = __builtin_ia32_crc32qi((uint32_t)c, (uint8_t)*data);
-	return (uint32_t)c;
-}
-#endif
-
-static uint32_t
-crc32c_table(uint32_t crc, const char *data, size_t len)
-{
-	static _Thread_local uint32_t table[256];
-
-	for (uint32_t i = 0; table[255] == 0 && i < 256; i++) {
-		uint32_t v = i;
-
-		for (int bit = 0; bit < 8; bit++)
-			v = v >> 1 ^ (v & 1 ? 0x82F63B78u : 0);
-		table[i] = v;
-	}
-	for (; len > 0; data++, len--)
-		crc = crc >> 8 ^ table[(uint8_t)(crc ^ (uint8_t)*data)];
-	return crc;
-}
-
+/* As RocksDB writes it into its logs: a sum over bytes that hold sums of their own would be a weak one. */
 static uint32_t
 crc32c_masked(const char *data, size_t len)
 {
-	uint32_t crc;
+	uint32_t crc = crc32c(0, data, len);
 
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("sse4.2"))
-		crc = ~crc32c_hardware(~0u, data, len);
-	else
-#endif
-		crc = ~crc32c_table(~0u, data, len);
 	return (crc >> 15 | crc << 17) + 0xA282EAD8u;
 }
 
@@ -571,10 +529,8 @@ by_number(const struct dirent **a, const struct dirent **b)
 	return x < y ? -1 : x > y;
 }
 
-/* A process that has the database open holds this lock; RocksDB will refuse to open, and nothing may be cut under it.
- */
-static bool
-is_open_elsewhere(const char *dir)
+bool
+wal_is_open_elsewhere(const char *dir)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[PATH_MAX];
@@ -650,7 +606,7 @@ wal_check(const char *dir, struct err *err)
 		    snprintf(scan->path, sizeof scan->path, "%s/%s", dir, logs[i]->d_name) < (int)sizeof scan->path)
 			s = scan_file(scan, err);
 	}
-	if (s == S_OK && scan->cut && !is_open_elsewhere(dir))
+	if (s == S_OK && scan->cut && !wal_is_open_elsewhere(dir))
 		s = cut_log(scan, dir, logs, count, err);
 	for (int i = 0; i < count; i++)
 		free(logs[i]);

@@ -1,0 +1,46 @@
+#include "engine/rocksdb/rocksdb_int.h"
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t
+crc32c_hardware(uint32_t crc, const char *data, size_t len)
+{
+	uint64_t c = crc;
+
+	for (; len >= 8; data += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, data, sizeof word);
+		c = __builtin_ia32_crc32di(c, word);
+	}
+	for (; len > 0; data++, len--)
+		c = __builtin_ia32_crc32qi((uint32_t)c, (uint8_t)*data);
+	return (uint32_t)c;
+}
+#endif
+
+static uint32_t
+crc32c_table(uint32_t crc, const char *data, size_t len)
+{
+	static _Thread_local uint32_t table[256];
+
+	for (uint32_t i = 0; table[255] == 0 && i < 256; i++) {
+		uint32_t v = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			v = v >> 1 ^ (v & 1 ? 0x82F63B78u : 0);
+		table[i] = v;
+	}
+	for (; len > 0; data++, len--)
+		crc = crc >> 8 ^ table[(uint8_t)(crc ^ (uint8_t)*data)];
+	return crc;
+}
+
+uint32_t
+crc32c(uint32_t crc, const char *data, size_t len)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("sse4.2"))
+		return ~crc32c_hardware(~crc, data, len);
+#endif
+	return ~crc32c_table(~crc, data, len);
+}

@@ -1,0 +1,415 @@
+/*
+ * A manifest that is not what was synced is refused; what a crash may leave of it, or of the notes about it, is not.
+ */
+#include "base/fault.h"
+#include "engine/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOTE_BYTES 16
+#define FILE_MAX   65536
+
+static char dir[64];
+static struct engine *e;
+
+static int
+remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+	(void)info;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void
+remove_all(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static enum status
+try_open(const char *path, struct err *err)
+{
+	struct engine_options options = {path, 8 << 20, 4 << 20, false, 1 << 20};
+
+	return engine_rocksdb_open(&options, &e, err);
+}
+
+static void
+open_engine(void)
+{
+	struct err err;
+
+	if (try_open(dir, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+static void
+close_engine(void)
+{
+	engine_close(e);
+	e = NULL;
+}
+
+static void
+put(int number)
+{
+	struct engine_batch *b = engine_batch_new(e);
+	char key[16];
+	uint64_t seq;
+	struct err err;
+
+	snprintf(key, sizeof key, "%08d", number);
+	engine_batch_put(b, SPACE_ITEMS, slice_str(key), SLICE("value"));
+	engine_batch_put(b, SPACE_LOG, slice_str(key), SLICE("change"));
+	if (engine_apply(e, b, &seq, &err) != S_OK || engine_sync_to(e, seq, &err) != S_OK)
+		fail_msg("%s", err.message);
+	engine_batch_free(b);
+}
+
+static bool
+is_there(int number)
+{
+	struct engine_value v;
+	struct err err;
+	char key[16];
+	enum status s;
+
+	snprintf(key, sizeof key, "%08d", number);
+	s = engine_get(e, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
+	if (s != S_OK && s != S_NOT_FOUND)
+		fail_msg("%s", err.message);
+	engine_value_done(&v);
+	return s == S_OK;
+}
+
+/* A checkpoint makes tables of what is in memory: an edit of the manifest. */
+static void
+make_tables(void)
+{
+	char path[80];
+	struct err err;
+
+	snprintf(path, sizeof path, "%s.checkpoint", dir);
+	if (engine_checkpoint(e, path, &err) != S_OK)
+		fail_msg("%s", err.message);
+	remove_all(path);
+}
+
+/* Rows 1 to 3 are in tables that three edits of one manifest name. */
+static int
+setup(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof dir, "%s", "/tmp/stator-synced-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	open_engine();
+	for (int i = 1; i <= 3; i++) {
+		put(i);
+		make_tables();
+	}
+	close_engine();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fault_setup(NULL);
+	engine_close(e);
+	e = NULL;
+	remove_all(dir);
+	return 0;
+}
+
+static void
+assert_opens_with_everything(void)
+{
+	open_engine();
+	for (int i = 1; i <= 3; i++)
+		assert_true(is_there(i));
+	close_engine();
+}
+
+static void
+assert_refused(const char *folder)
+{
+	struct err err;
+
+	assert_int_equal(try_open(folder, &err), S_CORRUPT);
+	assert_null(e);
+	assert_non_null(strstr(err.message, folder));
+	assert_non_null(strstr(err.message, "MANIFEST-"));
+	assert_non_null(strstr(err.message, "Restore a backup"));
+}
+
+/* ---- files ---- */
+
+struct file {
+	char path[384];
+	char bytes[FILE_MAX];
+	size_t len;
+};
+
+/* The manifest in force ("MANIFEST"; RocksDB may not have removed the one before yet), or the notes about it
+ * ("SYNCED"). */
+static void
+load(struct file *file, const char *folder, const char *kind)
+{
+	char path[128], current[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/CURRENT", folder);
+	f = fopen(path, "rb");
+	assert_non_null(f);
+	assert_non_null(fgets(current, sizeof current, f));
+	fclose(f);
+	current[strcspn(current, "\n")] = '\0';
+	snprintf(file->path, sizeof file->path, "%s/%s%s", folder, kind, strchr(current, '-'));
+	f = fopen(file->path, "rb");
+	assert_non_null(f);
+	file->len = fread(file->bytes, 1, sizeof file->bytes, f);
+	assert_true(file->len > 0 && file->len < sizeof file->bytes);
+	fclose(f);
+}
+
+static void
+save(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* ---- damage ---- */
+
+static void
+a_manifest_cut_anywhere_is_refused(void **state)
+{
+	static struct file manifest;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	for (size_t len = 0; len < manifest.len; len++) {
+		assert_int_equal(truncate(manifest.path, (off_t)len), 0);
+		assert_refused(dir);
+		save(manifest.path, manifest.bytes, manifest.len);
+	}
+	assert_opens_with_everything();
+}
+
+static void
+a_manifest_with_other_bytes_is_refused(void **state)
+{
+	static struct file manifest, damaged;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	for (size_t at = 0; at < manifest.len; at++) {
+		damaged = manifest;
+		damaged.bytes[at] ^= 0x10;
+		save(manifest.path, damaged.bytes, damaged.len);
+		assert_refused(dir);
+		memset(damaged.bytes + at, 0, damaged.len - at); /* also an end that is there and reads as zeros */
+		if (memcmp(damaged.bytes, manifest.bytes, manifest.len) == 0)
+			continue;
+		save(manifest.path, damaged.bytes, damaged.len);
+		assert_refused(dir);
+	}
+	save(manifest.path, manifest.bytes, manifest.len);
+	assert_opens_with_everything();
+}
+
+/* The manifest as it was at its first note is one that RocksDB takes: without the notes nobody would know. */
+static void
+the_older_state_is_opened_only_on_purpose(void **state)
+{
+	static struct file manifest, notes;
+	uint64_t first = 0;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	assert_true(notes.len >= 4 * NOTE_BYTES && notes.len % NOTE_BYTES == 0);
+	memcpy(&first, notes.bytes, 8);
+	assert_true(first > 0 && first < manifest.len);
+	assert_int_equal(truncate(manifest.path, (off_t)first), 0);
+	assert_refused(dir);
+	assert_int_equal(unlink(notes.path), 0);
+	open_engine();
+	put(4);
+	assert_true(is_there(4));
+}
+
+static void
+a_checkpoint_has_notes_of_its_own(void **state)
+{
+	char path[80];
+	static struct file manifest;
+	struct err err;
+
+	(void)state;
+	open_engine();
+	snprintf(path, sizeof path, "%s.copy", dir);
+	assert_int_equal(engine_checkpoint(e, path, &err), S_OK);
+	close_engine();
+	load(&manifest, path, "MANIFEST");
+	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
+	assert_refused(path);
+	save(manifest.path, manifest.bytes, manifest.len);
+	assert_int_equal(try_open(path, &err), S_OK);
+	assert_true(is_there(3));
+	close_engine();
+	remove_all(path);
+}
+
+/* ---- what a crash may leave ---- */
+
+static void
+an_end_that_was_never_noted_is_a_torn_end(void **state)
+{
+	static const char zeros[4096], half_a_record[] = {1, 2, 3, 4, 100, 0, 1, 'x'};
+	static struct file manifest;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		load(&manifest, dir, "MANIFEST");
+		if (i == 0)
+			memcpy(manifest.bytes + manifest.len, zeros, sizeof zeros);
+		else
+			memcpy(manifest.bytes + manifest.len, half_a_record, sizeof half_a_record);
+		save(manifest.path, manifest.bytes, manifest.len + (i == 0 ? sizeof zeros : sizeof half_a_record));
+		assert_opens_with_everything();
+	}
+}
+
+static void
+notes_may_be_torn_damaged_or_gone(void **state)
+{
+	static const char zeros[100], garbage[100] = "garbage";
+	static struct file notes;
+
+	(void)state;
+	load(&notes, dir, "SYNCED");
+	save(notes.path, notes.bytes, notes.len - 1);
+	assert_opens_with_everything();
+	load(&notes, dir, "SYNCED");
+	memcpy(notes.bytes + notes.len, zeros, sizeof zeros);
+	save(notes.path, notes.bytes, notes.len + sizeof zeros);
+	assert_opens_with_everything();
+	load(&notes, dir, "SYNCED");
+	memcpy(notes.bytes + notes.len, garbage, sizeof garbage);
+	save(notes.path, notes.bytes, notes.len + sizeof garbage);
+	assert_opens_with_everything();
+	load(&notes, dir, "SYNCED");
+	save(notes.path, garbage, sizeof garbage);
+	assert_opens_with_everything();
+	load(&notes, dir, "SYNCED");
+	save(notes.path, "", 0);
+	assert_opens_with_everything();
+	load(&notes, dir, "SYNCED");
+	assert_int_equal(unlink(notes.path), 0);
+	assert_opens_with_everything();
+}
+
+/* With a torn end behind the last whole note the manifest must still be as long as that says. */
+static void
+a_torn_note_does_not_hide_the_one_before(void **state)
+{
+	static struct file manifest, notes;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	memset(notes.bytes + notes.len, 0, 3 * NOTE_BYTES + 5);
+	save(notes.path, notes.bytes, notes.len + 3 * NOTE_BYTES + 5);
+	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
+	assert_refused(dir);
+}
+
+/* A manifest that CURRENT never named has left notes, and its number is used again. */
+static void
+notes_of_another_manifest_are_not_believed(void **state)
+{
+	static struct file notes;
+	char path[384];
+	unsigned long number;
+
+	(void)state;
+	load(&notes, dir, "SYNCED");
+	number = strtoul(strrchr(notes.path, '-') + 1, NULL, 10);
+	assert_true(number > 0);
+	for (unsigned long n = number + 1; n < number + 40; n++) {
+		snprintf(path, sizeof path, "%s/SYNCED-%06lu", dir, n);
+		save(path, notes.bytes, notes.len);
+	}
+	assert_opens_with_everything();
+	snprintf(path, sizeof path, "%s/SYNCED-%06lu", dir, number + 39);
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_opens_with_everything();
+}
+
+static void
+notes_that_cannot_be_removed_are_told(void **state)
+{
+	char path[384];
+	struct err err;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/SYNCED-999999", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(try_open(dir, &err), S_IO);
+	assert_non_null(strstr(err.message, path));
+	assert_int_equal(rmdir(path), 0);
+	assert_opens_with_everything();
+}
+
+/* While opening: the child of a process that had a database open has none of RocksDB's threads. */
+static void
+a_death_before_the_note_loses_nothing(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	child = fork();
+	if (child == 0) {
+		fault_setup("engine-manifest-synced:kill:1");
+		open_engine();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_opens_with_everything();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(a_manifest_cut_anywhere_is_refused),        TEST(a_manifest_with_other_bytes_is_refused),
+	    TEST(the_older_state_is_opened_only_on_purpose), TEST(a_checkpoint_has_notes_of_its_own),
+	    TEST(an_end_that_was_never_noted_is_a_torn_end), TEST(notes_may_be_torn_damaged_or_gone),
+	    TEST(a_torn_note_does_not_hide_the_one_before),  TEST(notes_of_another_manifest_are_not_believed),
+	    TEST(notes_that_cannot_be_removed_are_told),     TEST(a_death_before_the_note_loses_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
