@@ -189,6 +189,7 @@ fail_syntax(struct reader *r)
 static bool
 read_text(struct reader *r, bool loose, struct slice *ret)
 {
+	*ret = SLICE_NONE;
 	switch (json_peek(&r->json)) {
 	case JSON_STRING:
 		*ret = json_string(&r->json);
@@ -658,7 +659,7 @@ read_statements(struct reader *r)
 		json_skip(&r->json);
 		fail_syntax(r);
 	}
-	if (json_failed(&r->json))
+	if (count == 0 || json_failed(&r->json))
 		return;
 	check_sids(r, all, count);
 	r->p->statements = memcpy(take(r->p, count * sizeof *all), all, count * sizeof *all);

@@ -45,7 +45,7 @@ fleet_check_role(struct slice arn, struct err *err)
 	static const char *const missing[] = {"Second colon partition", "Third colon vendor",
 					      "Fourth colon (region/namespace delimiter)",
 					      "Fifth colon (namespace/relative-id delimiter)"};
-	struct slice rest = arn;
+	struct slice rest;
 
 	if (!slice_starts(arn, SLICE("arn:")))
 		return err_set(err, S_DAX_VALUE, "ARNs must start with 'arn:': %.*s", SLICE_ARG(arn));

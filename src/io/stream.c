@@ -65,24 +65,27 @@ stream_peer(const struct stream *s)
 int
 stream_local_address(const struct stream *s, uint8_t ret[16], int *ret_port)
 {
-	struct sockaddr_storage address = {0};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage all;
+	} address = {.all = {0}};
 	socklen_t len = sizeof address;
 
-	if (getsockname(s->fd.fd, (struct sockaddr *)&address, &len) != 0)
+	if (getsockname(s->fd.fd, &address.any, &len) != 0)
 		return 0;
-	if (address.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-
-		*ret_port = ntohs(in6->sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-			memcpy(ret, in6->sin6_addr.s6_addr + 12, 4);
+	if (address.any.sa_family == AF_INET6) {
+		*ret_port = ntohs(address.in6.sin6_port);
+		if (IN6_IS_ADDR_V4MAPPED(&address.in6.sin6_addr)) {
+			memcpy(ret, address.in6.sin6_addr.s6_addr + 12, 4);
 			return 4;
 		}
-		memcpy(ret, in6->sin6_addr.s6_addr, 16);
+		memcpy(ret, address.in6.sin6_addr.s6_addr, 16);
 		return 16;
 	}
-	*ret_port = ntohs(((const struct sockaddr_in *)&address)->sin_port);
-	memcpy(ret, &((const struct sockaddr_in *)&address)->sin_addr, 4);
+	*ret_port = ntohs(address.in.sin_port);
+	memcpy(ret, &address.in.sin_addr, 4);
 	return 4;
 }
 

@@ -644,7 +644,7 @@ key_conditions_choose_the_range(void **state)
 		for (const char *sk = cases[i].found; *sk != '\0'; sk++)
 			snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
 				 "%s{\"sk\":{\"S\":\"%c\"}}", sk > cases[i].found ? "," : "", *sk);
-		strcat(expected, "]");
+		snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "]");
 		snprintf(body, sizeof body,
 			 "{'TableName':'composite','AttributesToGet':['sk'],'KeyConditions':{" CONDITION "," EQ_PK "}}",
 			 cases[i].operator, cases[i].values);

@@ -342,7 +342,7 @@ sequence_numbers_on_the_wire_are_long_enough_and_sort(void **state)
 		stream_sequence(ascending[i], 255, now);
 		assert_true(strlen(now) >= SEQUENCE_DIGITS_MIN && strlen(now) <= SEQUENCE_DIGITS_MAX);
 		assert_true(strlen(before) < strlen(now) || strcmp(before, now) < 0);
-		strcpy(before, now);
+		memcpy(before, now, sizeof before);
 	}
 }
 
