@@ -9,22 +9,18 @@
  * What fails: an errno. TORN: a write that writes a part, and then the process is killed. SHORT: a part, and that is
  * said, which is no failure at all. A sync that fails has synced nothing.
  */
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+#include "shim.h"
 
 enum operation {
 	OP_READ = 1,
@@ -56,8 +52,6 @@ struct control {
 };
 
 static struct control *control;
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 __attribute__((constructor)) static void
 begin(void)
@@ -93,17 +87,13 @@ hits_path(uint32_t operation, const char *path, int is_folder)
 static int
 hits(uint32_t operation, int fd)
 {
-	char link_name[64], path[PATH_MAX];
+	char path[PATH_MAX];
 	struct stat info;
-	ssize_t n;
 
 	if (control == NULL || !atomic_load_explicit(&control->armed, memory_order_relaxed))
 		return 0;
-	snprintf(link_name, sizeof link_name, "/proc/self/fd/%d", fd);
-	n = readlink(link_name, path, sizeof path - 1);
-	if (n <= 0)
+	if (shim_path(fd, path)[0] == '\0')
 		return 0;
-	path[n] = '\0';
 	return hits_path(operation, path, fstat(fd, &info) == 0 && S_ISDIR(info.st_mode));
 }
 
@@ -223,13 +213,9 @@ fdatasync(int fd)
 long
 syscall(long number, ...)
 {
-	va_list arguments;
 	long a[6];
 
-	va_start(arguments, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(arguments, long);
-	va_end(arguments);
+	SHIM_ARGUMENTS(number, a);
 	if ((number == SYS_fsync || number == SYS_fdatasync) && sync_fails((int)a[0]))
 		return -1;
 	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -248,14 +234,9 @@ path_fails(uint32_t operation, const char *path)
 int
 open(const char *path, int flags, ...)
 {
-	va_list arguments;
-	mode_t mode = 0;
+	mode_t mode;
 
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-		va_start(arguments, flags);
-		mode = va_arg(arguments, mode_t);
-		va_end(arguments);
-	}
+	SHIM_MODE(flags, mode);
 	if ((flags & O_ACCMODE) != O_RDONLY && path_fails(OP_OPEN, path))
 		return -1;
 	return REAL(open)(path, flags, mode);

@@ -18,28 +18,22 @@
  *
  * A sync takes up to two milliseconds and touches no disk. Writes need no lines: a file's length tells them.
  */
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "shim.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *folder;
 static int log_fd = -1;
 static unsigned backups;
 static unsigned seed;
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 __attribute__((constructor)) static void
 begin(void)
@@ -120,45 +114,31 @@ open_noted(const char *path, int flags, mode_t mode)
 int
 open(const char *path, int flags, ...)
 {
-	va_list arguments;
-	mode_t mode = 0;
+	mode_t mode;
 
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-		va_start(arguments, flags);
-		mode = va_arg(arguments, mode_t);
-		va_end(arguments);
-	}
+	SHIM_MODE(flags, mode);
 	return open_noted(path, flags, mode);
 }
 
 int
 open64(const char *path, int flags, ...)
 {
-	va_list arguments;
-	mode_t mode = 0;
+	mode_t mode;
 
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-		va_start(arguments, flags);
-		mode = va_arg(arguments, mode_t);
-		va_end(arguments);
-	}
+	SHIM_MODE(flags, mode);
 	return open_noted(path, flags, mode);
 }
 
 static int
 sync_noted(int fd, int (*real)(int))
 {
-	char link_name[64], path[PATH_MAX];
+	char path[PATH_MAX];
 	struct timespec pause = {0, 0};
 	struct stat st;
-	ssize_t n;
 
 	if (log_fd < 0)
 		return real(fd);
-	snprintf(link_name, sizeof link_name, "/proc/self/fd/%d", fd);
-	n = readlink(link_name, path, sizeof path - 1);
-	path[n > 0 ? n : 0] = '\0';
-	if (!is_watched(path) || fstat(fd, &st) != 0)
+	if (!is_watched(shim_path(fd, path)) || fstat(fd, &st) != 0)
 		return real(fd);
 	if (getenv("POWER_LIES") != NULL)
 		return 0;
@@ -198,29 +178,23 @@ kernel_fsync(int fd)
 long
 syscall(long number, ...)
 {
-	va_list arguments;
 	long a[6];
 
-	va_start(arguments, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(arguments, long);
-	va_end(arguments);
+	SHIM_ARGUMENTS(number, a);
 	if (number == SYS_fsync || number == SYS_fdatasync)
 		return sync_noted((int)a[0], kernel_fsync);
 	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 static const char *
-path_at(int dir_fd, const char *name, char ret[PATH_MAX])
+path_at(int dir_fd, const char *name, char ret[2 * PATH_MAX])
 {
-	char link_name[64];
-	ssize_t n;
+	size_t len;
 
 	if (name[0] == '/' || dir_fd == AT_FDCWD)
 		return name;
-	snprintf(link_name, sizeof link_name, "/proc/self/fd/%d", dir_fd);
-	n = readlink(link_name, ret, PATH_MAX - 300);
-	snprintf(ret + (n > 0 ? n : 0), 300, "/%s", name);
+	len = strlen(shim_path(dir_fd, ret));
+	snprintf(ret + len, PATH_MAX, "/%s", name);
 	return ret;
 }
 
@@ -261,22 +235,17 @@ unlink(const char *path)
 int
 openat(int dir_fd, const char *name, int flags, ...)
 {
-	char room[PATH_MAX];
-	va_list arguments;
-	mode_t mode = 0;
+	char room[2 * PATH_MAX];
+	mode_t mode;
 
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
-		va_start(arguments, flags);
-		mode = va_arg(arguments, mode_t);
-		va_end(arguments);
-	}
+	SHIM_MODE(flags, mode);
 	return open_noted(path_at(dir_fd, name, room), flags, mode);
 }
 
 int
 unlinkat(int dir_fd, const char *name, int flags)
 {
-	char room[PATH_MAX];
+	char room[2 * PATH_MAX];
 
 	return flags == 0 ? unlink(path_at(dir_fd, name, room)) : REAL(unlinkat)(dir_fd, name, flags);
 }
