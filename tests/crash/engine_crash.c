@@ -14,11 +14,11 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "folder.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -351,15 +351,6 @@ one_round(uint32_t round)
 	return 1;
 }
 
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	(void)info;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -376,6 +367,6 @@ main(int argc, char **argv)
 			return 1;
 	}
 	printf("%llu acknowledged writes, all found\n", (unsigned long long)total);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	return total == 0;
 }

@@ -1,13 +1,13 @@
 /* How calls run on a real loop with a real disk: waiting for the sync, the I/O pool, its full queue. */
 #include "api_fixture.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "folder.h"
 
 #define CALLS 200
 
@@ -23,15 +23,6 @@ loop_main(void *unused)
 	loop_run(loop);
 	expr_cache_done();
 	return NULL;
-}
-
-static int
-remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-	(void)info;
-	(void)kind;
-	(void)walk;
-	return remove(path);
 }
 
 static int
@@ -66,7 +57,7 @@ down(void **state)
 	pthread_join(loop_thread, NULL);
 	s = fixture_down(state);
 	loop_free(loop);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	return s;
 }
 

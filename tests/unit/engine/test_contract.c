@@ -3,6 +3,7 @@
  */
 #include "base/fault.h"
 #include "engine/engine.h"
+#include "folder.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -14,7 +15,6 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -26,15 +26,6 @@ struct fixture {
 	struct engine *e;
 	char dir[64];
 };
-
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	(void)info;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static void
 make_dir(char dir[64])
@@ -77,7 +68,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	engine_close(f->e);
-	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(f->dir);
 	return 0;
 }
 

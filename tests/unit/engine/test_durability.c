@@ -3,6 +3,7 @@
  */
 #include "base/fault.h"
 #include "engine/engine.h"
+#include "folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,15 +27,6 @@
 static char dir[64];
 static uint64_t min_free_bytes;
 static struct engine *e;
-
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	(void)info;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static enum status
 try_open(struct engine **ret, struct err *err)
@@ -80,7 +71,7 @@ teardown(void **state)
 	engine_close(e);
 	e = NULL;
 	umount2(dir, MNT_DETACH); /* left by a test that failed half-way; else it is no mount */
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	return 0;
 }
 
@@ -332,7 +323,7 @@ leave_two_logs(char ret_first[128])
 	close_engine();
 	snprintf(target, sizeof target, "%s%s", before, strrchr(second, '/'));
 	copy_file(second, target);
-	assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(folder_remove(dir), 0);
 	assert_int_equal(rename(before, dir), 0);
 }
 
@@ -620,7 +611,7 @@ static bool
 mount_small_disk(const char *options)
 {
 	close_engine();
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	mkdir(dir, 0700);
 	if (mount("tmpfs", dir, "tmpfs", 0, options) != 0) {
 		open_engine();
@@ -785,8 +776,8 @@ reads_see_the_last_good_sync_while_the_disk_is_full(void **state)
 
 struct crowd_writer {
 	pthread_t thread;
-	int number;
 	atomic_int *stop;
+	int number;
 	int count;
 	int *acknowledged; /* numbers of the keys */
 };
@@ -963,7 +954,7 @@ syncs_are_left_out_only_while_all_is_ephemeral(void **state)
 	close_engine();
 	engine_close(ephemeral);
 	assert_int_equal(fdatasync(-1), -1);
-	nftw(other, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(other);
 }
 
 /* Nobody reads them, and the folder of a server that is often restarted must not fill with them. */

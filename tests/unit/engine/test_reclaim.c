@@ -2,6 +2,7 @@
  * Flushes that the engine asks for, beside those that RocksDB makes by itself while others write.
  */
 #include "engine/engine.h"
+#include "folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -21,15 +21,6 @@
 static char dir[64];
 static struct engine *e;
 static atomic_bool stop;
-
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	(void)info;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static int
 setup(void **state)
@@ -51,7 +42,7 @@ teardown(void **state)
 {
 	(void)state;
 	engine_close(e);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(dir);
 	return 0;
 }
 
