@@ -189,6 +189,11 @@ class Rounds:
         reader.join()
         world.end_control()
         world.end_writers()
+        if result != TORN and not ended:
+            try:  # what a flush or a writer met before the disk worked again may have come back only now
+                self.wait_for_writes()
+            except Aborted:
+                ended = True
         assert reader.failure is None, reader.failure
         self.reads += reader.right
         self.refused_reads += reader.refused
