@@ -95,12 +95,11 @@ copy_128s(char *to, const char *from, size_t len)
 	for (; len - done >= 128; done += 128) {
 		__m256i a = load_32(from + done), b = load_32(from + done + 32);
 		__m256i c = load_32(from + done + 64), d = load_32(from + done + 96);
-		__m256i least = _mm256_min_epu8(
-		    _mm256_min_epu8(_mm256_xor_si256(a, flip), _mm256_xor_si256(b, flip)),
-		    _mm256_min_epu8(_mm256_xor_si256(c, flip), _mm256_xor_si256(d, flip)));
-		__m256i slashes = _mm256_or_si256(
-		    _mm256_or_si256(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
-		    _mm256_or_si256(_mm256_cmpeq_epi8(c, backslash), _mm256_cmpeq_epi8(d, backslash)));
+		__m256i least = _mm256_min_epu8(_mm256_min_epu8(_mm256_xor_si256(a, flip), _mm256_xor_si256(b, flip)),
+						_mm256_min_epu8(_mm256_xor_si256(c, flip), _mm256_xor_si256(d, flip)));
+		__m256i slashes =
+		    _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
+				    _mm256_or_si256(_mm256_cmpeq_epi8(c, backslash), _mm256_cmpeq_epi8(d, backslash)));
 		__m256i special = _mm256_or_si256(slashes, _mm256_cmpeq_epi8(_mm256_max_epu8(least, most), most));
 
 		if (!_mm256_testz_si256(special, special))

@@ -182,10 +182,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(base64_of_rfc_4648),      cmocka_unit_test(base64_that_is_not_strict_is_refused),
+	    cmocka_unit_test(base64_of_rfc_4648),
+	    cmocka_unit_test(base64_that_is_not_strict_is_refused),
 	    cmocka_unit_test(crc32_is_that_of_gzip),
-	    cmocka_unit_test(crc32_of_any_length_and_place),   cmocka_unit_test(gzip_gives_back_what_went_in),
-	    cmocka_unit_test(damaged_gzip_is_refused), cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
+	    cmocka_unit_test(crc32_of_any_length_and_place),
+	    cmocka_unit_test(gzip_gives_back_what_went_in),
+	    cmocka_unit_test(damaged_gzip_is_refused),
+	    cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1335,8 +1335,8 @@ a_roll_that_a_failed_sync_took_is_not_told_until_it_is_written_again(void **stat
 	assert_int_equal(rolled, S_IO);
 	/* the engine is well again and has lost it; the rows are not durable as long as syncs are held */
 	assert_int_equal(try_to_describe(arn, &d), S_IO);
-	assert_int_equal(
-	    stream_find(fx.db, arn, d.shards[0].id, START_TRIM_HORIZON, SLICE_NONE, &io, &seq, &fx.err), S_IO);
+	assert_int_equal(stream_find(fx.db, arn, d.shards[0].id, START_TRIM_HORIZON, SLICE_NONE, &io, &seq, &fx.err),
+			 S_IO);
 	engine_memory_hold_sync(fx.memory, false);
 	for (int i = 0; i < 60000 && s == S_IO; i++) {
 		s = try_to_describe(arn, &d);
