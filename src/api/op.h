@@ -62,6 +62,7 @@ struct op_call {
 	struct op_call *next;
 	struct work work;
 	struct loop_task task;
+	struct loop_job answer; /* what it waited for is durable */
 	struct err err;
 };
 

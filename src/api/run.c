@@ -25,9 +25,10 @@
 
 struct loop_state {
 	struct loop *loop;
-	struct op_call *waiting_calls; /* the loop's thread only */
-	atomic_bool waiting;           /* the list may hold something */
-	atomic_bool posted;            /* the task is on its way */
+	/* the loop's thread only; who came first is first */
+	struct op_call *waiting_calls, **waiting_end;
+	atomic_bool waiting; /* the list may hold something */
+	atomic_bool posted;  /* the task is on its way */
 	struct loop_task task;
 	atomic_int in_progress;      /* written by the loop's thread only */
 	int of_tenant[FAIR_TENANTS]; /* of these */
@@ -226,27 +227,39 @@ static void
 answer_or_wait(struct op_call *call)
 {
 	struct loop_state *state;
+	struct op_call **before;
 
 	if (answerable(call)) {
 		conclude(call);
 		return;
 	}
 	state = state_of(call);
-	call->next = state->waiting_calls;
-	state->waiting_calls = call;
+	before = state->waiting_end;
+	call->next = NULL;
+	*before = call;
+	state->waiting_end = &call->next;
 	atomic_store(&state->waiting, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (answerable(call)) { /* synced between the two looks: nobody may come to tell */
-		state->waiting_calls = call->next;
+		*before = NULL;
+		state->waiting_end = before;
 		conclude(call);
 	}
 }
 
 static void
+answer_job(struct loop_job *job)
+{
+	conclude((struct op_call *)((char *)job - offsetof(struct op_call, answer)));
+}
+
+/* One sync is for many calls at once: each is answered when it is its tenant's turn, or who came for something else
+ * would wait for all of them. */
+static void
 answer_waiting(struct loop_task *task)
 {
 	struct loop_state *state = (struct loop_state *)((char *)task - offsetof(struct loop_state, task));
-	struct op_call *ready = NULL, **ready_end = &ready, **at = &state->waiting_calls;
+	struct op_call **at = &state->waiting_calls;
 
 	atomic_store(&state->posted, false);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -255,21 +268,15 @@ answer_waiting(struct loop_task *task)
 
 		if (answerable(call)) {
 			*at = call->next;
-			call->next = NULL;
-			*ready_end = call;
-			ready_end = &call->next;
+			call->answer = (struct loop_job){.run = answer_job, .flow = call->flow};
+			loop_job_add(state->loop, &call->answer);
 		} else {
 			at = &call->next;
 		}
 	}
+	state->waiting_end = at;
 	if (state->waiting_calls == NULL)
 		atomic_store(&state->waiting, false);
-	while (ready != NULL) { /* done() may start new calls, so the list above is left alone first */
-		struct op_call *call = ready;
-
-		ready = call->next;
-		conclude(call);
-	}
 }
 
 static void
@@ -600,6 +607,7 @@ op_context_new(const struct op_options *options, struct table_db **dbs, size_t d
 	for (int i = 0; i < options->loop_count; i++) {
 		c->loops[i].loop = options->loops[i];
 		c->loops[i].task.run = answer_waiting;
+		c->loops[i].waiting_end = &c->loops[i].waiting_calls;
 	}
 	c->figures = figures_new();
 	c->troubles = troubles_new();
