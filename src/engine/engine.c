@@ -42,6 +42,12 @@ raise_to(_Atomic uint64_t *mark, uint64_t target)
 		;
 }
 
+void
+commit_want(struct commit_point *point, uint64_t seq)
+{
+	raise_to(&point->wanted, seq);
+}
+
 static void
 wake_waiters(struct commit_point *point)
 {
@@ -182,6 +188,7 @@ engine_batch_clear(struct engine_batch *b)
 {
 	b->ops->clear(b);
 	b->reopened = atomic_load(&b->point->reopened);
+	b->unhurried = false;
 }
 
 void
@@ -207,6 +214,12 @@ void
 engine_batch_delete_range(struct engine_batch *b, enum engine_space space, struct slice from, struct slice to)
 {
 	b->ops->delete_range(b, space, from, to);
+}
+
+void
+engine_batch_unhurried(struct engine_batch *b)
+{
+	b->unhurried = true;
 }
 
 enum status
@@ -236,7 +249,11 @@ engine_failed_through(struct engine *e)
 enum status
 engine_wait_status(struct engine *e, uint64_t seq)
 {
-	return commit_status(e->point, seq);
+	enum status s = commit_status(e->point, seq);
+
+	if (s == S_WOULD_BLOCK && e->ops->hurry != NULL && seq > atomic_load(&e->point->wanted))
+		e->ops->hurry(e, seq);
+	return s;
 }
 
 void

@@ -63,6 +63,9 @@ void engine_batch_put(struct engine_batch *b, enum engine_space space, struct sl
 void engine_batch_delete(struct engine_batch *b, enum engine_space space, struct slice key);
 void engine_batch_delete_range(struct engine_batch *b, enum engine_space space, struct slice from,
 			       struct slice to); /* [from, to) */
+/* Nobody waits for this batch to be durable: it may have to wait some ms for a sync that others want. Who asks for its
+ * place after all (engine_wait_status, engine_sync_to) gets it as soon as any other. Until the batch is cleared. */
+void engine_batch_unhurried(struct engine_batch *b);
 /* Any thread. On failure nothing of the batch is visible. The batch may be cleared and used again. S_IO also when
  * writes that were visible when the batch was made or last cleared have been lost since: it may have been decided by
  * them. */

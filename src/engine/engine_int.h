@@ -22,11 +22,13 @@ struct lost_range {
 };
 
 /*
- * How far writes are applied, durable, lost. `applied` belongs to the writers, `durable` to the syncing thread: cache
- * lines of their own. A reader loads durable before failed_through; a failure publishes them in the opposite order.
+ * How far writes are applied, durable, lost. `applied` and `wanted` belong to the writers, `durable` to the syncing
+ * thread: cache lines of their own. A reader loads durable before failed_through; a failure publishes them in the
+ * opposite order.
  */
 struct commit_point {
 	_Alignas(64) _Atomic uint64_t applied;
+	_Atomic uint64_t wanted; /* somebody waits for what is up to here, or may; what is behind it has time */
 	_Alignas(64) _Atomic uint64_t durable;
 	_Atomic uint64_t failed_through;
 	_Atomic uint64_t reopened; /* times that applied writes were taken back */
@@ -53,6 +55,7 @@ commit_applied(struct commit_point *point)
 	return atomic_fetch_add(&point->applied, 1) + 1;
 }
 
+void commit_want(struct commit_point *point, uint64_t seq);
 /* Everything up to target is durable: wake those who wait. Never moves back. */
 void commit_durable(struct commit_point *point, uint64_t target);
 /* The same without the listeners: for engines where applied is durable. */
@@ -69,6 +72,7 @@ struct engine_ops {
 	struct engine_batch *(*batch_new)(struct engine *e);
 	enum status (*apply)(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct err *err);
 	enum status (*sync_to)(struct engine *e, uint64_t seq, struct err *err);
+	void (*hurry)(struct engine *e, uint64_t seq); /* somebody waits for it; NULL: nothing ever waits for others */
 	enum status (*get)(struct engine *e, const struct engine_snapshot *snapshot, enum engine_space space,
 			   struct slice key, unsigned flags, struct engine_value *ret, struct err *err);
 	void (*value_done)(struct engine_value *v); /* called when v->pin is not NULL */
@@ -105,6 +109,7 @@ struct engine_batch {
 	const struct batch_ops *ops;
 	struct commit_point *point;
 	uint64_t reopened; /* of the point, when the batch was made or cleared */
+	bool unhurried;
 };
 
 /* What the batch's writer may have read since was taken back: it must not be applied. Ask where no reopening can come

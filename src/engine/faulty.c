@@ -83,6 +83,15 @@ faulty_sync_to(struct engine *e, uint64_t seq, struct err *err)
 	return s != S_OK ? s : engine_sync_to(inner_of(e), seq, err);
 }
 
+static void
+faulty_hurry(struct engine *e, uint64_t seq)
+{
+	struct engine *inner = inner_of(e);
+
+	if (inner->ops->hurry != NULL)
+		inner->ops->hurry(inner, seq);
+}
+
 static enum status
 faulty_get(struct engine *e, const struct engine_snapshot *snapshot, enum engine_space space, struct slice key,
 	   unsigned flags, struct engine_value *ret, struct err *err)
@@ -336,6 +345,7 @@ static const struct engine_ops faulty_ops = {
     .batch_new = faulty_batch_new,
     .apply = faulty_apply,
     .sync_to = faulty_sync_to,
+    .hurry = faulty_hurry,
     .get = faulty_get,
     .value_done = faulty_value_done,
     .snapshot_new = faulty_snapshot_new,

@@ -875,6 +875,8 @@ apply(struct commit *c, struct err *err)
 		mark(c, token_slot(c->token));
 		fault_pass(FAULT_TOKEN_PUT);
 	}
+	if (c->writes[0].cause == CAUSE_TTL) /* so are all of them */
+		engine_batch_unhurried(c->scratch->batch);
 	fault_pass(FAULT_COMMIT_DECIDED);
 	slots_busy(c);
 	cache_hide(c);

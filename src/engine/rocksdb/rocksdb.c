@@ -159,6 +159,15 @@ rocks_write_batch(struct rocks *r, struct engine_batch *b, struct err *err)
 	return s;
 }
 
+static void
+rocks_hurry(struct engine *e, uint64_t seq)
+{
+	struct rocks *r = (struct rocks *)e;
+
+	commit_want(&r->point, seq);
+	rocks_wake(r);
+}
+
 static enum status
 rocks_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct err *err)
 {
@@ -188,14 +197,17 @@ rocks_apply(struct engine *e, struct engine_batch *b, uint64_t *ret_seq, struct 
 		return s;
 	if (r->ephemeral)
 		commit_durable_quietly(&r->point, *ret_seq);
+	else if (b->unhurried)
+		rocks_wake_in_time(r);
 	else
-		rocks_wake(r);
+		rocks_hurry(e, *ret_seq);
 	return S_OK;
 }
 
 static enum status
 rocks_sync_to(struct engine *e, uint64_t seq, struct err *err)
 {
+	rocks_hurry(e, seq);
 	return commit_wait(e->point, seq, err);
 }
 
@@ -681,6 +693,7 @@ static const struct engine_ops rocks_ops = {
     .batch_new = rocks_batch_new,
     .apply = rocks_apply,
     .sync_to = rocks_sync_to,
+    .hurry = rocks_hurry,
     .get = rocks_get,
     .value_done = rocks_value_done,
     .snapshot_new = rocks_snapshot_new,

@@ -117,7 +117,7 @@ struct rocks {
 
 	pthread_t thread;
 	bool thread_runs;
-	_Atomic uint32_t sleeping; /* futex word: the syncing thread waits for work */
+	_Atomic uint32_t sleeping; /* futex word: how the syncing thread waits for work; see sync.c */
 	atomic_bool stop;
 	struct sync_figures sync;
 };
@@ -164,7 +164,9 @@ void rocks_options_done(struct rocks *r);
 /* ---- sync.c ---- */
 enum status rocks_sync_start(struct rocks *r, struct err *err);
 void rocks_sync_stop(struct rocks *r);
-void rocks_wake(struct rocks *r); /* call after something was applied */
+/* Call after something was applied: somebody waits for it; nobody does. */
+void rocks_wake(struct rocks *r);
+void rocks_wake_in_time(struct rocks *r);
 /* From now on nothing that is not yet durable will be: the syncing thread tells the waiters and reopens the database.
  */
 void rocks_fail(struct rocks *r, enum status status, const char *what, const char *why);

@@ -1,6 +1,9 @@
 /*
  * The syncing thread.
  *
+ * What somebody waits for is synced as soon as the last round is over. What nobody does (engine_batch_unhurried) is
+ * synced with it, or after NAP_NS.
+ *
  * One round: note the last place applied, write out and fsync the log, call everything up to that place durable. While
  * the disk works, writers go on and gather for the next round (FlushWAL holds the log's lock only while it copies its
  * buffer to the kernel, not during the fsync).
@@ -31,6 +34,7 @@
 #include <unistd.h>
 
 #define IDLE_NS      ((int64_t)1000 * 1000000)
+#define NAP_NS       ((int64_t)10 * 1000000)
 #define RETRY_NS     ((int64_t)500 * 1000000)
 #define PATIENCE_NS  ((int64_t)3000 * 1000000) /* then holders of iterators and snapshots are told to give up */
 #define DISK_LOOK_NS ((int64_t)50 * 1000000)
@@ -38,23 +42,36 @@
 
 /* ---- sleeping and waking ---- */
 
-/* Returns at once when `sleeping` is no longer 1. */
-static void
-sleep_until_woken(struct rocks *r, int64_t at_most_ns)
+/* The states of `sleeping`. ASLEEP: nothing is applied that is not durable, whoever applies wakes the thread. NAPPING:
+ * there is something, but nobody waits for it. */
+enum { AWAKE, ASLEEP, NAPPING };
+
+/* Returns at once when `sleeping` is no longer `how`. True: the time has passed. */
+static bool
+sleep_until_woken(struct rocks *r, uint32_t how, int64_t at_most_ns)
 {
 	struct timespec timeout = {at_most_ns / 1000000000, at_most_ns % 1000000000};
+	bool late =
+	    syscall(SYS_futex, &r->sleeping, FUTEX_WAIT_PRIVATE, how, &timeout, NULL, 0) != 0 && errno == ETIMEDOUT;
 
-	syscall(SYS_futex, &r->sleeping, FUTEX_WAIT_PRIVATE, 1, &timeout, NULL, 0);
-	atomic_store(&r->sleeping, 0);
+	atomic_store(&r->sleeping, AWAKE);
+	return late;
 }
 
 void
 rocks_wake(struct rocks *r)
 {
 	/* a plain load in the common case: the thread is busy and will look at `applied` again before it sleeps */
-	if (atomic_load(&r->sleeping) == 0 || atomic_exchange(&r->sleeping, 0) == 0)
+	if (atomic_load(&r->sleeping) == AWAKE || atomic_exchange(&r->sleeping, AWAKE) == AWAKE)
 		return;
 	syscall(SYS_futex, &r->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void
+rocks_wake_in_time(struct rocks *r)
+{
+	if (atomic_load(&r->sleeping) == ASLEEP)
+		rocks_wake(r);
 }
 
 /* ---- the disk's free space ---- */
@@ -343,9 +360,9 @@ failed(struct rocks *r)
 			commit_failed(&r->point);
 		try_to_recover(r, since);
 		if (atomic_load(&r->state) == ENGINE_FAILED) {
-			atomic_store(&r->sleeping, 1);
+			atomic_store(&r->sleeping, ASLEEP);
 			if (!atomic_load(&r->stop))
-				sleep_until_woken(r, RETRY_NS);
+				sleep_until_woken(r, ASLEEP, RETRY_NS);
 		}
 	}
 }
@@ -353,30 +370,47 @@ failed(struct rocks *r)
 /* ---- the thread ---- */
 
 static bool
-nothing_to_do(struct rocks *r)
+is_behind(struct rocks *r)
 {
-	return !atomic_load(&r->stop) && atomic_load(&r->state) == ENGINE_RUNNING &&
-	       atomic_load(&r->point.applied) == atomic_load(&r->point.durable);
+	return atomic_load(&r->point.applied) != atomic_load(&r->point.durable);
+}
+
+static bool
+is_wanted(struct rocks *r)
+{
+	return atomic_load(&r->stop) || atomic_load(&r->state) != ENGINE_RUNNING ||
+	       atomic_load(&r->point.wanted) > atomic_load(&r->point.durable);
+}
+
+/* Until somebody waits for a sync, or what nobody waits for has waited long enough: then true. */
+static bool
+rest(struct rocks *r)
+{
+	uint32_t how = is_behind(r) ? NAPPING : ASLEEP;
+
+	/* said before looked again: whoever applies after this look sees it and wakes us */
+	atomic_store(&r->sleeping, how);
+	if (!is_wanted(r) && (how == NAPPING || !is_behind(r)))
+		return sleep_until_woken(r, how, how == NAPPING ? NAP_NS : IDLE_NS) && how == NAPPING;
+	atomic_store(&r->sleeping, AWAKE);
+	return false;
 }
 
 static void *
 sync_main(void *context)
 {
 	struct rocks *r = context;
+	bool late = false;
 
 	thread_be_patient(); /* one sync for all that the loops have in hand */
 	while (!atomic_load(&r->stop)) {
 		if (atomic_load(&r->state) == ENGINE_FAILED) {
 			failed(r);
-		} else if (!nothing_to_do(r)) {
+		} else if (late || is_wanted(r)) {
 			sync_round(r);
+			late = false;
 		} else {
-			/* said before looked again: whoever applies after this look sees it and wakes us */
-			atomic_store(&r->sleeping, 1);
-			if (nothing_to_do(r))
-				sleep_until_woken(r, IDLE_NS);
-			else
-				atomic_store(&r->sleeping, 0);
+			late = rest(r);
 		}
 	}
 	return NULL;

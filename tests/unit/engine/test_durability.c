@@ -2,7 +2,7 @@
  * What is acknowledged survives: crashes, damaged files, a disk that fails or is full.
  */
 #include "base/fault.h"
-#include "engine/engine.h"
+#include "engine/engine_int.h"
 #include "folder.h"
 
 #include <setjmp.h>
@@ -446,6 +446,50 @@ what_was_waited_for_survives_a_kill(void **state)
 	open_engine();
 	for (int i = 0; i < 50; i++)
 		assert_true(is_there(i));
+}
+
+/* ---- nobody waits ---- */
+
+static uint64_t
+apply_one(struct engine_batch *b, const char *key)
+{
+	uint64_t seq;
+	struct err err;
+
+	engine_batch_put(b, SPACE_ITEMS, slice_str(key), SLICE("x"));
+	if (engine_apply(e, b, &seq, &err) != S_OK)
+		fail_msg("%s", err.message);
+	return seq;
+}
+
+/* It wants no sync, and is durable after a while all the same; who asks for it wants one. */
+static void
+what_nobody_waits_for_becomes_durable(void **state)
+{
+	struct engine_batch *b = engine_batch_new(e);
+	uint64_t seq;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		engine_batch_clear(b);
+		engine_batch_unhurried(b);
+		seq = apply_one(b, "nobody");
+		assert_true(atomic_load(&e->point->wanted) < seq);
+		while (engine_durable(e) < seq)
+			usleep(200);
+	}
+	engine_batch_clear(b);
+	engine_batch_unhurried(b);
+	seq = apply_one(b, "asked for");
+	if (engine_wait_status(e, seq) == S_WOULD_BLOCK)
+		assert_true(atomic_load(&e->point->wanted) >= seq);
+	assert_int_equal(engine_sync_to(e, seq, NULL), S_OK);
+	assert_true(atomic_load(&e->point->wanted) >= seq);
+	engine_batch_clear(b);
+	seq = apply_one(b, "a write like others");
+	assert_true(atomic_load(&e->point->wanted) >= seq);
+	assert_int_equal(engine_sync_to(e, seq, NULL), S_OK);
+	engine_batch_free(b);
 }
 
 /* ---- the disk fails ---- */
@@ -1014,6 +1058,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_second_open_is_refused),
 	    TEST(what_was_waited_for_is_found_again),
+	    TEST(what_nobody_waits_for_becomes_durable),
 	    TEST(a_torn_end_of_the_log_is_no_damage),
 	    TEST(a_log_cut_anywhere_is_opened_with_what_is_before),
 	    TEST(all_files_of_the_log_are_read),
