@@ -2,10 +2,12 @@
 
 #include <sched.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define PROMPT_SLICE_NS 100000 /* the shortest that Linux takes; its own is 1 to 3 ms */
+#define MODEST_NICE     5      /* a third of the share of a thread of nice 0 */
 
 /* As the kernel has it; there is no such thing in the C library of Debian 12. */
 struct attributes {
@@ -36,4 +38,11 @@ thread_be_patient(void)
 {
 	if (sched_getscheduler(0) == SCHED_OTHER)
 		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+}
+
+void
+thread_be_modest(void)
+{
+	/* of this thread, as Linux has it, not of the process */
+	(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + MODEST_NICE);
 }

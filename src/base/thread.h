@@ -15,4 +15,10 @@ void thread_be_prompt(void);
  */
 void thread_be_patient(void);
 
+/*
+ * The calling thread works at what nobody waits for: where there is more to do than processors can it gets a smaller
+ * share than the others, a third. That is not nothing, so it keeps up.
+ */
+void thread_be_modest(void);
+
 #endif

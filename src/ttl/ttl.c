@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define LOOK_NS      50000000LL  /* between two looks while there are tables with TTL */
 #define IDLE_LOOK_NS 250000000LL /* while there are none */
@@ -236,6 +237,7 @@ run(void *context)
 	struct ttl_service *s = context;
 	bool more;
 
+	thread_be_modest();
 	do {
 		int64_t look_ns = IDLE_LOOK_NS;
 

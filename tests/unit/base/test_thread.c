@@ -1,10 +1,12 @@
 #include "base/thread.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,12 +49,36 @@ a_patient_thread_lets_others_finish(void **state)
 	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
 }
 
+static void *
+be_modest(void *ret_nice)
+{
+	thread_be_modest();
+	*(int *)ret_nice = getpriority(PRIO_PROCESS, 0);
+	return NULL;
+}
+
+static void
+a_modest_thread_gets_a_smaller_share_than_others(void **state)
+{
+	int before = getpriority(PRIO_PROCESS, 0), after = -100;
+	pthread_t thread;
+
+	(void)state;
+	if (before > 10)
+		skip(); /* somebody gave the whole process nearly nothing */
+	assert_int_equal(pthread_create(&thread, NULL, be_modest, &after), 0);
+	pthread_join(thread, NULL);
+	assert_true(after > before);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), before); /* this one's stays */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_prompt_thread_keeps_its_share_of_the_processors),
 	    cmocka_unit_test(a_patient_thread_lets_others_finish),
+	    cmocka_unit_test(a_modest_thread_gets_a_smaller_share_than_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
