@@ -279,7 +279,7 @@ def test_bad_signatures_change_nothing_for_the_others(attacked, crowd, tmp_path)
 
 
 def test_overload_is_told_and_not_queued(attacked, crowd):
-    """With room for 8 calls, half of them for one tenant, the rest of 40 scans at once is throttled, and the witness is not."""
+    """With room for 16 calls, half of them for one tenant, the rest of 20 scans at once is throttled, and the witness is not."""
     server, witness = attacked("--max-requests", "16", "--threads", "1", "--io-threads", "2")
     for n in range(20):
         witness.call("PutItem", {"TableName": "witness", "Item": {"pk": {"S": str(n)}, "v": {"S": "x" * 50_000}}})
