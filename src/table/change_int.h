@@ -208,8 +208,14 @@ void stream_remove(struct streams *all, struct stream *s); /* from the directory
  */
 enum status stream_told(struct engine *e, uint64_t changed_at, uint64_t durable_before, struct table_io *io,
 			struct err *err);
-/* The rows of the table's streams have been written again, durably. */
-void stream_rewritten(struct table_core *core);
+/*
+ * All that was changed of the table's streams is durable, so nobody has to wait for it. To be said as soon as it is so:
+ * the engine remembers only the latest losses one by one, of older places it may say that they were lost when they were
+ * not. The caller holds db->control.
+ */
+void stream_durable(struct table_core *core);
+/* The rows of the table's streams have been written again, durably; the table may be gone. */
+void stream_rewritten(struct table_db *db, uint32_t table_number);
 
 /* A shard to be read: its table's core, counted (also when found is false), and a copy of it. */
 struct pinned {

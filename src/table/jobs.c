@@ -396,10 +396,10 @@ rewrite(struct table_db *db, const struct job *job, struct err *err)
 		stream_put_rows_left(db, job->table_number, batch);
 	}
 	s = catalog_commit(db, batch, err);
-	if (s == S_OK && t != NULL && t->core->number == job->table_number) {
-		stream_rewritten(t->core);
+	if (s == S_OK && t != NULL && t->core->number == job->table_number)
 		core_doubt_over(t->core);
-	}
+	if (s == S_OK)
+		stream_rewritten(db, job->table_number);
 	engine_batch_free(batch);
 	buf_done(&key);
 	table_release(t);

@@ -345,10 +345,12 @@ core_doubt_begin(struct table_core *core)
 enum status
 core_doubt_end(struct table_core *core, enum status synced)
 {
-	if (synced == S_OK && core->doubt_is_mine)
+	if (synced == S_OK && core->doubt_is_mine) {
+		stream_durable(core);
 		atomic_store(&core->doubt, 0);
-	else if (synced != S_OK) /* it is so in memory; the catalog follows */
+	} else if (synced != S_OK) { /* it is so in memory; the catalog follows */
 		jobs_add(core->db, JOB_REWRITE, core->name, core->number, 0, 0);
+	}
 	return synced;
 }
 

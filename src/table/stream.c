@@ -171,8 +171,9 @@ stream_put_rows(struct table_core *core, struct engine_batch *batch)
 	pthread_mutex_unlock(&all->lock);
 }
 
-void
-stream_put_rows_left(struct table_db *db, uint32_t table_number, struct engine_batch *batch)
+/* Of a table that may be gone; NULL: it has no streams. The caller holds db->control. */
+static struct table_core *
+core_with_streams(struct table_db *db, uint32_t table_number)
 {
 	struct streams *all = db->streams;
 	struct table_core *core = NULL;
@@ -182,6 +183,14 @@ stream_put_rows_left(struct table_db *db, uint32_t table_number, struct engine_b
 		if (all->by_arn[i]->core->number == table_number)
 			core = all->by_arn[i]->core;
 	pthread_mutex_unlock(&all->lock);
+	return core;
+}
+
+void
+stream_put_rows_left(struct table_db *db, uint32_t table_number, struct engine_batch *batch)
+{
+	struct table_core *core = core_with_streams(db, table_number);
+
 	if (core != NULL)
 		stream_put_rows(core, batch);
 }
@@ -511,7 +520,7 @@ stream_told(struct engine *e, uint64_t changed_at, uint64_t durable_before, stru
 }
 
 void
-stream_rewritten(struct table_core *core)
+stream_durable(struct table_core *core)
 {
 	struct streams *all = core->db->streams;
 
@@ -519,6 +528,17 @@ stream_rewritten(struct table_core *core)
 	for (struct stream *s = core->streams; s != NULL; s = s->sibling)
 		s->changed_at = 0;
 	pthread_mutex_unlock(&all->lock);
+}
+
+void
+stream_rewritten(struct table_db *db, uint32_t table_number)
+{
+	struct table_core *core = core_with_streams(db, table_number);
+
+	if (core == NULL)
+		return;
+	stream_durable(core);
+	core_doubt_over(core);
 }
 
 enum status

@@ -374,14 +374,14 @@ is_trimmed(const struct stream *s, struct shard *shard)
 	       (shard->last <= atomic_load(&p->log_stale) || shard->last < log_shown_from(s->core, p));
 }
 
-/* Rows first: a crash in between leaves shards that are found trimmed again. */
+/* Rows first: a crash in between leaves shards that are found trimmed again. When their sync fails the shards stay, and
+ * the rows are written again. */
 static enum status
 forget_trimmed(struct stream *s, struct err *err)
 {
 	struct streams *all = s->core->db->streams;
 	struct engine_batch *batch = engine_batch_new(s->core->db->engine);
 	size_t count = 0;
-	uint64_t seq;
 	enum status result = S_OK;
 
 	for (size_t i = 0; i < s->shard_count; i++) {
@@ -394,15 +394,16 @@ forget_trimmed(struct stream *s, struct err *err)
 		put_forget_shard(s, shard, batch);
 		count++;
 	}
-	if (count > 0)
-		result = engine_apply(s->core->db->engine, batch, &seq, err);
+	if (count > 0) {
+		core_doubt_begin(s->core);
+		result = core_doubt_end(s->core, catalog_commit(s->core->db, batch, err));
+	}
 	if (count > 0 && result == S_OK) {
 		fault_pass(FAULT_SHARDS_FORGOTTEN);
 		pthread_mutex_lock(&all->lock);
 		for (size_t i = s->shard_count; i-- > 0;)
 			if (s->shards[i]->work.forgotten)
 				shard_remove(s, i);
-		s->changed_at = seq;
 		pthread_mutex_unlock(&all->lock);
 	}
 	engine_batch_free(batch);

@@ -1350,6 +1350,88 @@ a_roll_that_a_failed_sync_took_is_not_told_until_it_is_written_again(void **stat
 	assert_int_equal(shard_count(arn), after);
 }
 
+static void *
+maintain_once(void *context)
+{
+	*(enum status *)context = change_maintain(fx.db, NULL);
+	return NULL;
+}
+
+static size_t
+catalog_rows(void)
+{
+	struct engine_iter *it =
+	    engine_iter_new(fx.engine, NULL, SPACE_CATALOG, SLICE_NONE, SLICE_NONE, ENGINE_MAY_BLOCK);
+	size_t count = 0;
+
+	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it))
+		count++;
+	engine_iter_free(it);
+	return count;
+}
+
+/* The background's maintenance may come first at any time: it does not matter whose sync fails. */
+static void
+shards_are_told_after_the_sync_of_their_trimming_failed(void **state)
+{
+	struct table *t = create_streamed("t", STREAM_NEW_IMAGE);
+	struct slice arn = arena_dup(&fx.arena, describe("t").stream_arn);
+	struct stream_description d = {0};
+	enum status trimmed = S_OK, s = S_IO;
+	pthread_t thread;
+	size_t shards, rows;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 0)));
+	clock_shift_us(2 * HOUR_US);
+	assert_ok(change_roll(fx.db, SLICE("t"), &fx.err));
+	clock_shift_us(23 * HOUR_US);
+	assert_ok(change_maintain(fx.db, &fx.err)); /* the records; the shards ended less than a day ago */
+	shards = shard_count(arn);
+	rows = catalog_rows();
+	engine_memory_hold_sync(fx.memory, true);
+	clock_shift_us(2 * HOUR_US);
+	assert_int_equal(pthread_create(&thread, NULL, maintain_once, &trimmed), 0);
+	for (int i = 0; i < 60000 && catalog_rows() >= rows; i++)
+		usleep(1000);
+	assert_true(catalog_rows() < rows);
+	engine_memory_fail_sync(fx.memory);
+	engine_memory_hold_sync(fx.memory, false);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 60000 && (s != S_OK || d.shard_count >= shards); i++) {
+		usleep(1000);
+		(void)change_maintain(fx.db, &fx.err);
+		s = try_to_describe(arn, &d);
+		assert_true(s == S_OK || s == S_IO);
+	}
+	assert_ok(s);
+	assert_true(d.shard_count < shards);
+	put_when_certain(t, row(1, 1));
+	table_release(t);
+}
+
+/* The engine remembers only so many losses one by one. */
+static void
+shards_are_told_after_many_failed_syncs(void **state)
+{
+	struct table *t = create_streamed("t", STREAM_NEW_IMAGE);
+	struct slice arn = describe("t").stream_arn;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		assert_ok(put(t, row(1, i)));
+		if (i == 1)
+			assert_ok(change_roll(fx.db, SLICE("t"), &fx.err));
+		engine_memory_hold_sync(fx.memory, true);
+		assert_ok(put(t, row(2, i)));
+		engine_memory_fail_sync(fx.memory);
+		engine_memory_hold_sync(fx.memory, false);
+	}
+	assert_true(shard_count(arn) > 0);
+	table_release(t);
+}
+
 static void
 a_split_that_a_failed_sync_took_is_written_again(void **state)
 {
@@ -1765,6 +1847,8 @@ main(void)
 	    TEST(what_a_failed_sync_took_is_not_in_the_stream),
 	    TEST(a_roll_that_a_failed_sync_took_is_written_again),
 	    TEST(a_roll_that_a_failed_sync_took_is_not_told_until_it_is_written_again),
+	    TEST(shards_are_told_after_the_sync_of_their_trimming_failed),
+	    TEST(shards_are_told_after_many_failed_syncs),
 	    TEST(a_split_that_a_failed_sync_took_is_written_again),
 	    cmocka_unit_test_setup_teardown(each_failing_call_leaves_the_log_whole, setup_faulty, teardown_clock),
 	    TEST(a_reader_goes_on_where_it_stood),
