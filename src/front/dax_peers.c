@@ -199,8 +199,7 @@ heard(struct dax_peers *p, int index, const struct wire_state *told)
 {
 	struct peer *peer = &p->peers[index];
 
-	if (told->incarnation != peer->told.incarnation)
-		peer->lost = false; /* it has started anew, with nothing */
+	/* peer->lost stays, for one that has started anew, too: it may have read what was written since unheard */
 	peer->told = *told;
 	peer->heard_ns = clock_mono_ns();
 }

@@ -294,6 +294,26 @@ def test_a_node_that_missed_copies_of_writes_forgets_what_it_has(start_server, s
     reader.close()
 
 
+def test_what_is_written_before_a_node_has_heard_of_another_is_forgotten_there(start_server, start_node):
+    server = start_server("--ephemeral")
+    make_users(make_client(server.endpoint))
+    nodes, start = start_cluster(start_node, server.endpoint, 2)
+    writer, reader = (dax_client.DaxClient(node.address) for node in nodes)
+    writer.put("users", "a", {"n": "first"})
+    assert reader.get("users", "a") == {"n": "first"}
+    writer.close()
+    nodes[0].kill()
+    nodes[1].process.send_signal(signal.SIGSTOP)
+    try:
+        writer = dax_client.DaxClient(start(0).address)
+        writer.put("users", "a", {"n": "second"})
+        writer.close()
+    finally:
+        nodes[1].process.send_signal(signal.SIGCONT)
+    until(lambda: reader.get("users", "a") == {"n": "second"})
+    reader.close()
+
+
 LEADER_LEAVES = pytest.mark.parametrize("how, version", [(signal.SIGKILL, "v3"), (signal.SIGTERM, "v3"), (signal.SIGKILL, "v2")])
 
 
