@@ -222,8 +222,8 @@ count(_Atomic uint64_t *figure)
 
 /* Counted in until the value is released. */
 static enum status
-get_inside(struct rocks *r, const rocksdb_readoptions_t *read_options, enum engine_space space, struct slice key,
-	   struct engine_value *ret, struct err *err)
+get_inside(struct rocks *r, const rocksdb_readoptions_t *read_options, bool cached_only, enum engine_space space,
+	   struct slice key, struct engine_value *ret, struct err *err)
 {
 	char *message = NULL;
 	rocksdb_pinnableslice_t *pin =
@@ -234,6 +234,12 @@ get_inside(struct rocks *r, const rocksdb_readoptions_t *read_options, enum engi
 	if (pin == NULL)
 		return S_NOT_FOUND; /* too common for a message */
 	ret->data.data = rocksdb_pinnableslice_value(pin, &ret->data.len);
+	/* RocksDB says the same of a key whose table is not open, and would have to be read for that */
+	if (cached_only && ret->data.len == 0) {
+		rocksdb_pinnableslice_destroy(pin);
+		ret->data = SLICE_NONE;
+		return S_WOULD_BLOCK;
+	}
 	ret->pin = pin;
 	ret->engine = &r->engine;
 	return S_OK;
@@ -256,8 +262,8 @@ rocks_get(struct engine *e, const struct engine_snapshot *snapshot, enum engine_
 			return being_reopened(flags, err);
 		atomic_fetch_add(&shard->inside, 1);
 	}
-	s = get_inside(r, snapshot != NULL ? snapshot->read_options[cached_only] : r->read_options[cached_only], space,
-		       key, ret, err);
+	s = get_inside(r, snapshot != NULL ? snapshot->read_options[cached_only] : r->read_options[cached_only],
+		       cached_only, space, key, ret, err);
 	count(&shard->gets);
 	if (s == S_WOULD_BLOCK)
 		count(&shard->would_block);
