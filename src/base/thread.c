@@ -1,5 +1,6 @@
 #include "base/thread.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -45,4 +46,10 @@ thread_be_modest(void)
 {
 	/* of this thread, as Linux has it, not of the process */
 	(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + MODEST_NICE);
+}
+
+void
+thread_share_heaps(int answering)
+{
+	(void)mallopt(M_ARENA_MAX, answering + 2); /* a hint */
 }

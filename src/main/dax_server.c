@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "codec/json.h"
 #include "front/dax.h"
 #include "front/dax_peers.h"
@@ -100,6 +101,7 @@ make_loops(struct dax_server *s, struct err *err)
 	int count = s->config->threads > 0 ? (int)s->config->threads : core_count();
 	enum status status = S_OK;
 
+	thread_share_heaps(count);
 	s->loops = calloc((size_t)count, sizeof *s->loops);
 	s->threads = calloc((size_t)count, sizeof *s->threads);
 	if (s->loops == NULL || s->threads == NULL)

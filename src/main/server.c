@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "main/credentials.h"
 #include "main/datadir.h"
 #include "main/files.h"
@@ -92,10 +93,16 @@ open_region(struct server *s, const char *region, struct err *err)
 	return table_db_open(s->engines[i], &tables, &s->dbs[i], err);
 }
 
+static int
+loops_wanted(const struct server *s)
+{
+	return s->config->threads > 0 ? (int)s->config->threads : core_count();
+}
+
 static enum status
 make_loops(struct server *s, struct err *err)
 {
-	int count = s->config->threads > 0 ? (int)s->config->threads : core_count();
+	int count = loops_wanted(s);
 
 	s->loops = calloc((size_t)count, sizeof *s->loops);
 	s->threads = calloc((size_t)count, sizeof *s->threads);
@@ -188,6 +195,7 @@ start(struct server *s, struct err *err)
 {
 	enum status status = datadir_open(s->config->data, &s->datadir, err);
 
+	thread_share_heaps(loops_wanted(s));
 	serve_dax_init(&s->dax, s->config, &s->datadir);
 	for (size_t i = 0; status == S_OK && i < s->config->regions.count; i++)
 		status = open_region(s, s->config->regions.items[i], err);
