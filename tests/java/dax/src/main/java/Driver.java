@@ -197,6 +197,7 @@ public class Driver {
 				.credentialsProvider(StaticCredentialsProvider.create(
 					AwsBasicCredentials.create(env("DAX_ACCESS_KEY", "test"), env("DAX_SECRET_KEY", "test"))))
 				.skipHostNameVerification(true)
+				.requestTimeoutMillis(Integer.parseInt(env("DAX_REQUEST_MS", "60000"))) // the library's own
 				.build())
 			.build();
 		ExecutorService pool = Executors.newFixedThreadPool(args.length > 2 ? Integer.parseInt(args[2]) : 1);
