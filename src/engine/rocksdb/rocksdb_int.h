@@ -194,6 +194,17 @@ void rocks_dropped(struct rocks *r, enum engine_space space, struct slice from, 
 enum status rocks_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err);
 void rocks_reclaim_done(struct rocks *r);
 
+/* Numbers in the files that are looked through before an opening are little-endian. */
+static inline uint64_t
+get_le(const char *p, int bytes)
+{
+	uint64_t v = 0;
+
+	for (int i = bytes - 1; i >= 0; i--)
+		v = v << 8 | (uint8_t)p[i];
+	return v;
+}
+
 /* ---- wal.c ---- */
 void wal_mark_encode(char mark[DURABLE_MARK_SIZE], uint64_t durable_number);
 /* Between the two, numbers are used up by other things than batches. */

@@ -115,16 +115,6 @@ put_le(char *p, uint64_t v, int bytes)
 		p[i] = (char)(v >> (8 * i));
 }
 
-static uint64_t
-get_le(const char *p, int bytes)
-{
-	uint64_t v = 0;
-
-	for (int i = bytes - 1; i >= 0; i--)
-		v = v << 8 | (uint8_t)p[i];
-	return v;
-}
-
 static void
 encode(char ret[NOTE_BYTES], const struct note *note)
 {

@@ -73,16 +73,6 @@ struct scan {
 	char cut_path[PATH_MAX];
 };
 
-static uint64_t
-get_le(const char *p, int bytes)
-{
-	uint64_t v = 0;
-
-	for (int i = bytes - 1; i >= 0; i--)
-		v = v << 8 | (uint8_t)p[i];
-	return v;
-}
-
 static void
 encode(char mark[DURABLE_MARK_SIZE], const char magic[8], uint64_t number)
 {
