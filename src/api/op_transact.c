@@ -1,5 +1,5 @@
 /*
- * TransactWriteItems and TransactGetItems.
+ * TransactWriteItems.
  *
  * What is wrong is told at three levels, as the service does. What the request alone shows, action by action in its
  * order, refuses it (ValidationException), and so does an empty key value. What needs a table's schema, or the item,
@@ -9,9 +9,7 @@
 #include <stdlib.h>
 
 #include "api/transact.h"
-#include "model/av_json.h"
 #include "model/key.h"
-#include "table/transact.h"
 
 /* ---- requests ---- */
 
@@ -79,198 +77,7 @@ static const struct field write_fields[] = {
 };
 const struct shape shape_transact_write = {"TransactWriteItemsInput", sizeof(struct transact_write_in), write_fields};
 
-/* ---- cancelled ---- */
-
-enum status
-transact_cancel(struct op_call *call, const struct cancel_reason *reasons, size_t count, struct err *err)
-{
-	call->reasons = reasons;
-	call->reason_count = count;
-	return err_set(err, S_TRANSACTION_CANCELED, "%s", MSG_CANCELED);
-}
-
-static const char *
-reason_code(const struct cancel_reason *reason)
-{
-	return reason->code != NULL ? reason->code : "None";
-}
-
-void
-transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_t count)
-{
-	buf_put_lit(out, "\"CancellationReasons\":[");
-	for (size_t i = 0; i < count; i++) {
-		buf_printf(out, "%s{\"Code\":\"%s\"", i > 0 ? "," : "", reason_code(&reasons[i]));
-		if (reasons[i].code != NULL) {
-			buf_put_lit(out, ",\"Message\":");
-			json_put_string(out, reasons[i].message);
-		}
-		if (av_exists(reasons[i].item)) {
-			buf_put_lit(out, ",\"Item\":");
-			item_write_json(out, reasons[i].item);
-		}
-		buf_put_byte(out, '}');
-	}
-	buf_put_lit(out, "],\"Message\":\"" MSG_CANCELED " [");
-	for (size_t i = 0; i < count; i++)
-		buf_printf(out, "%s%s", i > 0 ? ", " : "", reason_code(&reasons[i]));
-	buf_put_lit(out, "]\"");
-}
-
-/* An empty value of a key refuses the request; the service tells such things in its newer sentences, all that cancel in
- * older ones. */
-bool
-transact_refuses(struct slice message)
-{
-	return slice_starts(message, SLICE("One or more parameter values are not valid."));
-}
-
-/* One action of `count` failed its checks. s and err: why. */
-static enum status
-cancel_for(struct op_call *call, size_t which, size_t count, enum status s, struct err *err)
-{
-	struct cancel_reason *reasons;
-	struct slice message = slice_str(err->message);
-
-	if (s != S_VALIDATION || transact_refuses(message))
-		return s;
-	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
-	reasons[which].code = "ValidationError";
-	reasons[which].message = arena_dup(call->arena, message);
-	return transact_cancel(call, reasons, count, err);
-}
-
-/* ---- checks that both have ---- */
-
-/* Row keys of all items, to find two actions on one. The place of the first action on a table stands for the table. */
-struct targets {
-	struct buf rows;
-	size_t ends[TRANSACT_ITEMS_MAX];
-	size_t count;
-};
-
-static void
-note_target(struct targets *t, struct table *const *tables, struct av key)
-{
-	uint32_t first = 0;
-
-	while (!slice_eq(table_name(tables[first]), table_name(tables[t->count])))
-		first++;
-	key_put_row(&t->rows, first, table_schema(tables[t->count]), key, NULL);
-	t->ends[t->count++] = t->rows.len;
-}
-
-static int
-row_order(const void *a, const void *b)
-{
-	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-static enum status
-check_targets(const struct targets *t, struct err *err)
-{
-	struct slice sorted[TRANSACT_ITEMS_MAX];
-
-	for (size_t i = 0; i < t->count; i++) {
-		size_t start = i > 0 ? t->ends[i - 1] : 0;
-
-		sorted[i] = slice_of(t->rows.data + start, t->ends[i] - start);
-	}
-	qsort(sorted, t->count, sizeof *sorted, row_order);
-	for (size_t i = 1; i < t->count; i++)
-		if (slice_eq(sorted[i - 1], sorted[i]))
-			return err_set(err, S_VALIDATION, MSG_TRANSACT_ONE_ITEM);
-	return S_OK;
-}
-
-static void
-release(struct table *const *tables, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		table_release(tables[i]);
-}
-
-/* ---- capacity ---- */
-
-#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
-
-/* What one table's actions consumed, together. */
-struct consumed {
-	struct table *table;
-	struct slice requested; /* name or ARN, as the client wrote it first */
-	struct table_units units[UNITS_MAX];
-	size_t count;
-};
-
-struct transact_bill {
-	size_t count;
-	struct consumed tables[]; /* at most one an action */
-};
-
-struct transact_bill *
-transact_bill_new(struct arena *arena, size_t actions)
-{
-	struct transact_bill *bill = arena_alloc(arena, sizeof *bill + actions * sizeof bill->tables[0]);
-
-	bill->count = 0;
-	return bill;
-}
-
-static struct consumed *
-consumed_of(struct transact_bill *bill, struct table *table, struct slice requested)
-{
-	struct consumed *c;
-
-	for (size_t i = 0; i < bill->count; i++)
-		if (slice_eq(table_name(bill->tables[i].table), table_name(table)))
-			return &bill->tables[i];
-	c = &bill->tables[bill->count++];
-	*c = (struct consumed){.table = table, .requested = requested, .count = 1};
-	return c;
-}
-
-static void
-add_units(struct consumed *c, const struct table_units *units)
-{
-	uint32_t factor = units->index == NULL ? 2 : 1;
-	size_t at = 0;
-
-	while (at < c->count && c->units[at].index != units->index)
-		at++;
-	if (at == UNITS_MAX)
-		return;
-	if (at == c->count)
-		c->units[c->count++] = (struct table_units){.index = units->index};
-	c->units[at].half_read += factor * units->half_read;
-	c->units[at].half_write += factor * units->half_write;
-	c->units[at].vector_write += units->vector_write;
-}
-
-void
-transact_bill_add(struct transact_bill *bill, struct table *table, struct slice requested,
-		  const struct table_units *units, size_t count)
-{
-	struct consumed *c = consumed_of(bill, table, requested);
-
-	for (size_t i = 0; i < count; i++)
-		add_units(c, &units[i]);
-}
-
-void
-transact_bill_put(struct buf *out, const struct transact_bill *bill, bool write, int detail)
-{
-	buf_put_lit(out, "\"ConsumedCapacity\":[");
-	for (size_t i = 0; i < bill->count; i++) {
-		const struct consumed *c = &bill->tables[i];
-
-		if (i > 0)
-			buf_put_byte(out, ',');
-		reply_transaction_capacity(out, c->requested, c->units, c->count, write, detail);
-	}
-	buf_put_byte(out, ']');
-}
-
-/* ---- TransactWriteItems: what the request alone shows ---- */
+/* ---- what the request alone shows ---- */
 
 /* A checked request. */
 struct transaction {
@@ -404,7 +211,7 @@ check_key(const struct table_write *w, struct err *err)
 static enum status
 check_keys(struct op_call *call, const struct transaction *t, struct err *err)
 {
-	struct targets targets = {.count = 0};
+	struct transact_targets targets = {.count = 0};
 	enum status s = S_OK;
 
 	for (size_t i = 0; i < t->count && s == S_OK; i++) {
@@ -412,12 +219,12 @@ check_keys(struct op_call *call, const struct transaction *t, struct err *err)
 
 		s = check_key(w, err);
 		if (s == S_OK)
-			note_target(&targets, t->tables, w->kind == WRITE_PUT ? w->item : w->key);
+			transact_note_target(&targets, t->tables, w->kind == WRITE_PUT ? w->item : w->key);
 		else
-			s = cancel_for(call, i, t->count, s, err);
+			s = transact_cancel_for(call, i, t->count, s, err);
 	}
 	if (s == S_OK)
-		s = check_targets(&targets, err);
+		s = transact_check_targets(&targets, err);
 	buf_done(&targets.rows);
 	return s;
 }
@@ -502,23 +309,6 @@ hash_request(struct op_call *call, const struct transaction *t, uint8_t ret[SHA2
 }
 
 /* ---- doing it ---- */
-
-const char *
-transact_limit_code(enum status s)
-{
-	switch (s) {
-	case S_THROUGHPUT_EXCEEDED:
-		return "ProvisionedThroughputExceeded";
-	case S_THROTTLING:
-		return "ThrottlingError";
-	case S_ITEM_COLLECTION_LIMIT:
-		return "ItemCollectionSizeLimitExceeded";
-	case S_TRANSACTION_CONFLICT:
-		return "TransactionConflict";
-	default:
-		return NULL;
-	}
-}
 
 /* The conditions and what the writes would have made of the items: why it was cancelled. */
 static enum status
@@ -675,207 +465,6 @@ op_transact_write(struct op_call *call, const void *input, struct err *err)
 		s = check_keys(call, t, err);
 	if (s == S_OK)
 		s = commit(call, t, err);
-	release(t->tables, t->count);
-	return s;
-}
-
-/* ---- TransactGetItems ---- */
-
-struct get_in {
-	struct slice table_name;
-	struct in_item key;
-	struct slice projection;
-	struct in_params params;
-};
-struct get_item_in {
-	struct get_in *get;
-};
-struct transact_get_in {
-	struct in_enum return_capacity;
-	struct in_list items;
-};
-
-#define GET(member, name, type, flags, ...) FIELD(struct get_in, member, name, type, flags, __VA_ARGS__)
-static const struct field get_fields[] = {
-    GET(table_name, "TableName", SHAPE_TABLE, FIELD_REQUIRED),
-    GET(key, "Key", SHAPE_ITEM, FIELD_REQUIRED),
-    GET(projection, "ProjectionExpression", SHAPE_STRING, 0),
-    GET(params, "ExpressionAttributeNames", SHAPE_NAMES, 0),
-    FIELD_END,
-};
-static const struct shape shape_get = {"Get", sizeof(struct get_in), get_fields};
-static const struct field get_item_fields[] = {
-    FIELD(struct get_item_in, get, "Get", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_get), FIELD_END};
-static const struct shape shape_get_item_in = {"TransactGetItem", sizeof(struct get_item_in), get_item_fields};
-static const struct field get_item_element =
-    ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_get_item_in);
-static const struct field transact_get_fields[] = {
-    FIELD(struct transact_get_in, return_capacity, "ReturnConsumedCapacity", SHAPE_ENUM, 0, .values = values_capacity),
-    FIELD(struct transact_get_in, items, "TransactItems", SHAPE_LIST, FIELD_REQUIRED | FIELD_MOVED | FIELD_FIRST,
-	  .element = &get_item_element, LIMITS(1, TRANSACT_ITEMS_MAX)),
-    FIELD_END,
-};
-const struct shape shape_transact_get = {"TransactGetItemsInput", sizeof(struct transact_get_in), transact_get_fields};
-
-struct transact_get {
-	size_t count;
-	const struct get_in *in[TRANSACT_ITEMS_MAX];
-	const struct expr *projections[TRANSACT_ITEMS_MAX];
-	struct table_get_item gets[TRANSACT_ITEMS_MAX];
-	struct table *tables[TRANSACT_ITEMS_MAX];
-};
-
-static enum status
-check_get(struct op_call *call, struct transact_get *t, size_t i, struct err *err)
-{
-	const struct get_in *in = t->in[i];
-	const struct member expressions[] = {{"ProjectionExpression", in->projection.data != NULL}};
-	struct expr_params params = in->params.p;
-	struct expr *projection;
-	enum status s = request_check_mix(expressions, 1, NULL, 0, &in->params, err);
-
-	if (s == S_OK)
-		s = request_check_params(&in->params, true, err);
-	if (s == S_OK && in->projection.data != NULL) {
-		s = expr_bind(EXPR_PROJECTION, in->projection, &params, call->arena, &projection, err);
-		if (s == S_OK)
-			s = expr_params_check_unused(&params, err);
-		t->projections[i] = projection;
-	}
-	t->gets[i].key = in->key.value;
-	return s == S_OK ? request_check_item(&in->key, err) : s;
-}
-
-static enum status
-check_get_keys(struct op_call *call, const struct transact_get *t, struct err *err)
-{
-	struct targets targets = {.count = 0};
-	enum status s = S_OK;
-
-	for (size_t i = 0; i < t->count && s == S_OK; i++) {
-		s = key_check(table_schema(t->tables[i]), t->gets[i].key, err);
-		if (s == S_OK)
-			note_target(&targets, t->tables, t->gets[i].key);
-		else
-			s = cancel_for(call, i, t->count, s, err);
-	}
-	if (s == S_OK)
-		s = check_targets(&targets, err);
-	buf_done(&targets.rows);
-	return s;
-}
-
-static enum status
-check_bytes(const struct transact_get *t, struct err *err)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < t->count; i++)
-		bytes += av_exists(t->gets[i].item) ? item_size(t->gets[i].item) : 0;
-	return bytes <= TRANSACT_BYTES_MAX ? S_OK : err_set(err, S_VALIDATION, MSG_TRANSACT_TOO_BIG);
-}
-
-static void
-put_read_capacity(struct op_call *call, const struct transact_get *t, int detail)
-{
-	struct transact_bill *bill = transact_bill_new(call->arena, t->count);
-
-	for (size_t i = 0; i < t->count; i++) {
-		struct av item = t->gets[i].item;
-		struct table_units units = {.half_read =
-						capacity_half_reads(av_exists(item) ? item_size(item) : 0, true)};
-
-		transact_bill_add(bill, t->tables[i], t->in[i]->table_name, &units, 1);
-	}
-	transact_bill_put(call->out, bill, false, detail);
-	buf_put_byte(call->out, ',');
-}
-
-static void
-get_reply(struct op_call *call, const struct transact_get *t, int detail)
-{
-	struct buf *out = call->out;
-
-	buf_put_byte(out, '{');
-	if (detail == CAPACITY_TOTAL || detail == CAPACITY_INDEXES)
-		put_read_capacity(call, t, detail);
-	buf_put_lit(out, "\"Responses\":[");
-	for (size_t i = 0; i < t->count; i++) {
-		struct av item = t->gets[i].item;
-
-		if (av_exists(item) && t->projections[i] != NULL) {
-			item = expr_project(t->projections[i], item, call->arena);
-			if (av_count(item) == 0) /* nothing of it was asked for: as if there were none */
-				item = AV_NONE;
-		}
-		if (i > 0)
-			buf_put_byte(out, ',');
-		buf_put_byte(out, '{');
-		if (av_exists(item)) {
-			buf_put_lit(out, "\"Item\":");
-			item_write_json(out, item);
-		}
-		buf_put_byte(out, '}');
-	}
-	buf_put_lit(out, "]}");
-}
-
-/* Reads of a transaction cost twice, and are paid for together or not at all. */
-static enum status
-charge_gets(struct op_call *call, const struct table_get_item *gets, size_t count, struct err *err)
-{
-	struct table_charge *costs = ARENA_ARRAY(call->arena, struct table_charge, count);
-	struct cancel_reason *reasons;
-	size_t which;
-	enum status s;
-
-	for (size_t i = 0; i < count; i++) {
-		uint64_t bytes = av_exists(gets[i].item) ? item_size(gets[i].item) : 0;
-
-		costs[i] = (struct table_charge){
-		    .table = gets[i].table,
-		    .half_units = 2 * (uint64_t)capacity_half_reads(bytes, true),
-		    .transaction = true,
-		    .key = gets[i].key,
-		};
-	}
-	s = table_charge_reads(costs, count, &which, err);
-	if (s == S_OK)
-		return S_OK;
-	reasons = ARENA_ARRAY(call->arena, struct cancel_reason, count);
-	reasons[which].code = transact_limit_code(s);
-	reasons[which].message = arena_dup(call->arena, slice_str(err->message));
-	return transact_cancel(call, reasons, count, err);
-}
-
-enum status
-op_transact_get(struct op_call *call, const void *input, struct err *err)
-{
-	const struct transact_get_in *in = input;
-	struct table_io io = {.arena = call->arena, .may_block = call->may_block};
-	struct transact_get *t = ARENA_NEW(call->arena, struct transact_get);
-	enum status s = S_OK;
-
-	t->count = in->items.count;
-	for (size_t i = 0; i < t->count && s == S_OK; i++) {
-		t->in[i] = ((struct get_item_in *const *)in->items.items)[i]->get;
-		s = check_get(call, t, i, err);
-	}
-	for (size_t i = 0; i < t->count && s == S_OK; i++) {
-		s = request_table(call, t->in[i]->table_name, &t->tables[i], err);
-		t->gets[i].table = t->tables[i];
-	}
-	if (s == S_OK)
-		s = check_get_keys(call, t, err);
-	if (s == S_OK)
-		s = table_transact_get(t->gets, t->count, &io, err);
-	if (s == S_OK)
-		s = check_bytes(t, err);
-	if (s == S_OK && table_db_charges(call->db))
-		s = charge_gets(call, t->gets, t->count, err);
-	call->wait_seq = io.wait_seq;
-	if (s == S_OK)
-		get_reply(call, t, in->return_capacity.value);
-	release(t->tables, t->count);
+	transact_release(t->tables, t->count);
 	return s;
 }

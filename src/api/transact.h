@@ -3,6 +3,7 @@
 #define STATOR_API_TRANSACT_H
 
 #include "api/op_int.h"
+#include "table/transact.h"
 
 extern const struct shape shape_transact_get, shape_transact_write;
 enum status op_transact_get(struct op_call *call, const void *in, struct err *err);
@@ -21,11 +22,27 @@ enum status transact_cancel(struct op_call *call, const struct cancel_reason *re
  */
 void transact_put_reasons(struct buf *out, const struct cancel_reason *reasons, size_t count);
 
+/* One action of `count` failed its checks. s and err: why; what refuses the request or is no mistake of the client's is
+ * passed on. */
+enum status transact_cancel_for(struct op_call *call, size_t which, size_t count, enum status s, struct err *err);
+
 /* Must this failed check refuse the request rather than cancel the transaction? So it is for empty values of keys. */
 bool transact_refuses(struct slice message);
 
 /* The reason's code for a write that was refused for capacity or size; NULL: it was something else. */
 const char *transact_limit_code(enum status s);
+
+/* Row keys of all items, to find two actions on one. The place of the first action on a table stands for the table.
+ * Zeroed at first; the caller frees rows. */
+struct transact_targets {
+	struct buf rows;
+	size_t ends[TRANSACT_ITEMS_MAX];
+	size_t count;
+};
+/* The next action's; tables has one for each action so far and for this one. */
+void transact_note_target(struct transact_targets *t, struct table *const *tables, struct av key);
+enum status transact_check_targets(const struct transact_targets *t, struct err *err);
+void transact_release(struct table *const *tables, size_t count);
 
 /* What a transaction consumed, by table in the order of their first actions. */
 struct transact_bill;
