@@ -3,147 +3,7 @@
  * parser; so a mistake is found at the same word and told in the same way. What the grammar knows and DynamoDB does not
  * (joins, aliases, grouping) is parsed and refused by statement.c.
  */
-#include "expr/partiql/partiql_int.h"
-
-struct parser {
-	const struct pq_token *tok; /* the next one */
-	const struct pq_token *end; /* PT_EOF */
-	struct arena *arena;
-	struct err *err;
-	uint32_t depth;
-	uint32_t params;
-	bool failed;
-};
-
-static struct pq_node *parse_expression(struct parser *p, int above);
-static struct pq_node *parse_select(struct parser *p);
-static struct pq_node *parse_from_first(struct parser *p);
-static struct pq_node *parse_table_change(struct parser *p, bool delete);
-static struct pq_node *parse_bare_change(struct parser *p);
-
-/* ---- tools ---- */
-
-/* The first failure is told. Always NULL. */
-static void *
-fail(struct parser *p, const char *detail)
-{
-	if (!p->failed)
-		err_set(p->err, S_VALIDATION, PQ_NOT_WELL "%s", detail);
-	p->failed = true;
-	return NULL;
-}
-
-static void
-advance(struct parser *p)
-{
-	if (p->tok != p->end)
-		p->tok++;
-}
-
-static bool
-at(const struct parser *p, enum pq_token_type type)
-{
-	return p->tok->type == type;
-}
-
-static bool
-at_word(const struct parser *p, enum pq_word word)
-{
-	return p->tok->word == word;
-}
-
-static const struct pq_token *
-following(const struct parser *p)
-{
-	return p->tok != p->end ? p->tok + 1 : p->tok;
-}
-
-static bool
-accept(struct parser *p, enum pq_token_type type)
-{
-	if (p->failed || !at(p, type))
-		return false;
-	advance(p);
-	return true;
-}
-
-static bool
-accept_word(struct parser *p, enum pq_word word)
-{
-	if (p->failed || !at_word(p, word))
-		return false;
-	advance(p);
-	return true;
-}
-
-static bool
-expect(struct parser *p, enum pq_token_type type, const char *detail)
-{
-	if (p->failed)
-		return false;
-	if (accept(p, type))
-		return true;
-	fail(p, detail);
-	return false;
-}
-
-static bool
-at_end(const struct parser *p)
-{
-	return at(p, PT_EOF) || (at(p, PT_SEMICOLON) && following(p)->type == PT_EOF);
-}
-
-static struct pq_node *
-new_node(struct parser *p, enum pq_node_type type, const struct pq_token *tok)
-{
-	struct pq_node *n = ARENA_NEW(p->arena, struct pq_node);
-
-	n->type = (uint8_t)type;
-	n->at = tok->at;
-	n->len = tok->len;
-	n->text = tok->text;
-	n->depth = 1;
-	return n;
-}
-
-/* A word that stands for itself. */
-static struct pq_node *
-take_node(struct parser *p, enum pq_node_type type)
-{
-	struct pq_node *n = new_node(p, type, p->tok);
-
-	advance(p);
-	return n;
-}
-
-static void
-add_child(struct parser *p, struct pq_node *n, struct pq_node *child)
-{
-	if (p->failed)
-		return;
-	if (child->depth >= PQ_DEPTH_MAX) {
-		fail(p, "Expression is nested too deeply");
-		return;
-	}
-	if (n->last != NULL)
-		n->last->next = child;
-	else
-		n->first = child;
-	n->last = child;
-	n->count++;
-	if (n->depth <= child->depth)
-		n->depth = (uint16_t)(child->depth + 1);
-}
-
-static struct slice
-lower_case(struct parser *p, struct slice text)
-{
-	char *copy = arena_alloc(p->arena, text.len);
-
-	for (size_t i = 0; i < text.len; i++)
-		copy[i] = text.data[i] >= 'A' && text.data[i] <= 'Z' ? (char)(text.data[i] - 'A' + 'a') : text.data[i];
-	return slice_of(copy, text.len);
-}
+#include "expr/partiql/parse_int.h"
 
 /* ---- terms ---- */
 
@@ -152,7 +12,7 @@ static void
 parse_list(struct parser *p, struct pq_node *list)
 {
 	do
-		add_child(p, list, parse_expression(p, -1));
+		add_child(p, list, pq_parse_expression(p, -1));
 	while (accept(p, PT_COMMA));
 }
 
@@ -175,10 +35,10 @@ parse_struct(struct parser *p)
 	if (accept(p, PT_RBRACE))
 		return n;
 	do {
-		add_child(p, n, parse_expression(p, -1));
+		add_child(p, n, pq_parse_expression(p, -1));
 		if (!expect(p, PT_COLON, "Expected COLON"))
 			return NULL;
-		add_child(p, n, parse_expression(p, -1));
+		add_child(p, n, pq_parse_expression(p, -1));
 	} while (accept(p, PT_COMMA));
 	return expect(p, PT_RBRACE, "Expected RIGHT_CURLY") ? n : NULL;
 }
@@ -222,21 +82,21 @@ parse_keyword(struct parser *p)
 	case W_INSERT_INTO:
 	case W_SET:
 	case W_REMOVE:
-		return parse_bare_change(p);
+		return pq_parse_bare_change(p);
 	case W_UPDATE:
 		advance(p);
-		return parse_table_change(p, false);
+		return pq_parse_table_change(p, false);
 	case W_DELETE:
 		advance(p);
 		if (!at_word(p, W_FROM))
 			return fail(p, "Expected FROM after DELETE");
 		advance(p);
-		return parse_table_change(p, true);
+		return pq_parse_table_change(p, true);
 	case W_SELECT:
-		return parse_select(p);
+		return pq_parse_select(p);
 	case W_FROM:
 		advance(p);
-		return parse_from_first(p);
+		return pq_parse_from_first(p);
 	default:
 		if ((p->tok->flags & PQ_FUNCTION) && following(p)->type == PT_LPAREN)
 			return parse_call(p);
@@ -308,7 +168,7 @@ parse_bracket(struct parser *p, bool simple)
 	if (at_word(p, W_STAR)) {
 		n = take_node(p, N_WILD);
 	} else {
-		struct pq_node *index = parse_expression(p, -1);
+		struct pq_node *index = pq_parse_expression(p, -1);
 
 		if (p->failed)
 			return NULL;
@@ -322,9 +182,8 @@ parse_bracket(struct parser *p, bool simple)
 	return expect(p, PT_RBRACKET, "Expected RIGHT_BRACKET") ? n : NULL;
 }
 
-/* simple: what may stand to the left of an assignment or behind FROM. */
-static struct pq_node *
-parse_path(struct parser *p, bool simple)
+struct pq_node *
+pq_parse_path(struct parser *p, bool simple)
 {
 	struct pq_node *term, *path;
 
@@ -404,11 +263,11 @@ parse_unary(struct parser *p)
 	struct pq_node *operand, *n;
 
 	if (!at_word(p, W_NOT) && !at_word(p, W_PLUS) && !at_word(p, W_MINUS))
-		return parse_path(p, false);
+		return pq_parse_path(p, false);
 	if (++p->depth > PQ_DEPTH_MAX)
 		return fail(p, "Expression is nested too deeply");
 	advance(p);
-	operand = op->word == W_NOT ? parse_expression(p, 30) : parse_unary(p);
+	operand = op->word == W_NOT ? pq_parse_expression(p, 30) : parse_unary(p);
 	p->depth--;
 	if (p->failed)
 		return NULL;
@@ -455,7 +314,7 @@ parse_right(struct parser *p, const struct pq_token *op)
 		parse_list(p, list);
 		return expect(p, PT_RPAREN, "Expected RIGHT_PAREN") ? list : NULL;
 	}
-	return parse_expression(p, precedence(op));
+	return pq_parse_expression(p, precedence(op));
 }
 
 /* a AND b AND c is one node, so that long conditions do not make deep trees. */
@@ -490,7 +349,7 @@ parse_third(struct parser *p, const struct pq_token *op, struct pq_node *left, s
 	n->op = op->word;
 	add_child(p, n, left);
 	add_child(p, n, right);
-	add_child(p, n, parse_expression(p, precedence(op)));
+	add_child(p, n, pq_parse_expression(p, precedence(op)));
 	return n;
 }
 
@@ -517,8 +376,8 @@ parse_infix(struct parser *p, struct pq_node *left)
 	}
 }
 
-static struct pq_node *
-parse_expression(struct parser *p, int above)
+struct pq_node *
+pq_parse_expression(struct parser *p, int above)
 {
 	struct pq_node *n;
 
@@ -528,324 +387,6 @@ parse_expression(struct parser *p, int above)
 	while (!p->failed && precedence(p->tok) > above && precedence(p->tok) > 0)
 		n = parse_infix(p, n);
 	p->depth--;
-	return p->failed ? NULL : n;
-}
-
-/* ---- SELECT ---- */
-
-static bool
-is_name(const struct pq_token *tok)
-{
-	return tok->type == PT_IDENT || tok->type == PT_QUOTED;
-}
-
-/* [AS] name, and where FROM may have them AT name and BY name. */
-static void
-parse_aliases(struct parser *p, bool source, bool *alias)
-{
-	static const struct {
-		enum pq_token_type type;
-		const char *expected;
-	} kinds[] = {{PT_AS, "Expected identifier for AS-alias"},
-		     {PT_AT, "Expected identifier for AT-alias"},
-		     {PT_BY, "Expected identifier for BY-alias"}};
-
-	for (size_t i = 0; i < (source ? 3 : 1) && !p->failed; i++) {
-		bool named = accept(p, kinds[i].type);
-
-		if (!named && (i > 0 || !is_name(p->tok)))
-			continue;
-		if (!is_name(p->tok)) {
-			fail(p, kinds[i].expected);
-			return;
-		}
-		advance(p);
-		*alias = true;
-	}
-}
-
-static struct pq_node *
-link_node(struct pq_node *first, struct pq_node **last, struct pq_node *n)
-{
-	if (first == NULL)
-		first = n;
-	else
-		(*last)->next = n;
-	*last = n;
-	return first;
-}
-
-static struct pq_node *
-parse_sources(struct parser *p, bool *alias)
-{
-	struct pq_node *first = NULL, *last = NULL;
-
-	do {
-		struct pq_node *n = parse_expression(p, -1);
-
-		if (p->failed)
-			return NULL;
-		first = link_node(first, &last, n);
-		parse_aliases(p, true, alias);
-		if (last != first && accept_word(p, W_ON))
-			parse_expression(p, -1);
-	} while (accept(p, PT_COMMA) || accept_word(p, W_JOIN));
-	return first;
-}
-
-static void
-parse_items(struct parser *p, struct pq_select *s)
-{
-	struct pq_node *last = NULL;
-	uint32_t count = 0;
-	bool star = false;
-
-	do {
-		struct pq_node *n;
-
-		count++;
-		if (at_word(p, W_STAR)) {
-			advance(p);
-			star = true;
-			continue;
-		}
-		n = parse_expression(p, -1);
-		if (p->failed)
-			return;
-		s->items = link_node(s->items, &last, n);
-		parse_aliases(p, false, &s->alias);
-	} while (accept(p, PT_COMMA));
-	if (star && count > 1)
-		fail(p,
-		     "Other expressions may not be present in the select list when '*' is used without dot notation.");
-}
-
-static void
-note_unsupported(struct pq_select *s, const struct pq_token *tok)
-{
-	if (s->unsupported.word == W_NONE)
-		s->unsupported = *tok;
-}
-
-static void
-parse_order(struct parser *p, struct pq_select *s)
-{
-	struct pq_order **end = &s->order;
-
-	if (!accept_word(p, W_ORDER) || !expect(p, PT_BY, "Expected BY"))
-		return;
-	do {
-		struct pq_order *order = ARENA_NEW(p->arena, struct pq_order);
-
-		order->value = parse_expression(p, -1);
-		order->descending = accept_word(p, W_DESC);
-		if (!order->descending)
-			accept_word(p, W_ASC);
-		*end = order;
-		end = &order->next;
-	} while (accept(p, PT_COMMA));
-}
-
-/* Clauses that only have to be recognised. */
-static void
-parse_foreign_clauses(struct parser *p, struct pq_select *s)
-{
-	bool alias = false;
-
-	if (at_word(p, W_GROUP)) {
-		note_unsupported(s, p->tok);
-		advance(p);
-		if (!expect(p, PT_BY, "Expected BY"))
-			return;
-		do {
-			parse_expression(p, -1);
-			parse_aliases(p, false, &alias);
-		} while (accept(p, PT_COMMA));
-	}
-	while (!p->failed && (at_word(p, W_HAVING) || at_word(p, W_LIMIT) || at_word(p, W_OFFSET))) {
-		note_unsupported(s, p->tok);
-		advance(p);
-		parse_expression(p, -1);
-	}
-}
-
-static struct pq_node *
-parse_select(struct parser *p)
-{
-	struct pq_node *n = take_node(p, N_SELECT);
-	struct pq_select *s = ARENA_NEW(p->arena, struct pq_select);
-
-	n->select = s;
-	if (at_word(p, W_DISTINCT))
-		note_unsupported(s, p->tok);
-	if (at_word(p, W_DISTINCT) || at_word(p, W_ALL))
-		advance(p);
-	if (at_word(p, W_VALUE)) {
-		note_unsupported(s, p->tok);
-		advance(p);
-	}
-	parse_items(p, s);
-	if (p->failed)
-		return NULL;
-	if (!accept_word(p, W_FROM))
-		return fail(p, "Expected FROM after SELECT list");
-	s->sources = parse_sources(p, &s->alias);
-	if (accept_word(p, W_WHERE))
-		s->where = parse_expression(p, -1);
-	parse_order(p, s);
-	parse_foreign_clauses(p, s);
-	return p->failed ? NULL : n;
-}
-
-/* ---- INSERT, UPDATE, DELETE ---- */
-
-static void
-parse_insert(struct parser *p, struct pq_change *c, struct pq_action *a)
-{
-	a->path = parse_path(p, true);
-	a->word = accept_word(p, W_VALUE) ? W_INSERT_INTO : W_VALUES;
-	if (!p->failed)
-		a->value = parse_expression(p, -1);
-	if (a->word == W_INSERT_INTO && at_word(p, W_RETURNING)) /* refused later */
-		c->returning_in_insert = true;
-}
-
-static struct pq_action *
-new_action(struct parser *p, struct pq_action **end, enum pq_word word)
-{
-	struct pq_action *a = ARENA_NEW(p->arena, struct pq_action);
-
-	a->word = word;
-	return *end = a;
-}
-
-static struct pq_action **
-parse_set(struct parser *p, struct pq_action **end)
-{
-	do {
-		struct pq_action *a = new_action(p, end, W_SET);
-
-		a->path = parse_path(p, true);
-		if (p->failed)
-			return end;
-		if (!accept_word(p, W_EQ)) {
-			fail(p, "Expected '='");
-			return end;
-		}
-		a->value = parse_expression(p, -1);
-		end = &a->next;
-	} while (accept(p, PT_COMMA));
-	return end;
-}
-
-/* SET ..., REMOVE ... as often as they come, or INSERT INTO. */
-static void
-parse_actions(struct parser *p, struct pq_change *c)
-{
-	struct pq_action **end = &c->actions;
-
-	while (!p->failed && (at_word(p, W_SET) || at_word(p, W_REMOVE) || at_word(p, W_INSERT_INTO))) {
-		enum pq_word word = (enum pq_word)p->tok->word;
-
-		advance(p);
-		if (word == W_SET) {
-			end = parse_set(p, end);
-			continue;
-		}
-		new_action(p, end, word);
-		if (word == W_INSERT_INTO) {
-			parse_insert(p, c, *end);
-		} else {
-			(*end)->path = parse_path(p, true);
-			while (accept(p, PT_COMMA)) { /* REMOVE a, b */
-				end = &(*end)->next;
-				new_action(p, end, word)->path = parse_path(p, true);
-			}
-		}
-		end = &(*end)->next;
-	}
-	if (c->actions == NULL)
-		fail(p, "Expected data manipulation");
-}
-
-static void
-parse_where(struct parser *p, struct pq_change *c)
-{
-	if (accept_word(p, W_WHERE))
-		c->where = parse_expression(p, -1);
-}
-
-static void
-parse_returning(struct parser *p, struct pq_change *c)
-{
-	static const uint8_t kinds[] = {[W_ALL_OLD] = PARTIQL_ALL_OLD,
-					[W_ALL_NEW] = PARTIQL_ALL_NEW,
-					[W_MODIFIED_OLD] = PARTIQL_MODIFIED_OLD,
-					[W_MODIFIED_NEW] = PARTIQL_MODIFIED_NEW};
-
-	if (!accept_word(p, W_RETURNING))
-		return;
-	if (p->tok->word < W_ALL_OLD || p->tok->word > W_MODIFIED_NEW) {
-		fail(p, "Expected ( MODIFIED | ALL ) ( NEW | OLD ) in each returning element.");
-		return;
-	}
-	c->returning = (enum partiql_returning)kinds[p->tok->word];
-	advance(p);
-	if (!accept_word(p, W_STAR) || at(p, PT_COMMA))
-		fail(p, "Unsupported syntax in RETURNING columns.");
-}
-
-static struct pq_node *
-new_change(struct parser *p)
-{
-	struct pq_node *n = new_node(p, N_CHANGE, p->tok);
-
-	n->change = ARENA_NEW(p->arena, struct pq_change);
-	return n;
-}
-
-/* UPDATE table actions WHERE, DELETE FROM table WHERE */
-static struct pq_node *
-parse_table_change(struct parser *p, bool delete)
-{
-	struct pq_node *n = new_change(p);
-	struct pq_change *c = n->change;
-
-	c->delete = delete;
-	c->sources = parse_path(p, true);
-	if (!p->failed)
-		parse_aliases(p, true, &c->alias);
-	if (!p->failed && !delete)
-		parse_actions(p, c);
-	parse_where(p, c);
-	parse_returning(p, c);
-	return p->failed ? NULL : n;
-}
-
-/* FROM table WHERE actions */
-static struct pq_node *
-parse_from_first(struct parser *p)
-{
-	struct pq_node *n = new_change(p);
-	struct pq_change *c = n->change;
-
-	c->sources = parse_sources(p, &c->alias);
-	parse_where(p, c);
-	if (!p->failed)
-		parse_actions(p, c);
-	parse_returning(p, c);
-	return p->failed ? NULL : n;
-}
-
-/* INSERT INTO; or SET and REMOVE without a table, which statement.c refuses. */
-static struct pq_node *
-parse_bare_change(struct parser *p)
-{
-	struct pq_node *n = new_change(p);
-
-	parse_actions(p, n->change);
-	if (n->change->returning_in_insert)
-		parse_returning(p, n->change);
 	return p->failed ? NULL : n;
 }
 
@@ -924,7 +465,7 @@ partiql_parse(struct slice text, struct arena *arena, struct partiql **ret, stru
 		return s;
 	p.tok = tokens;
 	p.end = tokens + count - 1;
-	root = parse_expression(&p, -1);
+	root = pq_parse_expression(&p, -1);
 	if (!p.failed && !at_end(&p))
 		fail(&p, at(&p, PT_SEMICOLON) ? "Unexpected token after semicolon. (Only one query is allowed.)"
 					      : "Unexpected token after expression");

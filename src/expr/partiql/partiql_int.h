@@ -1,14 +1,15 @@
 /*
  * Inside PartiQL: text -> tokens -> tree -> statement -> plan.
  *
- *   lex.c        words: keywords, names, literals, operators
- *   parse.c      the grammar of PartiQL, as far as a statement can be about one table
- *   value.c      literals and parameters as attribute values
- *   condition.c  WHERE as a filter's tree, and in a form that can be planned
- *   statement.c  what the clauses say
- *   plan.c       WHERE against a key schema
- *   plan_index.c what a filter needs of an index
- *   plan_item.c  what names one item
+ *   lex.c           words: keywords, names, literals, operators
+ *   parse.c         the grammar of PartiQL, as far as a statement can be about one table: expressions
+ *   parse_clause.c  and the clauses of statements
+ *   value.c         literals and parameters as attribute values
+ *   condition.c     WHERE as a filter's tree, and in a form that can be planned
+ *   statement.c     what the clauses say
+ *   plan.c          WHERE against a key schema
+ *   plan_index.c    what a filter needs of an index
+ *   plan_item.c     what names one item
  *
  * The text is hostile. Tokens and nodes are bounded by its length; recursion is bounded by PQ_DEPTH_MAX, both in the
  * parser and, because each node knows how deep it reaches, in all that walks trees later.
