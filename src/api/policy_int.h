@@ -1,4 +1,12 @@
-/* Inside policy documents: what policy.c (reading, writing) and policy_ask.c (asking) share. */
+/*
+ * Inside policy documents: the statements that all of these share.
+ *
+ *   policy.c        reading
+ *   policy_check.c  what only resource policies are checked for
+ *   policy_write.c  the canonical form
+ *   policy_ask.c    asking
+ *   policy_value.c  wildcards, variables, numbers, dates, addresses, principals
+ */
 #ifndef STATOR_API_POLICY_INT_H
 #define STATOR_API_POLICY_INT_H
 
