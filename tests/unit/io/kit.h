@@ -40,6 +40,8 @@ struct kit_later {
 	struct http_exchange *x;
 };
 
+#define HOST "Host: x\r\n" /* the header that every request must have */
+
 static _Atomic int kit_gone;   /* exchanges that were answered after their client had left */
 static _Atomic bool kit_holds; /* what asked for /held is not answered yet */
 
@@ -159,6 +161,34 @@ kit_stop(struct kit *k)
 	for (int i = 0; i < k->loop_count; i++)
 		loop_free(k->loops[i]);
 }
+
+/* A server for each test, in *state. */
+static inline int
+kit_start_for_test(struct kit options, void **state)
+{
+	struct kit *k = calloc(1, sizeof *k);
+
+	*k = options;
+	kit_start(k);
+	*state = k;
+	return 0;
+}
+
+static inline int
+kit_setup(void **state)
+{
+	return kit_start_for_test(kit_options(), state);
+}
+
+static inline int
+kit_teardown(void **state)
+{
+	kit_stop(*state);
+	free(*state);
+	return 0;
+}
+
+#define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
 
 /* The value of one line of the metrics; -1: there is none. */
 static inline long long
@@ -331,6 +361,31 @@ client_closed(int fd, int wait_ms)
 	char byte;
 
 	return poll(&p, 1, wait_ms) == 1 && recv(fd, &byte, 1, 0) <= 0;
+}
+
+/* Send `request` in one piece on a new connection and expect `count` answers of 200 with these bodies. */
+static inline void
+expect_bodies(struct kit *k, const char *request, size_t len, const char *const *bodies, int count)
+{
+	struct buf in = {0};
+	struct answer a = {0};
+	int fd = client_connect(k);
+
+	assert_true(client_send(fd, request, len));
+	for (int i = 0; i < count; i++) {
+		assert_true(client_answer(fd, &in, &a, true));
+		assert_int_equal(a.status, 200);
+		assert_string_equal(a.body.data, bodies[i]);
+	}
+	close(fd);
+	buf_done(&in);
+	answer_done(&a);
+}
+
+static inline void
+expect_body(struct kit *k, const char *request, const char *body)
+{
+	expect_bodies(k, request, strlen(request), &body, 1);
 }
 
 #endif

@@ -571,27 +571,6 @@ the_preface_may_come_byte_by_byte(void **state)
 	client_done(c);
 }
 
-static int
-start(void **state)
-{
-	struct kit *k = calloc(1, sizeof *k);
-
-	*k = kit_options();
-	kit_start(k);
-	*state = k;
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	kit_stop(*state);
-	free(*state);
-	return 0;
-}
-
-#define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
 int
 main(void)
 {

@@ -6,8 +6,6 @@
 
 #include "kit.h"
 
-#define HOST "Host: x\r\n"
-
 static char cert_file[64], key_file[64];
 
 /* A certificate signed by itself, for the name given. */
@@ -291,23 +289,12 @@ missing_files_are_named(void **state)
 static int
 start(void **state)
 {
-	struct kit *k = calloc(1, sizeof *k);
+	struct kit k = kit_options();
 
 	make_certificate("first");
-	*k = kit_options();
-	k->options.tls_cert = cert_file;
-	k->options.tls_key = key_file;
-	kit_start(k);
-	*state = k;
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	kit_stop(*state);
-	free(*state);
-	return 0;
+	k.options.tls_cert = cert_file;
+	k.options.tls_key = key_file;
+	return kit_start_for_test(k, state);
 }
 
 static int
@@ -335,20 +322,20 @@ remove_files(void **state)
 	return 0;
 }
 
-#define ON_SERVER(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define ON_TLS(test) cmocka_unit_test_setup_teardown(test, start, kit_teardown)
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    ON_SERVER(requests_are_answered_over_1_2_and_1_3),
-	    ON_SERVER(older_versions_are_refused),
-	    ON_SERVER(large_bodies_go_both_ways),
-	    ON_SERVER(h2_is_chosen_when_offered),
-	    ON_SERVER(a_reloaded_certificate_is_for_new_connections),
-	    ON_SERVER(clear_text_and_nonsense_are_dropped),
+	    ON_TLS(requests_are_answered_over_1_2_and_1_3),
+	    ON_TLS(older_versions_are_refused),
+	    ON_TLS(large_bodies_go_both_ways),
+	    ON_TLS(h2_is_chosen_when_offered),
+	    ON_TLS(a_reloaded_certificate_is_for_new_connections),
+	    ON_TLS(clear_text_and_nonsense_are_dropped),
 	    cmocka_unit_test(a_slow_handshake_is_dropped),
-	    ON_SERVER(an_answer_before_the_close_arrives),
+	    ON_TLS(an_answer_before_the_close_arrives),
 	    cmocka_unit_test(missing_files_are_named),
 	};
 
