@@ -4,43 +4,11 @@
  * manifest and notes, and whether the notes get sums that fit.
  */
 #include "base/log.h"
-#include "engine/rocksdb/rocksdb_int.h"
+#include "disk.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define NOTE_BYTES 16
-
-static char dir[] = "/tmp/stator-fuzz-synced-XXXXXX";
-
-static void
-clean_up(void)
-{
-	static const char *const names[] = {"CURRENT", "MANIFEST-1", "SYNCED-1", "SYNCED-2"};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		char path[64];
-
-		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-		unlink(path);
-	}
-	rmdir(dir);
-}
-
-static void
-write_file(const char *name, const void *data, size_t len)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof path, "%s/%s", dir, name);
-	f = fopen(path, "wb");
-	if (f == NULL || fwrite(data, 1, len, f) != len)
-		abort();
-	fclose(f);
-}
 
 static void
 write_notes(const uint8_t *data, size_t len, bool mend)
@@ -83,18 +51,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct rocks nothing_to_sync = {.ephemeral = true};
-	static bool made;
 	size_t first;
 	enum status before;
 
-	if (!made) {
+	if (make_folder()) {
 		log_setup(LOG_ERROR, LOG_TEXT); /* notes that cannot be read are worth a line elsewhere */
 		rocks_count_engine(&nothing_to_sync, 1);
-		if (mkdtemp(dir) == NULL)
-			abort();
-		atexit(clean_up);
-		made = true;
-		write_file("CURRENT", "MANIFEST-1\n", 11);
 	}
 	if (size < 1)
 		return 0;

@@ -1,70 +1,17 @@
 /*
  * A manifest that is not what was synced is refused; what a crash may leave of it, or of the notes about it, is not.
  */
-#include "base/fault.h"
-#include "engine/engine.h"
+#include "on_disk.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define NOTE_BYTES 16
 #define FILE_MAX   65536
 
-static char dir[64];
-static struct engine *e;
-
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	(void)info;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void
-remove_all(const char *path)
-{
-	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static enum status
-try_open(const char *path, struct err *err)
-{
-	struct engine_options options = {path, 8 << 20, 4 << 20, false, 1 << 20};
-
-	return engine_rocksdb_open(&options, &e, err);
-}
-
-static void
-open_engine(void)
-{
-	struct err err;
-
-	if (try_open(dir, &err) != S_OK)
-		fail_msg("%s", err.message);
-}
-
-static void
-close_engine(void)
-{
-	engine_close(e);
-	e = NULL;
-}
-
-static void
-put(int number)
+put_both(int number)
 {
 	struct engine_batch *b = engine_batch_new(e);
 	char key[16];
@@ -79,22 +26,6 @@ put(int number)
 	engine_batch_free(b);
 }
 
-static bool
-is_there(int number)
-{
-	struct engine_value v;
-	struct err err;
-	char key[16];
-	enum status s;
-
-	snprintf(key, sizeof key, "%08d", number);
-	s = engine_get(e, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
-	if (s != S_OK && s != S_NOT_FOUND)
-		fail_msg("%s", err.message);
-	engine_value_done(&v);
-	return s == S_OK;
-}
-
 /* A checkpoint makes tables of what is in memory: an edit of the manifest. */
 static void
 make_tables(void)
@@ -105,33 +36,19 @@ make_tables(void)
 	snprintf(path, sizeof path, "%s.checkpoint", dir);
 	if (engine_checkpoint(e, path, &err) != S_OK)
 		fail_msg("%s", err.message);
-	remove_all(path);
+	folder_remove(path);
 }
 
 /* Rows 1 to 3 are in tables that three edits of one manifest name. */
 static int
-setup(void **state)
+setup_tables(void **state)
 {
-	(void)state;
-	snprintf(dir, sizeof dir, "%s", "/tmp/stator-synced-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	open_engine();
+	setup(state);
 	for (int i = 1; i <= 3; i++) {
-		put(i);
+		put_both(i);
 		make_tables();
 	}
 	close_engine();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fault_setup(NULL);
-	engine_close(e);
-	e = NULL;
-	remove_all(dir);
 	return 0;
 }
 
@@ -149,7 +66,7 @@ assert_refused(const char *folder)
 {
 	struct err err;
 
-	assert_int_equal(try_open(folder, &err), S_CORRUPT);
+	assert_int_equal(try_open_at(folder, &e, &err), S_CORRUPT);
 	assert_null(e);
 	assert_non_null(strstr(err.message, folder));
 	assert_non_null(strstr(err.message, "MANIFEST-"));
@@ -252,7 +169,7 @@ the_older_state_is_opened_only_on_purpose(void **state)
 	assert_refused(dir);
 	assert_int_equal(unlink(notes.path), 0);
 	open_engine();
-	put(4);
+	put_both(4);
 	assert_true(is_there(4));
 }
 
@@ -272,10 +189,10 @@ a_checkpoint_has_notes_of_its_own(void **state)
 	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
 	assert_refused(path);
 	save(manifest.path, manifest.bytes, manifest.len);
-	assert_int_equal(try_open(path, &err), S_OK);
+	assert_int_equal(try_open_at(path, &e, &err), S_OK);
 	assert_true(is_there(3));
 	close_engine();
-	remove_all(path);
+	folder_remove(path);
 }
 
 /* ---- what a crash may leave ---- */
@@ -373,7 +290,7 @@ notes_that_cannot_be_removed_are_told(void **state)
 	(void)state;
 	snprintf(path, sizeof path, "%s/SYNCED-999999", dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(try_open(dir, &err), S_IO);
+	assert_int_equal(try_open(&e, &err), S_IO);
 	assert_non_null(strstr(err.message, path));
 	assert_int_equal(rmdir(path), 0);
 	assert_opens_with_everything();
@@ -398,7 +315,7 @@ a_death_before_the_note_loses_nothing(void **state)
 	assert_opens_with_everything();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_tables, teardown)
 
 int
 main(void)

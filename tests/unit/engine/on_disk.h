@@ -1,0 +1,137 @@
+/* An engine in a folder of its own, for the tests of what is on the disk. Included by one .c file each. */
+#ifndef TESTS_UNIT_ENGINE_ON_DISK_H
+#define TESTS_UNIT_ENGINE_ON_DISK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "engine/engine.h"
+#include "folder.h"
+
+#define UNUSED __attribute__((unused))
+
+static char dir[64];
+static uint64_t min_free_bytes;
+static struct engine *e;
+
+static UNUSED enum status
+try_open_at(const char *path, struct engine **ret, struct err *err)
+{
+	struct engine_options options = {path, 8 << 20, 4 << 20, false, min_free_bytes};
+
+	return engine_rocksdb_open(&options, ret, err);
+}
+
+static UNUSED enum status
+try_open(struct engine **ret, struct err *err)
+{
+	return try_open_at(dir, ret, err);
+}
+
+static UNUSED void
+open_engine(void)
+{
+	struct err err;
+
+	if (try_open(&e, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+static UNUSED void
+close_engine(void)
+{
+	engine_close(e);
+	e = NULL;
+}
+
+static UNUSED int
+setup(void **state)
+{
+	(void)state;
+	min_free_bytes = 1 << 20;
+	snprintf(dir, sizeof dir, "%s", "/tmp/stator-engine-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	open_engine();
+	return 0;
+}
+
+static UNUSED int
+teardown(void **state)
+{
+	(void)state;
+	fault_setup(NULL);
+	engine_close(e);
+	e = NULL;
+	umount2(dir, MNT_DETACH); /* left by a test that failed half-way; else it is no mount */
+	folder_remove(dir);
+	return 0;
+}
+
+static UNUSED enum status
+try_put(int number, size_t size, uint64_t *ret_seq, struct err *err)
+{
+	struct engine_batch *b = engine_batch_new(e);
+	char *value = calloc(1, size + 1);
+	char key[16];
+	enum status s;
+
+	snprintf(key, sizeof key, "%08d", number);
+	memset(value, 'a' + number % 26, size);
+	engine_batch_put(b, SPACE_ITEMS, slice_str(key), slice_of(value, size));
+	s = engine_apply(e, b, ret_seq, err);
+	engine_batch_free(b);
+	free(value);
+	return s;
+}
+
+static UNUSED void
+put(int number)
+{
+	uint64_t seq;
+	struct err err;
+
+	if (try_put(number, 100, &seq, &err) != S_OK || engine_sync_to(e, seq, &err) != S_OK)
+		fail_msg("%s", err.message);
+}
+
+static UNUSED bool
+is_there(int number)
+{
+	struct engine_value v;
+	struct err err;
+	char key[16];
+	enum status s;
+
+	snprintf(key, sizeof key, "%08d", number);
+	s = engine_get(e, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
+	if (s != S_OK && s != S_NOT_FOUND)
+		fail_msg("%s", err.message);
+	engine_value_done(&v);
+	return s == S_OK;
+}
+
+/* Tries for a minute. */
+static UNUSED void
+wait_until_writable(int number)
+{
+	uint64_t seq;
+	struct err err;
+
+	for (int i = 0; i < 6000; i++) {
+		if (try_put(number, 100, &seq, &err) == S_OK && engine_sync_to(e, seq, &err) == S_OK)
+			return;
+		usleep(10000);
+	}
+	fail_msg("still not writable: %s", err.message);
+}
+
+#endif
