@@ -1,7 +1,6 @@
 /* How calls run on a real loop with a real disk: waiting for the sync, the I/O pool, its full queue. */
-#include "api_fixture.h"
+#include "loop_fixture.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -12,63 +11,28 @@
 #define CALLS 200
 
 static char dir[] = "/tmp/stator-api-XXXXXX";
-static struct loop *loop;
-static pthread_t loop_thread;
 static atomic_int done_count, failed_count, throttled_count, off_loop_count;
-
-static void *
-loop_main(void *unused)
-{
-	(void)unused;
-	loop_run(loop);
-	expr_cache_done();
-	return NULL;
-}
 
 static int
 up(void **state)
 {
-	static const struct table_db_options options = {
-	    .region = "us-east-1", .account = "000000000000", .control_delay_ms = 1, .partitions = 4};
-	struct engine_options engine_options = {.dir = dir, .cache_bytes = 8 << 20, .write_buffer_bytes = 4 << 20};
-	struct op_options op_options = {.io_threads = 1, .io_queue_max = 2, .loops = &loop, .loop_count = 1};
+	struct engine_options options = {.dir = dir, .cache_bytes = 8 << 20, .write_buffer_bytes = 4 << 20};
 	struct err err;
 
 	(void)state;
-	if (mkdtemp(dir) == NULL || engine_rocksdb_open(&engine_options, &fx.engine, &err) != S_OK ||
-	    table_db_open(fx.engine, &options, &fx.db, &err) != S_OK || loop_new(0, &loop, &err) != S_OK ||
-	    op_context_new(&op_options, &fx.db, 1, &fx.context, &err) != S_OK) {
-		fprintf(stderr, "fixture: %s\n", err.message);
+	if (mkdtemp(dir) == NULL || engine_rocksdb_open(&options, &fx.engine, &err) != S_OK)
 		return -1;
-	}
-	expect_ok("CreateTable", "{'TableName':'hash','BillingMode':'PAY_PER_REQUEST',"
-				 "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"
-				 "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}");
-	wait_active("hash");
-	return pthread_create(&loop_thread, NULL, loop_main, NULL);
+	return loop_up();
 }
 
 static int
 down(void **state)
 {
-	int s;
+	int s = loop_down(state);
 
-	loop_stop(loop);
-	pthread_join(loop_thread, NULL);
-	s = fixture_down(state);
-	loop_free(loop);
 	folder_remove(dir);
 	return s;
 }
-
-/* One call posted to the loop, as a front would start it there. */
-struct posted {
-	struct op_call call;
-	struct arena arena;
-	struct buf out;
-	struct loop_task task;
-	uint64_t durable_when_done;
-};
 
 static void
 posted_done(struct op_call *call)
@@ -81,32 +45,15 @@ posted_done(struct op_call *call)
 		atomic_fetch_add(&throttled_count, 1);
 	else if (call->status != S_OK)
 		atomic_fetch_add(&failed_count, 1);
-	p->durable_when_done = engine_durable(fx.engine);
+	p->noted = engine_durable(fx.engine);
 	atomic_fetch_add(&done_count, 1);
-}
-
-static void
-posted_start(struct loop_task *task)
-{
-	struct posted *p = (struct posted *)((char *)task - offsetof(struct posted, task));
-
-	op_start(&p->call);
 }
 
 static void
 post(struct posted *p, const char *target, struct slice body)
 {
-	p->call = (struct op_call){.context = fx.context,
-				   .loop = loop,
-				   .arena = &p->arena,
-				   .target = slice_str(target),
-				   .body = body,
-				   .out = &p->out,
-				   .gone = p->call.gone,
-				   .done = posted_done,
-				   .owner = p};
-	p->task.run = posted_start;
-	loop_post(loop, &p->task);
+	post_call(
+	    p, (struct op_call){.target = slice_str(target), .body = body, .gone = p->call.gone, .done = posted_done});
 }
 
 static void
@@ -129,16 +76,6 @@ reset(void)
 	atomic_store(&throttled_count, 0);
 }
 
-static void
-release(struct posted *calls, int count)
-{
-	for (int i = 0; i < count; i++) {
-		arena_done(&calls[i].arena);
-		buf_done(&calls[i].out);
-	}
-	free(calls);
-}
-
 /* done() for a write comes once, on the loop, and not before its place in the log is on the disk. */
 static void
 writes_are_answered_when_they_are_durable(void **state)
@@ -156,7 +93,7 @@ writes_are_answered_when_they_are_durable(void **state)
 	assert_int_equal(atomic_load(&failed_count), 0);
 	for (int i = 0; i < CALLS; i++) {
 		assert_true(calls[i].call.wait_seq > 0);
-		assert_true(calls[i].durable_when_done >= calls[i].call.wait_seq);
+		assert_true(calls[i].noted >= calls[i].call.wait_seq);
 	}
 	release(calls, CALLS);
 }
