@@ -46,6 +46,8 @@ struct op_call {
 	int http_status;
 	enum status status;
 	uint64_t change_seq; /* of an accepted write of one item: its record in the change log; 0: none was made */
+	bool has_crc;        /* the reply's CRC-32 is known: */
+	uint32_t crc;
 	/* while running; private to api */
 	const struct op *op;
 	struct table_db *db;

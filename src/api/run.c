@@ -114,6 +114,7 @@ op_fail(struct op_call *call, const struct err *err)
 			  status_short_name(err->status)[0] ? ": " : "", err->message);
 		message = MSG_INTERNAL; /* ours is for the log */
 	}
+	call->has_crc = false;
 	out->len = call->out_start;
 	buf_put_lit(out, "{\"__type\":\"");
 	buf_put(out, status_wire_name(s), strlen(status_wire_name(s)));
@@ -336,6 +337,7 @@ run_in_words(struct op_call *call, unsigned moved, struct err *err)
 	enum status s = S_OK;
 
 	call->out->len = call->out_start;
+	call->has_crc = false;
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
 	wording_begin(moved);

@@ -212,6 +212,15 @@ lru_read(const struct lru_shard *s, const struct lru_entry *e, char *ret)
 }
 
 void
+lru_read_part(const struct lru_shard *s, const struct lru_entry *e, size_t from, size_t len, char *ret)
+{
+	struct walk w = walk_begin(s, e);
+
+	walk_read(&w, NULL, e->key_len + from);
+	walk_read(&w, ret, len);
+}
+
+void
 lru_write(const struct lru_shard *s, struct lru_entry *e, const char *value)
 {
 	struct walk w;
@@ -675,4 +684,71 @@ lru_figures(struct lru *l)
 		lru_unlock(s);
 	}
 	return sum;
+}
+
+/* ---- values too large to be copied under a lock ---- */
+
+struct lru_entry *
+lru_hold(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, const _Atomic uint64_t *guard,
+	 struct lru_shard **ret_shard)
+{
+	struct lru_shard *s = lru_lock(l, hash);
+	struct lru_entry *e = lru_find(s, 0, key, hash);
+
+	if (e != NULL &&
+	    (e->stamp != stamp || (uint64_t)e->at_ms != atomic_load_explicit(guard, memory_order_acquire))) {
+		lru_delete(s, e);
+		e = NULL;
+	}
+	if (e != NULL) {
+		lru_pin(e);
+		use_again(s, e);
+		s->hits++;
+	} else {
+		s->misses++;
+	}
+	lru_unlock(s);
+	*ret_shard = s;
+	return e;
+}
+
+void
+lru_let_go(struct lru_shard *s, struct lru_entry *e)
+{
+	lru_relock(s);
+	lru_unpin(s, e);
+	lru_unlock(s);
+}
+
+/* It is filled without the lock, so another thread may have put the same meanwhile. */
+void
+lru_keep(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, const struct slice *parts, size_t count,
+	 const _Atomic uint64_t *guard, uint64_t expected)
+{
+	struct lru_shard *s;
+	struct lru_entry *e;
+	struct walk w;
+	size_t len = 0;
+
+	for (size_t i = 0; i < count; i++)
+		len += parts[i].len;
+	if (len > UINT32_MAX)
+		return;
+	s = lru_lock(l, hash);
+	e = atomic_load_explicit(guard, memory_order_acquire) == expected ? lru_make(l, s, 0, key, hash, len) : NULL;
+	lru_unlock(s);
+	if (e == NULL)
+		return;
+	e->stamp = stamp;
+	e->at_ms = (int64_t)expected;
+	w = walk_begin(s, e);
+	walk_read(&w, NULL, e->key_len);
+	for (size_t i = 0; i < count; i++)
+		walk_write(&w, parts[i].data, parts[i].len);
+	lru_relock(s);
+	if (lru_find(s, 0, key, hash) == NULL)
+		lru_insert(l, s, e);
+	else
+		lru_abandon(s, e);
+	lru_unlock(s);
 }

@@ -10,8 +10,8 @@
  * Every entry carries a stamp given by whoever put it there; a look-up names the stamp it accepts. So all entries
  * die at once when their world ends (an engine that was reopened), without anyone walking over them.
  *
- * Two users: the table's cache of items (lru_get() ... lru_remove()) and the caches of DAX, whose rules are their own
- * and which therefore work with shards and entries themselves (lru_lock() ...).
+ * Three users: the table's cache of items (lru_get() ... lru_remove()), its cache of pages (lru_hold() ...) and the
+ * caches of DAX, whose rules are their own and which therefore work with shards and entries themselves (lru_lock() ...).
  */
 #ifndef STATOR_BASE_LRU_H
 #define STATOR_BASE_LRU_H
@@ -54,6 +54,26 @@ void lru_remove(struct lru *l, struct slice key, uint64_t hash);
 struct lru_figures lru_figures(struct lru *l);
 
 /*
+ * ---- values too large to be copied under a lock ----
+ *
+ * Nobody hides or updates them. Instead each has the value of a guard from before it was read elsewhere, and counts only
+ * as long as the guard is still that: so who changes what the value was made of has nothing to do but to change the
+ * guard before, to a value that it never had.
+ */
+struct lru_entry;
+struct lru_shard;
+
+/* The entry, pinned, to be read by lru_read_part() and given back; NULL: there is none with this stamp and guard. */
+struct lru_entry *lru_hold(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp,
+			   const _Atomic uint64_t *guard, struct lru_shard **ret_shard);
+void lru_let_go(struct lru_shard *s, struct lru_entry *e);
+/* A new entry with a value made of the parts, unless the guard has changed, or the value is too large. */
+void lru_keep(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, const struct slice *parts, size_t count,
+	      const _Atomic uint64_t *guard, uint64_t expected);
+/* Of a pinned entry's value, without a lock. */
+void lru_read_part(const struct lru_shard *s, const struct lru_entry *e, size_t from, size_t len, char *ret);
+
+/*
  * ---- piece by piece ----
  *
  * What is inside a shard, entries included, is touched only while the shard is locked, except what is in a pinned
@@ -71,7 +91,7 @@ struct lru_entry {
 	uint64_t hash;
 	uint64_t space; /* keys of different spaces are different keys */
 	uint64_t stamp; /* the user's, as are: */
-	int64_t at_ms;
+	int64_t at_ms; /* lru_keep(): the guard's value */
 	uint32_t key_len, value_len;
 	uint16_t tag;
 	uint8_t kind;

@@ -82,6 +82,51 @@ crc32_of(struct slice bytes)
 	return crc32_gzip_refl(0, at, bytes.len);
 }
 
+uint32_t
+crc32_more(uint32_t crc, struct slice bytes)
+{
+	return crc32_gzip_refl(crc, (const uint8_t *)bytes.data, bytes.len);
+}
+
+/*
+ * A CRC is a remainder modulo the polynomial, its highest power in the lowest bit; that of a text with n bits behind it
+ * is the text's times x^n.
+ */
+#define CRC_POLYNOMIAL 0xedb88320U
+#define CRC_ONE        0x80000000U /* x^0 */
+
+static uint32_t
+crc_times(uint32_t a, uint32_t b)
+{
+	uint32_t product = 0;
+
+	for (int i = 0; i < 32; i++) {
+		product ^= b & -(a >> 31);
+		a <<= 1;
+		b = b >> 1 ^ (CRC_POLYNOMIAL & -(b & 1));
+	}
+	return product;
+}
+
+uint32_t
+crc32_shift(size_t len)
+{
+	uint32_t shift = CRC_ONE, power = CRC_ONE >> 8; /* x^8: of one byte */
+
+	for (; len > 0; len >>= 1) {
+		if (len & 1)
+			shift = crc_times(shift, power);
+		power = crc_times(power, power);
+	}
+	return shift;
+}
+
+uint32_t
+crc32_join(uint32_t first, uint32_t second, uint32_t second_shift)
+{
+	return crc_times(first, second_shift) ^ second;
+}
+
 static uint32_t
 step(size_t left)
 {

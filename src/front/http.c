@@ -82,14 +82,14 @@ put_request_id(struct buf *out)
 	out->len += REQUEST_ID_BYTES;
 }
 
-/* Send x->out. Headers of its own are in `more`; type NULL: none. */
+/* Send x->out. Headers of its own are in `more`; type NULL: none. known_crc: of x->out, or NULL. */
 static void
-reply(struct http_exchange *x, int status, const char *type, struct slice more)
+reply_with(struct http_exchange *x, int status, const char *type, struct slice more, const uint32_t *known_crc)
 {
 	char memory[1024];
 	struct buf headers = {memory, 0, sizeof memory}; /* never grows: `more` goes to the arena when it is long */
 	struct slice sent = http_encode(x);
-	uint32_t crc = crc32_of(sent);
+	uint32_t crc = known_crc != NULL && sent.data == x->out->data ? *known_crc : crc32_of(sent);
 	char digits[10];
 	int count = 0;
 
@@ -115,6 +115,12 @@ reply(struct http_exchange *x, int status, const char *type, struct slice more)
 				      "x-amzn-RequestId, x-amz-crc32, x-amzn-ErrorType, Date\r\n");
 	buf_put_slice(&headers, more);
 	http_reply(x, status, buf_slice(&headers));
+}
+
+static void
+reply(struct http_exchange *x, int status, const char *type, struct slice more)
+{
+	reply_with(x, status, type, more, NULL);
 }
 
 static void
@@ -275,7 +281,7 @@ reply_call(struct op_call *call)
 		http_encode_again(x); /* what had been made is not what is told */
 	if (request->ring != NULL)
 		ring_give(request->front, loop_index(x->loop), request->ring);
-	reply(x, call->http_status, reply_type(x), SLICE_NONE);
+	reply_with(x, call->http_status, reply_type(x), SLICE_NONE, call->has_crc ? &call->crc : NULL);
 }
 
 /* What the service looks at before it looks at the signature. */

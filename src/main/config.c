@@ -103,6 +103,8 @@ static const struct cli_option serve_options[] = {
 	 "Memory for data read from the disk, shared out over the regions."},
 	{G_SIZE, "item-cache-bytes", CLI_SIZE, FIELD(item_cache_bytes), "SIZE", "64M", 0, TIB, NULL,
 	 "Memory for single items by their keys, shared out over the regions."},
+	{G_SIZE, "page-cache-bytes", CLI_SIZE, FIELD(page_cache_bytes), "SIZE", "32M", 0, TIB, NULL,
+	 "Memory for pages of queries that are asked for again, as they are told, shared out over the regions."},
 	{G_SIZE, "write-buffer-bytes", CLI_SIZE, FIELD(write_buffer_bytes), "SIZE", "64M", 256 * KIB, TIB, NULL,
 	 "Memory for recent writes before they are sorted into files; for each region."},
 

@@ -29,7 +29,7 @@ struct config {
 	int log_format, log_level;
 	int64_t threads; /* 0: one a core */
 	int64_t io_threads;
-	int64_t cache_bytes, item_cache_bytes, write_buffer_bytes, min_free_bytes;
+	int64_t cache_bytes, item_cache_bytes, page_cache_bytes, write_buffer_bytes, min_free_bytes;
 	int64_t partitions;
 	bool throttling;
 	bool test_controls;

@@ -79,6 +79,7 @@ open_region(struct server *s, const char *region, struct err *err)
 	    .control_delay_ms = (int)c->control_plane_delay_ms,
 	    .partitions = (int)c->partitions,
 	    .item_cache_bytes = (uint64_t)c->item_cache_bytes / c->regions.count,
+	    .page_cache_bytes = (uint64_t)c->page_cache_bytes / c->regions.count,
 	    .throttling = c->throttling,
 	};
 	size_t i = s->region_count;

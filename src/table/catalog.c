@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "table/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,9 +360,8 @@ table_db_account(const struct table_db *db)
 }
 
 static void
-write_cache_metrics(struct table_db *db, struct buf *out)
+write_cache_metrics(struct table_db *db, const char *cache, struct lru_figures f, struct buf *out)
 {
-	struct lru_figures f = lru_figures(db->items);
 	const struct {
 		const char *name, *type;
 		uint64_t value;
@@ -374,8 +374,9 @@ write_cache_metrics(struct table_db *db, struct buf *out)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		buf_printf(out, "# TYPE stator_item_cache_%s %s\nstator_item_cache_%s{region=\"%s\"} %llu\n",
-			   rows[i].name, rows[i].type, rows[i].name, db->region, (unsigned long long)rows[i].value);
+		buf_printf(out, "# TYPE stator_%s_cache_%s %s\nstator_%s_cache_%s{region=\"%s\"} %llu\n", cache,
+			   rows[i].name, rows[i].type, cache, rows[i].name, db->region,
+			   (unsigned long long)rows[i].value);
 }
 
 static void
@@ -442,7 +443,8 @@ table_db_write_metrics(struct table_db *db, struct buf *out)
 		write_throttle_metrics(db, names, count, out);
 	arena_done(&a);
 	ttl_write_metrics(db, out);
-	write_cache_metrics(db, out);
+	write_cache_metrics(db, "item", lru_figures(db->items), out);
+	write_cache_metrics(db, "page", pages_figures(db->pages), out);
 	change_write_metrics(db, out);
 	table_insights_write_metrics(db, out);
 }
@@ -581,6 +583,7 @@ table_db_open(struct engine *e, const struct table_db_options *options, struct t
 
 	db->engine = e;
 	db->items = lru_new(options->item_cache_bytes);
+	db->pages = options->page_cache_bytes > 0 ? pages_new(options->page_cache_bytes) : NULL;
 	snprintf(db->region, sizeof db->region, "%s", options->region ? options->region : "us-east-1");
 	snprintf(db->account, sizeof db->account, "%s", options->account ? options->account : "123456789012");
 	db->control_delay_ns = options->control_delay_ms > 0 ? options->control_delay_ms * 1000000LL : 0;
@@ -639,6 +642,7 @@ table_db_close(struct table_db *db)
 	pthread_mutex_destroy(&db->list_lock);
 	pthread_mutex_destroy(&db->insights_lock);
 	pthread_mutex_destroy(&db->control);
+	pages_free(db->pages);
 	lru_free(db->items);
 	free(db);
 }

@@ -3,6 +3,7 @@
  * io->wait_seq (recent.h), looked up after the data was read.
  */
 #include "model/key.h"
+#include "table/pages.h"
 #include "table/recent.h"
 
 /* Of a row that is about to be read: rows lie scattered, and waiting for their bytes is a part of a page's time. */
@@ -426,11 +427,80 @@ raise_wait(const struct walk *w, uint64_t durable_before)
 		recent_read_range(w->core, w->first, w->last, durable_before, wait_seq);
 }
 
+/* May the page be kept? Then in one item collection's slot lies all that can change it. */
+static bool
+may_be_kept(const struct walk *w)
+{
+	const struct table_read *read = w->read;
+
+	return w->core->db->pages != NULL && read->text != NULL && read->range != NULL && read->filter == NULL &&
+	       read->projection == NULL && (w->index == NULL || !w->index->spec->global);
+}
+
+/* After the bounds are known. scratch->value stays until the page is kept. */
+static struct page_place
+page_place(struct walk *w)
+{
+	enum { BACKWARD = 1, INDEX = 2, FETCH = 4, CONSISTENT = 8, COUNT = 16 };
+	const struct table_read *read = w->read;
+	const struct buf *from = &w->scratch->from, *to = &w->scratch->to;
+	const struct layout *layout = layout_of(w->core);
+	struct page_place place = {.slot = recent_slot(layout_find(layout, w->hash), w->hash),
+				   .stamp = item_stamp(w->core->db, layout)};
+	struct buf *key = &w->scratch->value;
+	/* what is fetched was counted for one kind of consistency */
+	int flags = (read->backward ? BACKWARD : 0) | (w->index != NULL ? INDEX : 0) | (w->fetch ? FETCH : 0) |
+		    (w->fetch && read->consistent ? CONSISTENT : 0) | (read->select == SELECT_COUNT ? COUNT : 0);
+
+	place.slot_before = atomic_load_explicit(place.slot, memory_order_acquire);
+	key->len = 0;
+	buf_put_be32(key, read->limit);
+	buf_put_byte(key, (uint8_t)flags);
+	buf_put_be32(key, (uint32_t)from->len);
+	buf_put(key, from->data, from->len);
+	buf_put(key, to->data, to->len);
+	place.key = buf_slice(key);
+	place.hash = lru_hash(place.key);
+	return place;
+}
+
+static enum status
+walk_snapshot(struct walk *w, struct table_page *page, struct err *err)
+{
+	struct engine *e = w->core->db->engine;
+	enum status s;
+
+	if (w->fetch)
+		w->snapshot = engine_snapshot_new(e);
+	s = walk_rows(w, page, err);
+	if (w->snapshot != NULL)
+		engine_snapshot_free(e, w->snapshot);
+	return s;
+}
+
+/* From the kept ones, or by walking over the rows. */
+static enum status
+find_or_walk(struct walk *w, struct table_page *page, struct err *err)
+{
+	struct pages *pages = w->core->db->pages;
+	struct page_place place;
+	enum status s;
+
+	if (!may_be_kept(w))
+		return walk_snapshot(w, page, err);
+	place = page_place(w);
+	if (pages_find(pages, &place, w->io->arena, page, &w->bytes))
+		return S_OK;
+	s = walk_snapshot(w, page, err);
+	if (s == S_OK)
+		pages_put(pages, &place, page, w->bytes, w->read->text(w->read->context));
+	return s;
+}
+
 static enum status
 read_page(struct walk *w, struct table_page *page, struct err *err)
 {
-	struct engine *e = w->core->db->engine;
-	uint64_t durable_before = engine_durable(e);
+	uint64_t durable_before = engine_durable(w->core->db->engine);
 	enum status s = S_OK, gone;
 
 	if (w->read->range != NULL)
@@ -441,11 +511,7 @@ read_page(struct walk *w, struct table_page *page, struct err *err)
 		s = start_behind(w, err);
 	if (s != S_OK)
 		return s;
-	if (w->fetch)
-		w->snapshot = engine_snapshot_new(e);
-	s = walk_rows(w, page, err);
-	if (w->snapshot != NULL)
-		engine_snapshot_free(e, w->snapshot);
+	s = find_or_walk(w, page, err);
 	if (s == S_OK || s == S_CORRUPT) { /* an item missing behind its index row may just have been dropped */
 		gone = check_dropped(w, err);
 		s = gone != S_OK ? gone : s;

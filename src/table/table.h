@@ -185,6 +185,7 @@ struct table_db_options {
 	uint64_t item_cache_bytes;     /* bound of the cache of items by key; 0: none */
 	bool throttling;               /* capacity is enforced */
 	uint64_t collection_bytes_max; /* of an item collection with local indexes; 0: 10 GB */
+	uint64_t page_cache_bytes;     /* bound of the cache of pages of queries; 0: none */
 };
 /* Reads the catalog and resumes what a crash cut short (half-deleted tables, half-built indexes). Borrows the engine.
  */
@@ -343,7 +344,20 @@ struct table_read {
 	enum select_kind select;       /* SELECT_ALL on a local index fetches what is not projected from the table */
 	/* Called with each item of the page, which is valid only that long: saves a copy. NULL: table_page has them. */
 	void (*take)(void *context, struct av item);
+	/*
+	 * What take() has made of the page's items, when it is bytes that depend on nothing but the items, and all who
+	 * set this make the same: such a page may be kept (pages.h), and then told again as table_page.text without one
+	 * call of take(). NULL: it is not.
+	 */
+	struct slice (*text)(void *context);
 	void *context;
+};
+/* A text as take() had made it, in a cache that it stays in until table_text_done(). */
+struct table_text {
+	struct lru_shard *shard;
+	struct lru_entry *entry; /* NULL: there is none */
+	uint32_t at, len;
+	uint32_t crc, crc_shift; /* codec/gzip.h */
 };
 struct table_page {
 	struct av *items; /* count of them; NULL for SELECT_COUNT, and when they were taken */
@@ -351,9 +365,13 @@ struct table_page {
 	struct av last_key;             /* AV_NONE: the end was reached */
 	struct table_units units;       /* of the table or index read */
 	struct table_units table_units; /* half_read > 0 when a local index fetched from the table */
+	struct table_text text;         /* instead of calls of take(); also after a failure: to be done with */
 };
 enum status table_read_page(const struct table_read *read, struct table_io *io, struct table_page *ret,
 			    struct err *err);
+
+void table_text_copy(const struct table_text *text, char *ret); /* len bytes */
+void table_text_done(struct table_text *text);                  /* none is fine */
 
 /* Capacity rules. bytes as by item_size(). */
 uint32_t capacity_half_reads(uint64_t bytes, bool consistent); /* 4 KB steps; at least one step */

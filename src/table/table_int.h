@@ -277,6 +277,7 @@ struct table_db {
 	struct engine *engine;
 	struct lru *items; /* encoded items by row key, empty for no such item; stamped with engine_reopened();
 			      commit.c, read.c */
+	struct pages *pages; /* NULL: none are kept */
 	char region[64];
 	char account[16];
 	int64_t control_delay_ns;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -229,6 +230,98 @@ whatever_comes_and_goes_what_is_found_is_right(void **state)
 	lru_free(l);
 }
 
+/* The value in `parts` of it; "(none)" when there is none. */
+static struct slice
+held(struct lru *l, const char *key, uint64_t stamp, const _Atomic uint64_t *of, size_t len, size_t parts,
+     struct arena *a)
+{
+	struct slice k = slice_str(key);
+	struct lru_shard *s;
+	struct lru_entry *e = lru_hold(l, k, lru_hash(k), stamp, of, &s);
+	char *copy;
+
+	if (e == NULL)
+		return SLICE("(none)");
+	assert_int_equal(e->value_len, len);
+	copy = arena_alloc(a, len + 1);
+	for (size_t i = 0; i < parts; i++) {
+		size_t from = len * i / parts, to = len * (i + 1) / parts;
+
+		lru_read_part(s, e, from, to - from, copy + from);
+	}
+	lru_let_go(s, e);
+	return slice_of(copy, len);
+}
+
+static void
+a_value_counts_while_its_guard_is_as_it_was(void **state)
+{
+	static const size_t lengths[] = {0, 1, 1000, 16384, 70001, 200000};
+	struct lru *l = lru_new(1 << 20);
+	struct arena a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		_Atomic uint64_t changing = 5;
+		size_t len = lengths[i];
+		char *bytes = arena_alloc(&a, len + 1);
+		struct slice k = SLICE("a"), value = slice_of(bytes, len);
+		const struct slice parts[] = {slice_of(bytes, len / 3), slice_of(bytes + len / 3, len - len / 3)};
+
+		for (size_t at = 0; at < len; at++)
+			bytes[at] = (char)(at * 31 + at / 251);
+		lru_keep(l, k, lru_hash(k), 1, parts, 2, &changing, 4); /* it has changed already */
+		ASSERT_IS(held(l, "a", 1, &changing, len, 1, &a), "(none)");
+		lru_keep(l, k, lru_hash(k), 1, parts, 2, &changing, 5);
+		lru_keep(l, k, lru_hash(k), 1, parts, 2, &changing, 5); /* it is there */
+		assert_int_equal(lru_figures(l).entries, 1);
+		for (size_t n = 1; n < 12; n++)
+			assert_true(slice_eq(held(l, "a", 1, &changing, len, n, &a), value));
+		changing = 6;
+		ASSERT_IS(held(l, "a", 1, &changing, len, 1, &a), "(none)");
+		changing = 5;
+		ASSERT_IS(held(l, "a", 1, &changing, len, 1, &a), "(none)"); /* it was dropped */
+		lru_keep(l, k, lru_hash(k), 1, parts, 2, &changing, 5);
+		ASSERT_IS(held(l, "a", 2, &changing, len, 1, &a), "(none)"); /* another world */
+		assert_int_equal(lru_figures(l).entries, 0);
+	}
+	arena_done(&a);
+	lru_free(l);
+}
+
+static void
+what_is_held_outlives_its_entry(void **state)
+{
+	enum { LENGTH = 100000, HELD = 4 };
+	struct lru *l = lru_new(1 << 20);
+	_Atomic uint64_t same = 5;
+	struct lru_shard *s[HELD];
+	struct lru_entry *e[HELD];
+	char *bytes = malloc(LENGTH), *copy = malloc(LENGTH);
+	struct slice value = slice_of(bytes, LENGTH);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) { /* the first are pushed out, and the memory that is left is used again and again */
+		char name[16];
+		struct slice k = slice_of(name, (size_t)snprintf(name, sizeof name, "%d", i));
+
+		memset(bytes, i, LENGTH);
+		lru_keep(l, k, lru_hash(k), 1, &value, 1, &same, 5);
+		if (i < HELD)
+			assert_non_null(e[i] = lru_hold(l, k, lru_hash(k), 1, &same, &s[i]));
+		assert_true(lru_figures(l).bytes <= 1 << 20);
+	}
+	for (int i = 0; i < HELD; i++) {
+		lru_read_part(s[i], e[i], 0, LENGTH, copy);
+		memset(bytes, i, LENGTH);
+		assert_memory_equal(copy, bytes, LENGTH);
+		lru_let_go(s[i], e[i]);
+	}
+	free(bytes);
+	free(copy);
+	lru_free(l);
+}
+
 static void
 no_budget_keeps_nothing(void **state)
 {
@@ -254,6 +347,8 @@ main(void)
 	    cmocka_unit_test(a_full_shard_takes_one_in_four),
 	    cmocka_unit_test(large_values_are_not_kept),
 	    cmocka_unit_test(whatever_comes_and_goes_what_is_found_is_right),
+	    cmocka_unit_test(a_value_counts_while_its_guard_is_as_it_was),
+	    cmocka_unit_test(what_is_held_outlives_its_entry),
 	    cmocka_unit_test(no_budget_keeps_nothing),
 	};
 

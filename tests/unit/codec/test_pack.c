@@ -94,6 +94,25 @@ crc32_of_any_length_and_place(void **state) /* long ones take another way than s
 }
 
 static void
+crcs_of_two_texts_make_that_of_both(void **state)
+{
+	enum { LENGTH_MAX = 200000 };
+	char *bytes = malloc(LENGTH_MAX);
+
+	(void)state;
+	crypto_random(bytes, LENGTH_MAX);
+	for (size_t len = 0; len <= LENGTH_MAX; len = len < 70 ? len + 1 : len * 3 / 2)
+		for (size_t first = 0; first <= len; first = first < 40 ? first + 1 : first * 2) {
+			struct slice a = slice_of(bytes, first), b = slice_of(bytes + first, len - first);
+			uint32_t wanted = crc32_of(slice_of(bytes, len));
+
+			assert_int_equal(crc32_more(crc32_of(a), b), wanted);
+			assert_int_equal(crc32_join(crc32_of(a), crc32_of(b), crc32_shift(b.len)), wanted);
+		}
+	free(bytes);
+}
+
+static void
 gzip_gives_back_what_went_in(void **state)
 {
 	static const size_t sizes[] = {0, 1, 100, 65535, 65536, 70000, 3000000};
@@ -186,6 +205,7 @@ main(void)
 	    cmocka_unit_test(base64_that_is_not_strict_is_refused),
 	    cmocka_unit_test(crc32_is_that_of_gzip),
 	    cmocka_unit_test(crc32_of_any_length_and_place),
+	    cmocka_unit_test(crcs_of_two_texts_make_that_of_both),
 	    cmocka_unit_test(gzip_gives_back_what_went_in),
 	    cmocka_unit_test(damaged_gzip_is_refused),
 	    cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),

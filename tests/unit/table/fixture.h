@@ -40,7 +40,7 @@ struct fixture {
 	struct err err;
 	int partitions;
 	int delay_ms;
-	bool no_cache; /* each read of an item asks the engine */
+	bool no_cache; /* each read of an item or a page asks the engine */
 	bool throttling;
 	uint64_t collection_bytes_max; /* 0: as it is */
 };
@@ -51,7 +51,7 @@ db_open(void)
 {
 	struct table_db_options options = {
 	    "eu-central-1", "000000000000",         fx.delay_ms, fx.partitions, fx.no_cache ? 0 : 256 * 1024,
-	    fx.throttling,  fx.collection_bytes_max};
+	    fx.throttling,  fx.collection_bytes_max, fx.no_cache ? 0 : 4 << 20};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }
