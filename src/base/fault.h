@@ -38,6 +38,8 @@ enum fault_way { FAULT_DIES, FAULT_FAILS };
 	X(ENGINE_DURABLE, DIES, "engine-durable", "the waiters were told, no answer may have gone out yet")            \
 	X(ENGINE_MANIFEST_SYNCED, DIES, "engine-manifest-synced",                                                      \
 	  "a manifest is synced, it is not noted how much of it")                                                      \
+	X(ENGINE_MANIFEST_NOTED, DIES, "engine-manifest-noted",                                                        \
+	  "it is noted, RocksDB does not know that it is synced")                                                      \
 	X(ENGINE_RANGE_DELETED, DIES, "engine-range-deleted",                                                          \
 	  "a dropped range is hidden, durably; its files are there")                                                   \
 	X(ENGINE_FILES_DELETED, DIES, "engine-files-deleted", "the files of a dropped range are gone")                 \

@@ -18,7 +18,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -268,9 +267,6 @@ func (r *run) report() {
 		if n := r.by[one.name]; n != nil {
 			fmt.Printf("  %-9s %5d right %3d wrong %3d undecided\n", one.name, n[0], n[1], n[2])
 		}
-	}
-	if n := atomic.LoadInt32(&r.server.aborts); n > 0 {
-		fmt.Printf("RocksDB's assertion about a log that cannot be written ended the server %d times\n", n)
 	}
 	fmt.Printf("%d histories right, %d wrong, %d undecided; %d were decided register by register\n",
 		r.results[porcupine.Ok], r.results[porcupine.Illegal], r.results[porcupine.Unknown], decidedApart)

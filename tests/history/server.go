@@ -32,8 +32,6 @@ type server struct {
 	told                      atomic.Value // string: what is being done, for people
 	may                       *atomicFlag  // the process that runs may die of kill -9: we did that, or armed a fault point
 	stopping                  *atomicFlag  // it was asked to end
-	limited                   *atomicFlag  // its disk was full
-	aborts                    int32        // see knownAssertion
 }
 
 // An atomicFlag is of one life of the server, so that nobody means the next one.
@@ -72,24 +70,17 @@ func (s *server) lastWords() string {
 }
 
 // watch one life of the server. That it is gone though nobody killed it ends everything at once: the clients would wait long.
-func (s *server) watch(process *exec.Cmd, log *os.File, ended chan struct{}, may, stopping, limited *atomicFlag) {
+func (s *server) watch(process *exec.Cmd, log *os.File, ended chan struct{}, may, stopping *atomicFlag) {
 	process.Wait()
 	log.Close()
 	status, _ := process.ProcessState.Sys().(syscall.WaitStatus)
 	killed := status.Signaled() && status.Signal() == syscall.SIGKILL
-	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT && limited.is() && strings.Contains(s.lastWords(), knownAssertion)
-	if !(may.is() && killed) && !stopping.is() && !aborted {
+	if !(may.is() && killed) && !stopping.is() {
 		fmt.Fprintf(os.Stderr, "history: seed %d, %v: the server is gone, and nobody told it to: %s. The end of %s:\n%s\n",
 			*seed, s.told.Load(), process.ProcessState, s.log, s.lastWords())
 		os.Exit(3)
 	}
 	close(ended)
-	if aborted {
-		atomic.AddInt32(&s.aborts, 1)
-		if _, err := s.startIfDead(0); err != nil {
-			s.fail(err)
-		}
-	}
 }
 
 // fail ends all: there is no server any more.
@@ -98,10 +89,6 @@ func (s *server) fail(err error) {
 	s.kill()
 	os.Exit(3)
 }
-
-// knownAssertion of RocksDB's ends the server when a write for the log follows one that failed while there was room: the one way
-// in which a full disk ends it (docs/ENGINE.md). It is counted, and what was acknowledged must be there all the same.
-const knownAssertion = "sync_without_flush_called_"
 
 // caches: how the DAX node is run.
 type caches struct {
@@ -167,8 +154,8 @@ func (s *server) start() error {
 	s.endpoint, s.listen = ready.Endpoint, address.Host
 	s.ended = make(chan struct{})
 	s.starts++
-	s.may, s.stopping, s.limited = new(atomicFlag), new(atomicFlag), new(atomicFlag)
-	go s.watch(s.process, log, s.ended, s.may, s.stopping, s.limited)
+	s.may, s.stopping = new(atomicFlag), new(atomicFlag)
+	go s.watch(s.process, log, s.ended, s.may, s.stopping)
 	if s.dax == "" {
 		return s.askForDax()
 	}
@@ -251,8 +238,6 @@ func (s *server) limitFiles(bytes uint64) {
 	limit := syscall.Rlimit{Cur: bytes, Max: ^uint64(0)}
 	if bytes == 0 {
 		limit.Cur = ^uint64(0)
-	} else {
-		s.limited.set(true)
 	}
 	syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(s.process.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 }

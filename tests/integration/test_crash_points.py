@@ -35,7 +35,7 @@ PATIENCE = float(os.environ.get("PATIENCE", "20"))  # seconds until a round is c
 
 NEW_FOLDER = ("version-written", "region-made", "engine-making", "engine-made")
 EACH_START = ("engine-opening", "engine-opened")
-ALSO_AT_START = ("engine-manifest-synced",)
+ALSO_AT_START = ("engine-manifest-synced", "engine-manifest-noted")
 OFTEN = ("engine-apply", "engine-applied", "engine-before-sync", "engine-after-sync", "engine-durable", "commit", "answer")
 ONCE = ("lists-written",)  # in each life: armed before anybody works
 SOMETIMES = ("token-put", "token-rep", "ttl-found", "ttl-deleted", "backfill-row", "catalog")

@@ -184,6 +184,7 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		return s;
 	}
 	fault_pass(FAULT_ENGINE_OPENING);
+	log_watch(&r->watch, r->dir);
 	r->db = rocksdb_open_column_families(r->options[0], r->dir, SPACE_COUNT, space_names,
 					     (const rocksdb_options_t *const *)r->options, r->spaces, &message);
 	rocks_making_pause();
@@ -196,6 +197,7 @@ rocks_open_instance(struct rocks *r, struct err *err)
 		return S_OK;
 	}
 	r->db = NULL;
+	log_unwatch(&r->watch);
 	s = rocks_error(message, &why);
 	if (s == S_LOCKED)
 		return err_set(err, s,
@@ -217,5 +219,6 @@ rocks_close_instance(struct rocks *r)
 	for (int i = 0; i < SPACE_COUNT; i++)
 		rocksdb_column_family_handle_destroy(r->spaces[i]);
 	rocksdb_close(r->db);
+	log_unwatch(&r->watch); /* not before: closing writes what is left of the log */
 	r->db = NULL;
 }

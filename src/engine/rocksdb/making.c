@@ -57,13 +57,21 @@ sync_to_disk(long call, int fd)
 
 	if (may_skip())
 		return 0;
+	if (log_sync_refused(fd))
+		return syncing_log ? -1 : 0;
 	is_manifest = !syncing_log && synced_find(fd, &manifest);
 	if (syscall(call, fd) != 0)
-		return -1;
-	if (!is_manifest)
+		return !syncing_log && log_failed(fd) ? 0 : -1;
+	if (!is_manifest) {
+		if (!syncing_log)
+			synced_folder(fd);
 		return 0;
+	}
 	fault_pass(FAULT_ENGINE_MANIFEST_SYNCED);
-	return synced_note(&manifest) ? 0 : -1;
+	if (!synced_note(&manifest))
+		return -1;
+	fault_pass(FAULT_ENGINE_MANIFEST_NOTED);
+	return 0;
 }
 
 int

@@ -5,6 +5,7 @@
  *   instance.c  opening and closing the database; the gate that lets it be replaced under running readers
  *   sync.c      the syncing thread: group commit, failure, recovery
  *   making.c    a new database, and when nothing is synced
+ *   broken.c    a log that cannot be written
  *   options.c   RocksDB's settings
  *   metrics.c   figures
  *   reclaim.c   the space of dropped ranges
@@ -21,6 +22,7 @@
 
 #include <limits.h>
 #include <rocksdb/c.h>
+#include <sys/types.h>
 
 #define GATE_SHARDS       64
 #define SYNC_BUCKETS      12
@@ -57,6 +59,16 @@ struct dropped {
 	uint64_t bytes; /* at most about that much */
 };
 
+/* Of an open database: whether its log can be written; see broken.c. All but `watching` is guarded by the lock there.
+ */
+struct log_watch {
+	dev_t device; /* of its folder */
+	ino_t inode;
+	int cause; /* the errno of the first failure; 0: none */
+	bool watching;
+	struct log_watch *next;
+};
+
 struct rocks {
 	struct engine engine;
 	struct commit_point point;
@@ -76,6 +88,7 @@ struct rocks {
 	/* replaced by the syncing thread only while the gate is closed and nobody is inside */
 	rocksdb_t *db; /* NULL: reopening has failed so far */
 	rocksdb_column_family_handle_t *spaces[SPACE_COUNT];
+	struct log_watch watch;
 	bool stepped_back; /* after a failure: `safe` is what reads see */
 	/* the syncing thread's: the database as the last good sync left it; NULL: ephemeral, or there is no database */
 	const rocksdb_snapshot_t *safe;
@@ -91,9 +104,8 @@ struct rocks {
 	_Atomic uint64_t free_bytes;    /* of the disk, when last looked */
 	_Atomic int64_t free_looked_ns; /* monotonic */
 	/*
-	 * RocksDB 7.8 takes a write for its log after a write to a new log file has failed as a broken promise, and
-	 * aborts. While the disk is nearly full writes and the syncing thread therefore take turns: so a failure is
-	 * known before the next write. A log that was begun with more room has its blocks and cannot fail like that.
+	 * While the disk is nearly full writes and the syncing thread take turns: so a failure is known before the next
+	 * write, and few writes are told as lost.
 	 */
 	atomic_bool careful;
 	/*
@@ -156,6 +168,16 @@ void rocks_making_drop(struct rocks *r);
 void rocks_syncing_log(bool yes);
 /* by: 1 for an engine that is opened, -1 closed. While all are ephemeral, nothing in the process is synced. */
 void rocks_count_engine(const struct rocks *r, int by);
+
+/* ---- broken.c ---- */
+
+/* From here to log_unwatch() a failure to write the folder's logs is told by the next sync of the syncing thread. */
+void log_watch(struct log_watch *w, const char *dir);
+void log_unwatch(struct log_watch *w);
+/* True: fd is a log that may not be synced any more, errno says why. */
+bool log_sync_refused(int fd);
+/* A call failed, with errno. True: fd is a log and that is noted; RocksDB is to be told that it went well. */
+bool log_failed(int fd);
 
 /* ---- options.c ---- */
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);
@@ -227,6 +249,8 @@ struct synced_manifest {
 bool synced_find(int fd, struct synced_manifest *ret);
 /* The bytes found then are on the disk; true when that is, too. Else errno says why not. Any thread. */
 bool synced_note(const struct synced_manifest *manifest);
+/* What was synced may be a folder: the manifest that CURRENT names in it is in force now. */
+void synced_folder(int fd);
 /* S_CORRUPT: something that was on the disk is not in the manifest any more. */
 enum status synced_check(const char *dir, struct err *err);
 /* Removes notes of other manifests than the one in force. is_ours: the database is open, its lock is held. */

@@ -16,7 +16,10 @@
  * that is logged, and the next manifest has new ones.
  *
  * RocksDB makes a new manifest at each opening, and when one is large. A crash may leave notes of one that was not yet
- * named by CURRENT, and its number may be used again: such notes are removed before each opening.
+ * named by CURRENT, and its number may be used again. Such notes are removed before each opening, but an older program
+ * knows nothing of them: it may make another manifest of that number. So until CURRENT names the manifest, durably, its
+ * notes are called SYNCED-n.new, and when those are all there is nothing is refused for them: nobody can tell whether
+ * they are of this manifest, and it has only just been named when they are. From then on its number is its own.
  *
  * The file: notes of 16 bytes, the last one counts. Bytes of the manifest (8), their CRC-32C (4), CRC-32C of these
  * twelve (4), little-endian. The end may be torn.
@@ -30,10 +33,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MANIFEST   "MANIFEST-"
 #define SYNCED     "SYNCED-"
+#define NEW        ".new"
 #define NOTE_BYTES 16
 #define LAST_NOTES 512 /* so many are looked through for one that is whole */
 #define PIECE      32768
@@ -41,6 +46,7 @@
 struct note {
 	uint64_t bytes; /* 0: none */
 	uint32_t sum;
+	off_t at; /* in the file */
 };
 
 /* ---- names ---- */
@@ -129,7 +135,7 @@ decode(const char data[NOTE_BYTES])
 	struct note note = {0};
 
 	if (get_le(data + 12, 4) == crc32c(0, data, 12) && get_le(data, 8) > 0)
-		note = (struct note){get_le(data, 8), (uint32_t)get_le(data + 8, 4)};
+		note = (struct note){get_le(data, 8), (uint32_t)get_le(data + 8, 4), 0};
 	return note;
 }
 
@@ -184,8 +190,10 @@ read_last(int fd, struct note *ret)
 	ssize_t n = end >= 0 ? read_at(fd, data, (size_t)(end - from), from) : -1;
 
 	*ret = (struct note){0};
-	for (n = n < 0 ? n : n / NOTE_BYTES * NOTE_BYTES; n > 0 && ret->bytes == 0; n -= NOTE_BYTES)
+	for (n = n < 0 ? n : n / NOTE_BYTES * NOTE_BYTES; n > 0 && ret->bytes == 0; n -= NOTE_BYTES) {
 		*ret = decode(data + n - NOTE_BYTES);
+		ret->at = from + n - NOTE_BYTES;
+	}
 	return n >= 0;
 }
 
@@ -217,6 +225,8 @@ sum_up(const char *path, uint64_t bytes, struct note *note)
 
 /* ---- noting ---- */
 
+static pthread_mutex_t notes_lock = PTHREAD_MUTEX_INITIALIZER; /* held while one is written and synced */
+
 static bool
 add_note(int fd, const struct synced_manifest *manifest)
 {
@@ -225,29 +235,43 @@ add_note(int fd, const struct synced_manifest *manifest)
 
 	if (!read_last(fd, &note))
 		return false;
-	if (note.bytes >= manifest->bytes) /* two threads synced it, the later one was first here */
-		return true;
-	if (!sum_up(manifest->path, manifest->bytes, &note))
-		return false;
+	/* Two threads synced the manifest and the later one was first here; or the note is of a sync that failed. The
+	 * kernel may have given that up and say nothing at the next one: what is written anew it cannot pass over. */
+	if (note.bytes < manifest->bytes) {
+		if (!sum_up(manifest->path, manifest->bytes, &note))
+			return false;
+		note.at = end_of_notes(fd);
+	}
 	encode(data, &note);
-	return write_at(fd, data, sizeof data, end_of_notes(fd)) && fdatasync(fd) == 0;
+	return write_at(fd, data, sizeof data, note.at) && fdatasync(fd) == 0;
+}
+
+/* Beside the manifest. fresh: while CURRENT may not name it. */
+static bool
+notes_path(char ret[PATH_MAX], const char *dir, size_t dir_len, const char *digits, bool fresh)
+{
+	char name[80];
+
+	snprintf(name, sizeof name, "%s%s", digits, fresh ? NEW : "");
+	return make_path(ret, dir, dir_len, SYNCED, name);
 }
 
 /* The file's name need not be synced: RocksDB syncs the folder when CURRENT names the manifest, and goes on then. */
 bool
 synced_note(const struct synced_manifest *manifest)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	const char *name = strrchr(manifest->path, '/') + 1;
 	size_t dir_len = (size_t)(name - 1 - manifest->path);
 	char path[PATH_MAX];
 	bool ok;
 	int fd, cause;
 
-	if (!make_path(path, manifest->path, dir_len, SYNCED, name + strlen(MANIFEST)))
+	if (!notes_path(path, manifest->path, dir_len, name + strlen(MANIFEST), false))
 		return false;
-	pthread_mutex_lock(&lock);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pthread_mutex_lock(&notes_lock);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && notes_path(path, manifest->path, dir_len, name + strlen(MANIFEST), true))
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	ok = fd >= 0 && add_note(fd, manifest);
 	cause = errno;
 	if (fd >= 0)
@@ -257,9 +281,33 @@ synced_note(const struct synced_manifest *manifest)
 		unlink(path);
 		ok = true;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&notes_lock);
 	errno = cause;
 	return ok;
+}
+
+void
+synced_folder(int fd)
+{
+	char link[32], dir[PATH_MAX], from[PATH_MAX], to[PATH_MAX], digits[64];
+	struct stat info;
+	ssize_t n;
+
+	if (fstat(fd, &info) != 0 || !S_ISDIR(info.st_mode))
+		return;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, dir, sizeof dir - 1);
+	if (n <= 0)
+		return;
+	dir[n] = '\0';
+	if (!current_digits(dir, digits) || !notes_path(from, dir, (size_t)n, digits, true) ||
+	    !notes_path(to, dir, (size_t)n, digits, false))
+		return;
+	pthread_mutex_lock(&notes_lock);
+	/* nothing is wrong when it fails: the notes are believed a little less, and it is tried again the next time */
+	if (access(to, F_OK) != 0 && rename(from, to) == 0)
+		syscall(SYS_fsync, fd);
+	pthread_mutex_unlock(&notes_lock);
 }
 
 /* ---- checking ---- */
@@ -283,18 +331,26 @@ synced_check(const char *dir, struct err *err)
 {
 	char digits[64], path[PATH_MAX], notes[PATH_MAX], what[128];
 	struct note noted, now = {0};
+	bool fresh;
 
 	if (access("/proc/self/fd", X_OK) != 0)
 		log_warn("engine", "/proc is not there: it cannot be noted how much of %s's manifest is on the disk",
 			 dir);
 	if (!current_digits(dir, digits) || !make_path(path, dir, strlen(dir), MANIFEST, digits) ||
-	    !make_path(notes, dir, strlen(dir), SYNCED, digits) || access(path, F_OK) != 0 ||
-	    !last_note_of(notes, &noted))
+	    !notes_path(notes, dir, strlen(dir), digits, false) || access(path, F_OK) != 0)
+		return S_OK;
+	fresh = access(notes, F_OK) != 0 && notes_path(notes, dir, strlen(dir), digits, true);
+	if (!last_note_of(notes, &noted))
 		return S_OK;
 	if (!sum_up(path, noted.bytes, &now))
 		return err_set(err, S_IO, "%s: %s", path, strerror(errno));
 	if (now.bytes == noted.bytes && now.sum == noted.sum)
 		return S_OK;
+	if (fresh) {
+		log_warn("engine", "%s is of another manifest, or not all of %s was written; it is passed over", notes,
+			 path);
+		return S_OK;
+	}
 	if (now.bytes < noted.bytes)
 		snprintf(what, sizeof what, "ends at byte %" PRIu64 ", and %" PRIu64 " bytes of it were on the disk",
 			 now.bytes, noted.bytes);
@@ -305,6 +361,21 @@ synced_check(const char *dir, struct err *err)
 		       "%s %s. Tables may be missing in it, and with them writes that were durable. Restore a backup; "
 		       "or, to go on with what is left, move %s away",
 		       path, what, notes);
+}
+
+/* Of another manifest than the one in force. */
+static bool
+is_over(const char *name, const char *current)
+{
+	size_t len = strlen(current);
+
+	if (strncmp(name, SYNCED, strlen(SYNCED)) != 0)
+		return false;
+	name += strlen(SYNCED);
+	if (strncmp(name, current, len) == 0 && (name[len] == '\0' || strcmp(name + len, NEW) == 0))
+		return false;
+	name += strspn(name, "0123456789");
+	return *name == '\0' || strcmp(name, NEW) == 0;
 }
 
 enum status
@@ -319,9 +390,7 @@ synced_tidy(const char *dir, bool is_ours, struct err *err)
 	if (!current_digits(dir, current) || (d = opendir(dir)) == NULL)
 		return S_OK;
 	while (s == S_OK && (entry = readdir(d)) != NULL) {
-		const char *digits = digits_behind(entry->d_name, SYNCED);
-
-		if (digits == NULL || strcmp(digits, current) == 0 || (!is_ours && wal_is_open_elsewhere(dir)))
+		if (!is_over(entry->d_name, current) || (!is_ours && wal_is_open_elsewhere(dir)))
 			continue;
 		if (unlinkat(dirfd(d), entry->d_name, 0) != 0 && errno != ENOENT)
 			s = err_set(err, S_IO, "%s/%s cannot be removed: %s", dir, entry->d_name, strerror(errno));

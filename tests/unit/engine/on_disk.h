@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -132,6 +133,26 @@ wait_until_writable(int number)
 		usleep(10000);
 	}
 	fail_msg("still not writable: %s", err.message);
+}
+
+static UNUSED void
+newest_log(char path[128])
+{
+	struct dirent *entry;
+	unsigned long newest = 0;
+	DIR *d = opendir(dir);
+
+	while ((entry = readdir(d)) != NULL) {
+		char *end;
+		unsigned long number = strtoul(entry->d_name, &end, 10);
+
+		if (strcmp(end, ".log") == 0 && number >= newest) {
+			newest = number;
+			snprintf(path, 128, "%s/%.32s", dir, entry->d_name);
+		}
+	}
+	closedir(d);
+	assert_true(newest > 0);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* ---- the disk fails ---- */
 
@@ -426,6 +427,55 @@ a_limit_on_file_sizes_is_a_full_disk(void **state)
 	expect_all_acknowledged();
 }
 
+/* Without any waiting for syncs: so one is always behind the other. */
+static void *
+write_without_waiting(void *context)
+{
+	atomic_int *stop = context;
+
+	while (!atomic_load(stop))
+		try_put(5, 200, &(uint64_t){0}, &(struct err){0});
+	return NULL;
+}
+
+/* RocksDB 7.8 aborts when it writes behind a write that failed. The limit stands for a broken disk with room. */
+static void
+writers_behind_a_failed_write_of_the_log_are_no_mistake(void **state)
+{
+	struct rlimit before, limit;
+	pthread_t threads[3];
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	for (int round = 0; round < 10; round++) {
+		atomic_int stop = 0;
+		char path[128];
+		struct stat info;
+
+		put(round);
+		newest_log(path);
+		assert_int_equal(stat(path, &info), 0);
+		limit = before;
+		limit.rlim_cur = (rlim_t)info.st_size + 20000;
+		setrlimit(RLIMIT_FSIZE, &limit);
+		for (size_t i = 0; i < 3; i++)
+			pthread_create(&threads[i], NULL, write_without_waiting, &stop);
+		for (int i = 0; i < 60000 && engine_failed_through(e) == 0; i++)
+			usleep(1000);
+		assert_true(engine_failed_through(e) > 0);
+		setrlimit(RLIMIT_FSIZE, &before);
+		atomic_store(&stop, 1);
+		for (size_t i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		wait_until_writable(1000 + round);
+		close_engine();
+		open_engine(); /* what it has learnt is forgotten, too: the next failure is the first again */
+		for (int i = 0; i <= round; i++)
+			assert_true(is_there(i) && is_there(1000 + i));
+	}
+}
+
 int
 main(void)
 {
@@ -438,6 +488,7 @@ main(void)
 	    TEST(a_disk_below_its_minimum_refuses_writes_and_nothing_else),
 	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
 	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
+	    TEST(writers_behind_a_failed_write_of_the_log_are_no_mistake),
 	    TEST(a_limit_on_file_sizes_is_a_full_disk),
 	};
 

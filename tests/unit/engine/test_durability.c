@@ -10,26 +10,6 @@
 
 /* ---- files ---- */
 
-static void
-newest_log(char path[128])
-{
-	struct dirent *entry;
-	unsigned long newest = 0;
-	DIR *d = opendir(dir);
-
-	while ((entry = readdir(d)) != NULL) {
-		char *end;
-		unsigned long number = strtoul(entry->d_name, &end, 10);
-
-		if (strcmp(end, ".log") == 0 && number >= newest) {
-			newest = number;
-			snprintf(path, 128, "%s/%.32s", dir, entry->d_name);
-		}
-	}
-	closedir(d);
-	assert_true(newest > 0);
-}
-
 /* Finds a record's value in the log. */
 static off_t
 find_in_log(const char *path, const char *text)

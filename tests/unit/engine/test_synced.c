@@ -1,10 +1,15 @@
 /*
  * A manifest that is not what was synced is refused; what a crash may leave of it, or of the notes about it, is not.
  */
+#include "engine/rocksdb/rocksdb_int.h"
 #include "on_disk.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define NOTE_BYTES 16
@@ -111,6 +116,16 @@ save(const char *path, const char *bytes, size_t len)
 	assert_non_null(f);
 	assert_int_equal(fwrite(bytes, 1, len, f), len);
 	assert_int_equal(fclose(f), 0);
+}
+
+/* Makes the note's own sum fit. */
+static void
+note_sum(char note[NOTE_BYTES])
+{
+	uint32_t sum = crc32c(0, note, 12);
+
+	for (int i = 0; i < 4; i++)
+		note[12 + i] = (char)(sum >> (8 * i));
 }
 
 /* ---- damage ---- */
@@ -281,6 +296,134 @@ notes_of_another_manifest_are_not_believed(void **state)
 	assert_opens_with_everything();
 }
 
+/* What an older program leaves that came after a crash of this one: its manifest has the number of one that this one
+ * had noted and CURRENT never named. */
+static void
+an_older_programs_manifest_is_not_held_against_notes_it_does_not_know(void **state)
+{
+	static struct file manifest, notes;
+	char path[400];
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	snprintf(path, sizeof path, "%s.new", notes.path);
+	save(path, notes.bytes, notes.len);
+	assert_int_equal(unlink(notes.path), 0);
+	/* first the other order: they are of this manifest */
+	assert_opens_with_everything();
+	assert_int_not_equal(access(path, F_OK), 0);
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	snprintf(path, sizeof path, "%s.new", notes.path);
+	notes.bytes[8] ^= 1; /* a sum that another manifest has */
+	note_sum(notes.bytes);
+	save(path, notes.bytes, NOTE_BYTES);
+	assert_int_equal(unlink(notes.path), 0);
+	assert_opens_with_everything();
+	/* and with notes that are its own nothing else counts */
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	snprintf(path, sizeof path, "%s.new", notes.path);
+	save(path, notes.bytes, notes.len);
+	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
+	assert_refused(dir);
+}
+
+/* Until CURRENT names the manifest nobody may take its notes for those of another one of that number. */
+static void
+notes_get_their_name_when_the_manifest_is_in_force(void **state)
+{
+	char path[400];
+	static struct file notes;
+	int status;
+	pid_t child;
+	unsigned long number;
+	bool found = false;
+
+	(void)state;
+	load(&notes, dir, "SYNCED");
+	number = strtoul(strrchr(notes.path, '-') + 1, NULL, 10);
+	child = fork();
+	if (child == 0) {
+		fault_setup("engine-manifest-noted:kill:1");
+		open_engine();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	for (unsigned long n = number + 1; n < number + 40; n++) {
+		snprintf(path, sizeof path, "%s/SYNCED-%06lu", dir, n);
+		assert_int_not_equal(access(path, F_OK), 0);
+		strcat(path, ".new");
+		found = found || access(path, F_OK) == 0;
+	}
+	assert_true(found);
+	assert_opens_with_everything();
+}
+
+/* ---- a sync of the notes that fails ---- */
+
+static bool syncs_fail;
+static int syncs_of_notes;
+
+/* Before libc's: fsync() and fdatasync() of the engine come by here. */
+long
+syscall(long number, ...)
+{
+	long a[6];
+	char link[64], path[256] = "";
+	va_list arguments;
+
+	va_start(arguments, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(arguments, long);
+	va_end(arguments);
+	if (number == SYS_fdatasync || number == SYS_fsync) {
+		snprintf(link, sizeof link, "/proc/self/fd/%ld", a[0]);
+		if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, "/SYNCED-") != NULL) {
+			syncs_of_notes += !syncs_fail;
+			if (syncs_fail) {
+				errno = EIO;
+				return -1;
+			}
+		}
+	}
+	return ((__typeof__(&syscall))dlsym(RTLD_NEXT, "syscall"))(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* After one that failed the kernel may hold a note that will never be on the disk. */
+static void
+a_note_whose_sync_failed_is_written_and_synced_again(void **state)
+{
+	static struct file manifest, notes;
+	struct synced_manifest m;
+	int fd;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	manifest.bytes[manifest.len++] = 'x';
+	save(manifest.path, manifest.bytes, manifest.len);
+	fd = open(manifest.path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && synced_find(fd, &m));
+	syncs_fail = true;
+	syncs_of_notes = 0;
+	assert_false(synced_note(&m));
+	assert_int_equal(errno, EIO);
+	load(&notes, dir, "SYNCED");
+	syncs_fail = false;
+	assert_true(synced_note(&m));
+	assert_int_equal(syncs_of_notes, 1);
+	close(fd);
+	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
+	assert_refused(dir);
+	/* it is the same note, and in its place */
+	save(manifest.path, manifest.bytes, manifest.len);
+	load(&manifest, dir, "SYNCED");
+	assert_int_equal(manifest.len, notes.len);
+	assert_memory_equal(manifest.bytes, notes.bytes, notes.len);
+}
+
 static void
 notes_that_cannot_be_removed_are_told(void **state)
 {
@@ -321,11 +464,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_manifest_cut_anywhere_is_refused),        TEST(a_manifest_with_other_bytes_is_refused),
-	    TEST(the_older_state_is_opened_only_on_purpose), TEST(a_checkpoint_has_notes_of_its_own),
-	    TEST(an_end_that_was_never_noted_is_a_torn_end), TEST(notes_may_be_torn_damaged_or_gone),
-	    TEST(a_torn_note_does_not_hide_the_one_before),  TEST(notes_of_another_manifest_are_not_believed),
-	    TEST(notes_that_cannot_be_removed_are_told),     TEST(a_death_before_the_note_loses_nothing),
+	    TEST(a_manifest_cut_anywhere_is_refused),
+	    TEST(a_manifest_with_other_bytes_is_refused),
+	    TEST(the_older_state_is_opened_only_on_purpose),
+	    TEST(a_checkpoint_has_notes_of_its_own),
+	    TEST(an_end_that_was_never_noted_is_a_torn_end),
+	    TEST(notes_may_be_torn_damaged_or_gone),
+	    TEST(a_torn_note_does_not_hide_the_one_before),
+	    TEST(notes_of_another_manifest_are_not_believed),
+	    TEST(notes_that_cannot_be_removed_are_told),
+	    TEST(a_death_before_the_note_loses_nothing),
+	    TEST(an_older_programs_manifest_is_not_held_against_notes_it_does_not_know),
+	    TEST(notes_get_their_name_when_the_manifest_is_in_force),
+	    TEST(a_note_whose_sync_failed_is_written_and_synced_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
