@@ -1,26 +1,26 @@
-#define OPENSSL_SUPPRESS_DEPRECATED /* of MD5_Init() and its like; see crypto_md5() */
+#define OPENSSL_SUPPRESS_DEPRECATED /* of SHA256_Init() and its like; see crypto.h */
 
 #include "base/crypto.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/md5.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 /* set once by fetch_all, then constant; kept until the process ends */
-static EVP_MD *sha256;
 static EVP_MAC *hmac;
 static pthread_key_t cleanup_key;
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 
 /* Contexts of one thread; freed when it ends. */
 struct contexts {
-	EVP_MD_CTX *sha256;
 	EVP_MAC_CTX *mac; /* HMAC with SHA-256; each use sets its own key */
 };
 
@@ -41,7 +41,6 @@ contexts_free(void *data)
 {
 	struct contexts *c = data;
 
-	EVP_MD_CTX_free(c->sha256);
 	EVP_MAC_CTX_free(c->mac);
 	free(c);
 	mine = NULL;
@@ -57,9 +56,8 @@ free_of_main_thread(void)
 static void
 fetch_all(void)
 {
-	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	must(sha256 != NULL && hmac != NULL, "fetching SHA-256 and HMAC");
+	must(hmac != NULL, "fetching HMAC");
 	must(pthread_key_create(&cleanup_key, contexts_free) == 0, "pthread_key_create");
 	/* key destructors do not run for a thread that calls exit() */
 	atexit(free_of_main_thread);
@@ -76,12 +74,9 @@ contexts_new(void)
 
 	pthread_once(&fetched, fetch_all);
 	must(c != NULL, "allocating contexts");
-	c->sha256 = EVP_MD_CTX_new();
 	c->mac = EVP_MAC_CTX_new(hmac);
-	must(c->sha256 != NULL && c->mac != NULL, "allocating contexts");
+	must(c->mac != NULL, "allocating contexts");
 	must(EVP_MAC_CTX_set_params(c->mac, params) == 1, "choosing SHA-256");
-	/* the digest is named here once; later inits with NULL skip the set-up */
-	must(EVP_DigestInit_ex2(c->sha256, sha256, NULL) == 1, "EVP_DigestInit");
 	must(pthread_setspecific(cleanup_key, c) == 0, "pthread_setspecific");
 	mine = c;
 	return c;
@@ -93,24 +88,40 @@ contexts_get(void)
 	return mine != NULL ? mine : contexts_new();
 }
 
+_Static_assert(sizeof(struct sha256) == sizeof(SHA256_CTX) && _Alignof(struct sha256) == _Alignof(SHA256_CTX),
+	       "struct sha256 is OpenSSL's");
+
+void
+sha256_begin(struct sha256 *sum)
+{
+	must(SHA256_Init((SHA256_CTX *)sum) == 1, "SHA-256");
+}
+
+void
+sha256_add(struct sha256 *sum, struct slice data)
+{
+	must(SHA256_Update((SHA256_CTX *)sum, data.data, data.len) == 1, "SHA-256");
+}
+
+void
+sha256_end(struct sha256 *sum, uint8_t ret[SHA256_BYTES])
+{
+	must(SHA256_Final(ret, (SHA256_CTX *)sum) == 1, "SHA-256");
+}
+
 void
 crypto_sha256(struct slice data, uint8_t ret[SHA256_BYTES])
 {
-	EVP_MD_CTX *ctx = contexts_get()->sha256;
-	unsigned int length = SHA256_BYTES;
+	struct sha256 sum;
 
-	must(EVP_DigestInit_ex2(ctx, NULL, NULL) == 1 && EVP_DigestUpdate(ctx, data.data, data.len) == 1 &&
-		 EVP_DigestFinal_ex(ctx, ret, &length) == 1,
-	     "SHA-256");
+	sha256_begin(&sum);
+	sha256_add(&sum, data);
+	sha256_end(&sum, ret);
 }
 
 #define SHORT_MAX (MD5_CBLOCK - 1 - 8) /* what leaves room for the padding in one block */
 
-/*
- * By OpenSSL's own functions for it, not through EVP: every request hashes its key, and the way through a provider
- * costs four times the digest. They know no configuration, so MD5 is there when the machine offers approved digests
- * only.
- */
+/* OpenSSL's own functions know no configuration, so MD5 is there when the machine offers approved digests only. */
 void
 crypto_md5(const struct slice *pieces, size_t count, uint8_t ret[MD5_BYTES])
 {
@@ -173,16 +184,46 @@ crypto_random(void *ret, size_t len)
 bool
 crypto_equal(const void *a, const void *b, size_t len)
 {
-	return CRYPTO_memcmp(a, b, len) == 0;
+	const char *left = a, *right = b;
+	uint64_t one, other, differ = 0;
+	size_t at = 0;
+
+	for (; at + 8 <= len; at += 8) {
+		memcpy(&one, left + at, 8);
+		memcpy(&other, right + at, 8);
+		differ |= one ^ other;
+		__asm__("" : "+r"(differ)); /* what is known by now must not end the loop */
+	}
+	for (; at < len; at++) {
+		differ |= (uint8_t)(left[at] ^ right[at]);
+		__asm__("" : "+r"(differ));
+	}
+	return differ == 0;
 }
 
 void
 crypto_hex(const void *data, size_t len, char *ret)
 {
 	static const char digits[] = "0123456789abcdef";
+	const __m128i low = _mm_set1_epi8(15), nine = _mm_set1_epi8(9), zero = _mm_set1_epi8('0'),
+		      more = _mm_set1_epi8('a' - '0' - 10);
 	const uint8_t *bytes = data;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++) {
+	for (; i + 16 <= len; i += 16) {
+		__m128i all = _mm_loadu_si128((const __m128i *)(bytes + i));
+		__m128i first = _mm_and_si128(_mm_srli_epi16(all, 4), low), second = _mm_and_si128(all, low);
+
+		for (int half = 0; half < 2; half++) {
+			__m128i nibbles =
+			    half == 0 ? _mm_unpacklo_epi8(first, second) : _mm_unpackhi_epi8(first, second);
+			__m128i letters = _mm_and_si128(_mm_cmpgt_epi8(nibbles, nine), more);
+
+			_mm_storeu_si128((__m128i *)(ret + 2 * i + (half == 0 ? 0 : 16)),
+					 _mm_add_epi8(_mm_add_epi8(nibbles, zero), letters));
+		}
+	}
+	for (; i < len; i++) {
 		ret[2 * i] = digits[bytes[i] >> 4];
 		ret[2 * i + 1] = digits[bytes[i] & 15];
 	}

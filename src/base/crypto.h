@@ -1,6 +1,7 @@
 /*
- * Hashes and random bytes, by OpenSSL. The EVP objects are fetched once and kept
- * per thread: fetching them on each call costs more than the hash.
+ * Hashes and random bytes, by OpenSSL. SHA-256 and MD5 are its own functions for
+ * them, without the way through a provider, which costs more than a short hash
+ * and several mallocs; HMAC's objects are fetched once and kept per thread.
  */
 #ifndef STATOR_BASE_CRYPTO_H
 #define STATOR_BASE_CRYPTO_H
@@ -11,6 +12,15 @@
 #define MD5_BYTES    16
 
 void crypto_sha256(struct slice data, uint8_t ret[SHA256_BYTES]);
+
+/* The same piece by piece. A copy goes on from where it was taken. */
+struct sha256 {
+	uint32_t state[28];
+};
+void sha256_begin(struct sha256 *sum);
+void sha256_add(struct sha256 *sum, struct slice data);
+void sha256_end(struct sha256 *sum, uint8_t ret[SHA256_BYTES]); /* it is to be begun again after that */
+
 void crypto_hmac_sha256(struct slice key, struct slice data, uint8_t ret[SHA256_BYTES]);
 /* Of the pieces one after the other. It guards nothing (keys are spread by it); it is there in FIPS mode, too. */
 void crypto_md5(const struct slice *pieces, size_t count, uint8_t ret[MD5_BYTES]);

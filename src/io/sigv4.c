@@ -14,7 +14,7 @@
 #define QUERY_MAX         1000 /* parameters of a query */
 #define HEX_BYTES         (2 * SHA256_BYTES)
 #define AMZ_DATE_BYTES    16   /* YYYYMMDDTHHMMSSZ */
-#define USUAL_BYTES       2048 /* of a canonical request */
+#define TEXT_BYTES        1024 /* put together before they are hashed */
 #define PAD_BYTES         64   /* a block of SHA-256 */
 #define SCOPE_BYTES       224
 #define KEY_CACHE_ENTRIES 64
@@ -214,12 +214,14 @@ static enum status
 parse_header(const struct http_exchange *x, struct slice header, struct slice *ret_algorithm,
 	     struct slice *ret_credential, struct sigv4_auth *ret, struct err *err)
 {
-	struct slice date = http_header_get(x, SLICE("date"));
+	struct slice date = SLICE_NONE;
 	const char *no_credential = "", *no_signature = "", *no_signed = "", *no_date = "";
 	struct tm tm = {0};
 
 	split_authorization(header, ret_algorithm, ret_credential, ret);
 	ret->amz_date = http_header_get(x, SLICE("x-amz-date"));
+	if (ret->amz_date.len == 0)
+		date = http_header_get(x, SLICE("date"));
 	ret->session_token = http_header_get(x, SLICE("x-amz-security-token"));
 	if (ret_credential->len == 0)
 		no_credential = "Authorization header requires 'Credential' parameter. ";
@@ -316,7 +318,6 @@ sigv4_parse(const struct http_exchange *x, struct sigv4_auth *ret, struct err *e
 	bool in_query = x->query.len > 0 && query_get(x->query, SLICE("X-Amz-Algorithm"), x->arena).data != NULL;
 	struct slice algorithm = SLICE_NONE, credential = SLICE_NONE;
 	enum status s;
-	int64_t date;
 
 	memset(ret, 0, sizeof *ret);
 	if (header.len > 0 && in_query)
@@ -329,7 +330,7 @@ sigv4_parse(const struct http_exchange *x, struct sigv4_auth *ret, struct err *e
 		     : parse_header(x, header, &algorithm, &credential, ret, err);
 	if (s != S_OK)
 		return s;
-	if (!amz_date_read(ret->amz_date, &date))
+	if (!amz_date_read(ret->amz_date, &ret->signed_s))
 		return err_set(
 		    err, S_INCOMPLETE_SIGNATURE,
 		    "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
@@ -433,9 +434,59 @@ put_path(struct buf *out, struct slice path, bool s3)
 		buf_put_byte(out, '/');
 }
 
+/* What is hashed, put together in pieces that are worth a call. */
+struct text {
+	struct sha256 sum;
+	size_t len;
+	char bytes[TEXT_BYTES];
+};
+
+/* `start`: what was hashed before it; NULL: nothing. */
+static void
+text_begin(struct text *t, const struct sha256 *start)
+{
+	t->len = 0;
+	if (start != NULL)
+		t->sum = *start;
+	else
+		sha256_begin(&t->sum);
+}
+
+static void
+text_put(struct text *t, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	if (len > sizeof t->bytes - t->len) {
+		sha256_add(&t->sum, slice_of(t->bytes, t->len));
+		t->len = 0;
+		if (len > sizeof t->bytes) {
+			sha256_add(&t->sum, slice_of(data, len));
+			return;
+		}
+	}
+	memcpy(t->bytes + t->len, data, len);
+	t->len += len;
+}
+
+#define text_put_lit(t, literal) text_put((t), (literal), sizeof(literal) - 1)
+
+static void
+text_put_slice(struct text *t, struct slice s)
+{
+	text_put(t, s.data, s.len);
+}
+
+static void
+text_end(struct text *t, uint8_t ret[SHA256_BYTES])
+{
+	sha256_add(&t->sum, slice_of(t->bytes, t->len));
+	sha256_end(&t->sum, ret);
+}
+
 /* Runs of blanks become one. */
 static void
-put_folded(struct buf *out, struct slice value)
+put_folded(struct text *out, struct slice value)
 {
 	const char *at = value.data, *end = value.data + value.len;
 
@@ -445,11 +496,11 @@ put_folded(struct buf *out, struct slice value)
 		if (blank == NULL || blank + 1 == end || blank[1] != ' ') { /* the usual case: single ones */
 			const char *stop = blank != NULL ? blank + 1 : end;
 
-			buf_put(out, at, (size_t)(stop - at));
+			text_put(out, at, (size_t)(stop - at));
 			at = stop;
 			continue;
 		}
-		buf_put(out, at, (size_t)(blank + 1 - at));
+		text_put(out, at, (size_t)(blank + 1 - at));
 		for (at = blank; at < end && *at == ' ';)
 			at++;
 	}
@@ -457,21 +508,42 @@ put_folded(struct buf *out, struct slice value)
 
 /* "name:value\n"; several fields of one name are one, with commas. */
 static void
-put_header(struct buf *out, struct slice name, const struct http_header *headers, size_t count)
+put_header(struct text *out, struct slice name, const struct http_header *headers, size_t count)
 {
 	bool found = false;
 
-	buf_put_slice(out, name);
-	buf_put_byte(out, ':');
+	text_put_slice(out, name);
+	text_put_lit(out, ":");
 	for (size_t i = 0; i < count; i++) {
 		if (!slice_eq(headers[i].name, name))
 			continue;
 		if (found)
-			buf_put_byte(out, ',');
+			text_put_lit(out, ",");
 		put_folded(out, trimmed(headers[i].value));
 		found = true;
 	}
-	buf_put_byte(out, '\n');
+	text_put_lit(out, "\n");
+}
+
+/* SignedHeaders, taken apart once. */
+struct names {
+	size_t count;
+	struct slice of[SIGNED_MAX];
+};
+
+/* False: too many. */
+static bool
+split_names(struct slice list, struct names *ret)
+{
+	struct slice name;
+
+	ret->count = 0;
+	while (next_piece(&list, ';', &name)) {
+		if (ret->count == SIGNED_MAX)
+			return false;
+		ret->of[ret->count++] = name;
+	}
+	return true;
 }
 
 struct signing {
@@ -479,66 +551,78 @@ struct signing {
 	const struct http_header *headers;
 	size_t header_count;
 	struct slice signed_headers;
+	const struct names *names; /* the same */
 	struct slice payload_hash; /* hex */
 	struct slice amz_date, date, region, service;
 };
 
+/* False: too many parameters. */
 static bool
-put_canonical_request(struct buf *out, const struct signing *s, struct arena *arena)
+put_path_and_query(struct text *out, const struct signing *s, struct arena *arena)
 {
-	struct slice rest = s->signed_headers, name;
-	int count = 0;
+	struct buf made = {0};
+	bool fits;
 
-	buf_put_slice(out, s->method);
-	buf_put_byte(out, '\n');
-	put_path(out, s->path, slice_eq(s->service, SLICE("s3")));
-	buf_put_byte(out, '\n');
-	if (!put_query(out, s->query, arena))
-		return false;
-	buf_put_byte(out, '\n');
-	while (next_piece(&rest, ';', &name)) {
-		if (++count > SIGNED_MAX)
-			return false;
-		put_header(out, name, s->headers, s->header_count);
+	if (s->path.len <= 1 && s->query.len == 0) { /* every request to DynamoDB */
+		text_put_lit(out, "/\n\n");
+		return true;
 	}
-	buf_put_byte(out, '\n');
-	buf_put_slice(out, s->signed_headers);
-	buf_put_byte(out, '\n');
-	buf_put_slice(out, s->payload_hash);
+	put_path(&made, s->path, slice_eq(s->service, SLICE("s3")));
+	buf_put_byte(&made, '\n');
+	fits = put_query(&made, s->query, arena);
+	buf_put_byte(&made, '\n');
+	text_put_slice(out, buf_slice(&made));
+	buf_done(&made);
+	return fits;
+}
+
+/* False: the request is beyond what is looked at. */
+static bool
+hash_canonical_request(const struct signing *s, struct arena *arena, uint8_t ret[SHA256_BYTES])
+{
+	struct text text;
+
+	text_begin(&text, NULL);
+	text_put_slice(&text, s->method);
+	text_put_lit(&text, "\n");
+	if (!put_path_and_query(&text, s, arena))
+		return false;
+	for (size_t i = 0; i < s->names->count; i++)
+		put_header(&text, s->names->of[i], s->headers, s->header_count);
+	text_put_lit(&text, "\n");
+	text_put_slice(&text, s->signed_headers);
+	text_put_lit(&text, "\n");
+	text_put_slice(&text, s->payload_hash);
+	text_end(&text, ret);
 	return true;
 }
 
-/* In place of the canonical request that is in out; behind the key's first pad. */
 static void
-put_string_to_sign(struct buf *out, const struct signing *s, const uint8_t inner_pad[PAD_BYTES])
+put_string_to_sign(struct text *out, const struct signing *s, const uint8_t request[SHA256_BYTES])
 {
-	uint8_t hash[SHA256_BYTES];
+	char hex[HEX_BYTES];
 
-	crypto_sha256(buf_slice(out), hash);
-	out->len = 0;
-	buf_put(out, inner_pad, PAD_BYTES);
-	buf_put_lit(out, ALGORITHM "\n");
-	buf_put_slice(out, s->amz_date);
-	buf_put_byte(out, '\n');
-	buf_put_slice(out, s->date);
-	buf_put_byte(out, '/');
-	buf_put_slice(out, s->region);
-	buf_put_byte(out, '/');
-	buf_put_slice(out, s->service);
-	buf_put_lit(out, "/aws4_request\n");
-	buf_reserve(out, HEX_BYTES);
-	crypto_hex(hash, sizeof hash, out->data + out->len);
-	out->len += HEX_BYTES;
+	text_put_lit(out, ALGORITHM "\n");
+	text_put_slice(out, s->amz_date);
+	text_put_lit(out, "\n");
+	text_put_slice(out, s->date);
+	text_put_lit(out, "/");
+	text_put_slice(out, s->region);
+	text_put_lit(out, "/");
+	text_put_slice(out, s->service);
+	text_put_lit(out, "/aws4_request\n");
+	crypto_hex(request, SHA256_BYTES, hex);
+	text_put(out, hex, HEX_BYTES);
 }
 
 /* --- keys --- */
 
 /*
- * A signing key as HMAC uses it: mixed with its two constants, a block of the hash each. With these a signature is two
- * plain hashes, which takes half the time of an HMAC that is given its key anew.
+ * A signing key as HMAC uses it: mixed with its two constants, a block of the hash each, which are hashed here already.
+ * A signature goes on from there with two plain hashes, which takes half the time of an HMAC that is given its key anew.
  */
 struct pads {
-	uint8_t inner[PAD_BYTES], outer[PAD_BYTES];
+	struct sha256 inner, outer;
 };
 
 struct cached_key {
@@ -556,6 +640,18 @@ put_part(char *at, struct slice s)
 }
 
 static void
+hash_pad(const uint8_t key[SHA256_BYTES], uint8_t constant, struct sha256 *ret)
+{
+	uint8_t pad[PAD_BYTES];
+
+	memset(pad, constant, sizeof pad);
+	for (size_t i = 0; i < SHA256_BYTES; i++)
+		pad[i] ^= key[i];
+	sha256_begin(ret);
+	sha256_add(ret, slice_of(pad, sizeof pad));
+}
+
+static void
 derive_pads(struct slice secret, const struct signing *s, struct pads *ret)
 {
 	uint8_t key[SHA256_BYTES];
@@ -569,12 +665,8 @@ derive_pads(struct slice secret, const struct signing *s, struct pads *ret)
 	crypto_hmac_sha256(slice_of(key, sizeof key), s->region, key);
 	crypto_hmac_sha256(slice_of(key, sizeof key), s->service, key);
 	crypto_hmac_sha256(slice_of(key, sizeof key), SLICE("aws4_request"), key);
-	memset(ret->inner, 0x36, PAD_BYTES);
-	memset(ret->outer, 0x5c, PAD_BYTES);
-	for (size_t i = 0; i < sizeof key; i++) {
-		ret->inner[i] ^= key[i];
-		ret->outer[i] ^= key[i];
-	}
+	hash_pad(key, 0x36, &ret->inner);
+	hash_pad(key, 0x5c, &ret->outer);
 }
 
 static size_t
@@ -619,39 +711,44 @@ signing_pads(struct slice secret, const struct signing *s, struct pads *space)
 	return &entry->pads;
 }
 
+/* The HMAC of what is in `inner`, which began with the key's pad. */
+static void
+put_signature(struct text *inner, const struct pads *pads, char ret[HEX_BYTES])
+{
+	struct sha256 outer = pads->outer;
+	uint8_t sum[SHA256_BYTES];
+
+	text_end(inner, sum);
+	sha256_add(&outer, slice_of(sum, sizeof sum));
+	sha256_end(&outer, sum);
+	crypto_hex(sum, sizeof sum, ret);
+}
+
 /* False: the request is beyond what is looked at. */
 static bool
 sign(struct slice secret, const struct signing *s, struct arena *arena, char ret[HEX_BYTES])
 {
-	struct buf text = {0};
-	struct pads space;
+	uint8_t request[SHA256_BYTES];
 	const struct pads *pads;
-	uint8_t outer[PAD_BYTES + SHA256_BYTES], signature[SHA256_BYTES];
-	bool fits;
+	struct pads space;
+	struct text text;
 
-	buf_reserve(&text, USUAL_BYTES);
-	fits = put_canonical_request(&text, s, arena);
-	if (fits) {
-		pads = signing_pads(secret, s, &space);
-		put_string_to_sign(&text, s, pads->inner);
-		memcpy(outer, pads->outer, PAD_BYTES);
-		crypto_sha256(buf_slice(&text), outer + PAD_BYTES);
-		crypto_sha256(slice_of(outer, sizeof outer), signature);
-		crypto_hex(signature, sizeof signature, ret);
-	}
-	buf_done(&text);
-	return fits;
+	if (!hash_canonical_request(s, arena, request))
+		return false;
+	pads = signing_pads(secret, s, &space);
+	text_begin(&text, &pads->inner);
+	put_string_to_sign(&text, s, request);
+	put_signature(&text, pads, ret);
+	return true;
 }
 
 /* --- verifying --- */
 
 static bool
-is_signed(struct slice signed_headers, struct slice name)
+is_signed(const struct names *names, struct slice name)
 {
-	struct slice rest = signed_headers, one;
-
-	while (next_piece(&rest, ';', &one))
-		if (slice_eq(one, name))
+	for (size_t i = 0; i < names->count; i++)
+		if (slice_eq(names->of[i], name))
 			return true;
 	return false;
 }
@@ -659,10 +756,9 @@ is_signed(struct slice signed_headers, struct slice name)
 static enum status
 check_time(const struct sigv4_auth *auth, int64_t now_s, struct err *err)
 {
-	int64_t signed_s = 0, lifetime = auth->presigned ? auth->expires_s : SKEW_S;
+	int64_t signed_s = auth->signed_s, lifetime = auth->presigned ? auth->expires_s : SKEW_S;
 	char now[AMZ_DATE_BYTES + 1], limit[AMZ_DATE_BYTES + 1];
 
-	(void)amz_date_read(auth->amz_date, &signed_s); /* sigv4_parse has seen that it reads */
 	if (signed_s >= now_s - lifetime && signed_s <= now_s + SKEW_S)
 		return S_OK;
 	amz_date_write(now_s, now);
@@ -680,20 +776,16 @@ check_time(const struct sigv4_auth *auth, int64_t now_s, struct err *err)
 }
 
 static enum status
-check_signed_headers(const struct http_exchange *x, const struct sigv4_auth *auth, struct err *err)
+check_signed_headers(const struct http_exchange *x, const struct sigv4_auth *auth, struct names *ret, struct err *err)
 {
-	size_t names = 1;
-
-	for (size_t i = 0; i < auth->signed_headers.len; i++)
-		names += auth->signed_headers.data[i] == ';';
-	if (names > SIGNED_MAX)
+	if (!split_names(auth->signed_headers, ret))
 		return err_set(err, S_INVALID_SIGNATURE, "%s", mismatch);
-	if (!is_signed(auth->signed_headers, SLICE("host")))
+	if (!is_signed(ret, SLICE("host")))
 		return err_set(err, S_INVALID_SIGNATURE, "'Host' must be a 'SignedHeader' in the AWS Authorization.");
 	for (size_t i = 0; i < x->header_count; i++) {
 		struct slice name = x->headers[i].name;
 
-		if (slice_starts(name, SLICE("x-amz-")) && !is_signed(auth->signed_headers, name))
+		if (slice_starts(name, SLICE("x-amz-")) && !is_signed(ret, name))
 			return err_set(err, S_INVALID_SIGNATURE,
 				       "'%.*s' must be a 'SignedHeader' in the AWS Authorization.", SLICE_ARG(name));
 	}
@@ -722,6 +814,7 @@ sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struc
 {
 	uint8_t hash[SHA256_BYTES];
 	char payload[HEX_BYTES], expected[HEX_BYTES];
+	struct names names;
 	struct signing s = {
 	    .method = x->method,
 	    .path = x->path,
@@ -729,6 +822,7 @@ sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struc
 	    .headers = x->headers,
 	    .header_count = x->header_count,
 	    .signed_headers = auth->signed_headers,
+	    .names = &names,
 	    .payload_hash = {payload, sizeof payload},
 	    .amz_date = auth->amz_date,
 	    .date = auth->date,
@@ -738,7 +832,7 @@ sigv4_verify(const struct http_exchange *x, const struct sigv4_auth *auth, struc
 	enum status status = check_time(auth, now_s, err);
 
 	if (status == S_OK)
-		status = check_signed_headers(x, auth, err);
+		status = check_signed_headers(x, auth, &names, err);
 	if (status == S_OK)
 		status = check_scope(auth, err);
 	if (status != S_OK)
@@ -773,14 +867,13 @@ enum status
 sigv4_parse_string(struct slice string_to_sign, struct slice signature, struct sigv4_auth *ret, struct err *err)
 {
 	struct slice rest = string_to_sign, algorithm, scope, hash, part;
-	int64_t when;
 	bool four;
 
 	memset(ret, 0, sizeof *ret);
 	four = next_line(&rest, &algorithm) && next_line(&rest, &ret->amz_date) && next_line(&rest, &scope) &&
 	       !next_line(&rest, &hash);
 	if (!four || !slice_eq(algorithm, SLICE(ALGORITHM)) || hash.len != HEX_BYTES ||
-	    !amz_date_read(ret->amz_date, &when) || signature.len != HEX_BYTES)
+	    !amz_date_read(ret->amz_date, &ret->signed_s) || signature.len != HEX_BYTES)
 		return err_set(err, S_INCOMPLETE_SIGNATURE, "The string to sign is not in its form");
 	if (!next_piece(&scope, '/', &ret->date) || !next_piece(&scope, '/', &ret->region) ||
 	    !next_piece(&scope, '/', &ret->service) || !next_piece(&scope, '/', &ret->terminator) ||
@@ -795,10 +888,9 @@ sigv4_verify_string(const struct sigv4_auth *auth, struct slice string_to_sign, 
 		    struct err *err)
 {
 	struct signing s = {.date = auth->date, .region = auth->region, .service = auth->service};
-	uint8_t outer[PAD_BYTES + SHA256_BYTES], signature[SHA256_BYTES];
-	struct buf inner = {0};
 	const struct pads *pads;
 	struct pads space;
+	struct text text;
 	char expected[HEX_BYTES];
 	enum status status = check_time(auth, now_s, err);
 
@@ -807,13 +899,9 @@ sigv4_verify_string(const struct sigv4_auth *auth, struct slice string_to_sign, 
 	if (status != S_OK)
 		return status;
 	pads = signing_pads(secret, &s, &space);
-	buf_put(&inner, pads->inner, PAD_BYTES);
-	buf_put_slice(&inner, string_to_sign);
-	memcpy(outer, pads->outer, PAD_BYTES);
-	crypto_sha256(buf_slice(&inner), outer + PAD_BYTES);
-	buf_done(&inner);
-	crypto_sha256(slice_of(outer, sizeof outer), signature);
-	crypto_hex(signature, sizeof signature, expected);
+	text_begin(&text, &pads->inner);
+	text_put_slice(&text, string_to_sign);
+	put_signature(&text, pads, expected);
 	if (auth->signature.len != HEX_BYTES || !crypto_equal(auth->signature.data, expected, HEX_BYTES))
 		return err_set(err, S_INVALID_SIGNATURE, "%s", mismatch);
 	return S_OK;
@@ -854,7 +942,8 @@ sigv4_sign(const struct sigv4_credentials *c, struct slice method, struct slice 
 	struct http_header *all = ARENA_ARRAY(&arena, struct http_header, header_count + 2);
 	char amz_date[AMZ_DATE_BYTES + 1], payload[HEX_BYTES], signature[HEX_BYTES];
 	uint8_t hash[SHA256_BYTES];
-	struct signing s = {.method = method, .path = path, .query = query, .headers = all};
+	struct names names;
+	struct signing s = {.method = method, .path = path, .query = query, .headers = all, .names = &names};
 
 	amz_date_write(now_s, amz_date);
 	s.amz_date = slice_of(amz_date, AMZ_DATE_BYTES);
@@ -871,6 +960,7 @@ sigv4_sign(const struct sigv4_credentials *c, struct slice method, struct slice 
 		all[s.header_count++] = (struct http_header){SLICE("x-amz-security-token"), c->session_token};
 	qsort(all, s.header_count, sizeof *all, header_order);
 	s.signed_headers = join_names(all, s.header_count, &arena);
+	(void)split_names(s.signed_headers, &names);
 	if (s.payload_hash.data == NULL) {
 		crypto_sha256(body, hash);
 		crypto_hex(hash, sizeof hash, payload);

@@ -11,6 +11,7 @@
 struct sigv4_auth {
 	struct slice access_key, date /* YYYYMMDD */, region, service, terminator /* "aws4_request" */;
 	struct slice amz_date;       /* YYYYMMDDTHHMMSSZ */
+	int64_t signed_s;            /* the same, since 1970 */
 	struct slice signed_headers; /* a;b;c */
 	struct slice signature;
 	struct slice session_token; /* empty: none */
