@@ -160,11 +160,22 @@ find_service(struct slice target)
 const struct op *
 op_find(struct slice target)
 {
-	const struct service *s = find_service(target);
+	static _Thread_local struct {
+		size_t len;
+		const struct op *op;
+		char target[64];
+	} last; /* most ask for what was asked for before */
+	const struct service *s;
 
+	if (target.len > 0 && target.len == last.len && memcmp(target.data, last.target, last.len) == 0)
+		return last.op;
+	s = find_service(target);
 	if (s == NULL)
 		return NULL;
-	return find_in(s, slice_of(target.data + s->prefix.len, target.len - s->prefix.len));
+	last.len = target.len <= sizeof last.target ? target.len : 0;
+	memcpy(last.target, target.data, last.len);
+	last.op = find_in(s, slice_of(target.data + s->prefix.len, target.len - s->prefix.len));
+	return last.op;
 }
 
 const char *

@@ -119,13 +119,12 @@ fail(struct checker *c, const struct field *f, const void *at, const struct plac
 bool
 shape_is_name(struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.data[i];
+	static const bool fits[256] = {
+	    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true, ['.'] = true, ['-'] = true};
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-		      c == '.' || c == '-'))
+	for (size_t i = 0; i < text.len; i++)
+		if (!fits[(unsigned char)text.data[i]])
 			return false;
-	}
 	return text.len > 0;
 }
 
@@ -326,7 +325,7 @@ check_table(struct checker *c, const struct field *f, const struct slice *name, 
 		fail(c, f, name, place, MSG_AT_LEAST_LENGTH, 3LL);
 	if (control_plane && !shape_is_name(*name))
 		fail(c, f, name, place, MSG_NAME_PATTERN);
-	if (shape_characters(*name) > 255)
+	if (name->len > 255 && shape_characters(*name) > 255)
 		fail(c, f, name, place, MSG_AT_MOST_LENGTH, 255LL);
 }
 

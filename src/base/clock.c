@@ -67,7 +67,10 @@ clock_real_ms(void)
 int64_t
 clock_real_s(void)
 {
-	return clock_real_us() / 1000000;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now); /* a tick of the kernel late at most, and asked for each request */
+	return now.tv_sec;
 }
 
 int64_t

@@ -40,6 +40,47 @@ on_url(llhttp_t *parser, const char *at, size_t len)
 	return 0;
 }
 
+/* Eight letters of ASCII to lower case. */
+static uint64_t
+lower_eight(uint64_t eight)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t low = eight & (each * 0x7f);
+	/* the high bit: from 'A' on, and not beyond 'Z' */
+	uint64_t upper = (low + each * (0x80 - 'A')) & ~(low + each * (0x7f - 'Z')) & ~eight & (each * 0x80);
+
+	return eight | upper >> 2;
+}
+
+static void
+lower_at(char *at, size_t bytes)
+{
+	uint64_t eight = 0;
+
+	memcpy(&eight, at, bytes);
+	eight = lower_eight(eight);
+	memcpy(at, &eight, bytes);
+}
+
+/* In place. What does not fill the last step is taken with some of what is lower case already. */
+static void
+lower(char *at, size_t len)
+{
+	char *end = at + len;
+
+	if (len >= 8) {
+		for (; at < end - 8; at += 8)
+			lower_at(at, 8);
+		lower_at(end - 8, 8);
+	} else if (len >= 4) {
+		lower_at(at, 4);
+		lower_at(end - 4, 4);
+	} else {
+		for (; at < end; at++)
+			lower_at(at, 1);
+	}
+}
+
 static int
 on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
@@ -49,10 +90,8 @@ on_header_field(llhttp_t *parser, const char *at, size_t len)
 	if (!header_bytes_fit(r, len + 4)) /* with ": " and CRLF */
 		return fail(r, 431);
 	if (r->part == PART_BODY)
-		return 0;                             /* trailers mean nothing here and cannot pose as headers */
-	for (char *c = (char *)at; c < at + len; c++) /* the block is ours */
-		if (*c >= 'A' && *c <= 'Z')
-			*c |= 0x20;
+		return 0;       /* trailers mean nothing here and cannot pose as headers */
+	lower((char *)at, len); /* the block is ours */
 	if (r->part == PART_NAME && at == h[-1].name.data + h[-1].name.len) {
 		h[-1].name.len += len;
 		h[-1].value.data += len;
@@ -72,6 +111,7 @@ on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
 	struct request *r = ((struct conn *)parser->data)->reading;
 	struct http_header *h;
+	size_t gap;
 
 	if (!header_bytes_fit(r, len))
 		return fail(r, 431);
@@ -80,8 +120,8 @@ on_header_value(llhttp_t *parser, const char *at, size_t len)
 	if (r->x.header_count == 0)
 		return fail(r, 400);
 	h = &r->headers[r->x.header_count - 1];
-	if (r->part == PART_NAME && len > 0 &&
-	    memchr(h->name.data + h->name.len, '\n', (size_t)(at - h->name.data) - h->name.len))
+	gap = (size_t)(at - h->name.data) - h->name.len; /* ": ": less than a fold takes */
+	if (r->part == PART_NAME && len > 0 && gap > 2 && memchr(h->name.data + h->name.len, '\n', gap))
 		return fail(r, 400); /* likewise, folded before its first word */
 	if (r->part == PART_NAME)
 		h->value = slice_of(at, len);
@@ -203,6 +243,21 @@ static const llhttp_settings_t settings = {
 
 /* --- feeding it --- */
 
+#ifdef STATOR_LLHTTP_SSE42
+int llhttp__internal_execute_sse42(llhttp__internal_t *parser, const char *at, const char *end);
+#endif
+
+/* llhttp's scan of header values by 16 bytes is chosen when it is compiled: it is there twice, see CMakeLists.txt. */
+static llhttp_errno_t
+execute(llhttp_t *parser, const char *at, size_t len)
+{
+#ifdef STATOR_LLHTTP_SSE42
+	if (__builtin_cpu_supports("sse4.2"))
+		return llhttp__internal_execute_sse42(parser, at, at + len);
+#endif
+	return llhttp_execute(parser, at, len);
+}
+
 static bool
 may_begin(const struct conn *c)
 {
@@ -262,7 +317,7 @@ parse(struct conn *c, char *data, size_t *at, size_t len)
 		begin(c);
 	}
 	r = c->reading;
-	error = llhttp_execute(&c->parser, data + *at, len - *at);
+	error = execute(&c->parser, data + *at, len - *at);
 	if (error == HPE_PAUSED) {
 		*at = (size_t)(llhttp_get_error_pos(&c->parser) - data);
 		c->reading = NULL;

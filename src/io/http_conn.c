@@ -425,15 +425,6 @@ request_dispatch(struct request *r)
 }
 
 struct slice
-http_header_get(const struct http_exchange *x, struct slice name)
-{
-	for (size_t i = 0; i < x->header_count; i++)
-		if (slice_eq(x->headers[i].name, name))
-			return x->headers[i].value;
-	return SLICE_NONE;
-}
-
-struct slice
 http_encode(struct http_exchange *x)
 {
 	struct request *r = (struct request *)x;
@@ -783,12 +774,12 @@ conn_pump(struct conn *c)
 	else if (c->in != NULL)
 		http1_feed(c);
 	while (!c->dead && c->readable && may_read(c)) {
-		if (conn_spent(c)) {
+		if (!(c->h2 != NULL ? http2_receive(c) : http1_receive(c)))
+			break;
+		if (!c->dead && c->readable && conn_spent(c)) { /* asks the time, so only when there is more */
 			conn_again(c);
 			break;
 		}
-		if (!(c->h2 != NULL ? http2_receive(c) : http1_receive(c)))
-			break;
 	}
 	if (!c->dead && c->eof)
 		conn_end(c);

@@ -33,6 +33,70 @@ sha256_of_the_standard(void **state)
 	}
 }
 
+/* In one go and cut in two, the second part twice by a copy taken between them: around where a block ends. */
+static void
+sha256_of_every_length(void **state)
+{
+	uint8_t ours[SHA256_BYTES], theirs[EVP_MAX_MD_SIZE];
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (char)(i * 37 + 11);
+	for (size_t len = 0; len <= sizeof text; len++) {
+		assert_int_equal(EVP_Q_digest(NULL, "SHA256", NULL, text, len, theirs, NULL), 1);
+		crypto_sha256(slice_of(text, len), ours);
+		assert_memory_equal(ours, theirs, SHA256_BYTES);
+		for (size_t cut = 0; cut <= len; cut += 1 + len / 4) {
+			struct sha256 sum, copy;
+
+			sha256_begin(&sum);
+			sha256_add(&sum, slice_of(text, cut));
+			copy = sum;
+			for (int again = 0; again < 2; again++) {
+				sha256_add(again == 0 ? &sum : &copy, slice_of(text + cut, len - cut));
+				sha256_end(again == 0 ? &sum : &copy, ours);
+				assert_memory_equal(ours, theirs, SHA256_BYTES);
+			}
+		}
+	}
+}
+
+static void
+every_byte_has_its_two_digits(void **state)
+{
+	uint8_t bytes[256];
+	char hex[2 * sizeof bytes + 1], wanted[2 * sizeof bytes + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		bytes[i] = (uint8_t)i;
+		snprintf(wanted + 2 * i, 3, "%02x", (unsigned)i);
+	}
+	for (size_t len = 0; len <= sizeof bytes; len++) {
+		memset(hex, '#', sizeof hex);
+		crypto_hex(bytes + sizeof bytes - len, len, hex);
+		assert_memory_equal(hex, wanted + 2 * (sizeof bytes - len), 2 * len);
+		assert_int_equal(hex[2 * len], '#');
+	}
+}
+
+static void
+one_bit_anywhere_makes_bytes_unequal(void **state)
+{
+	char a[70] = "", b[70] = "";
+
+	(void)state;
+	for (size_t len = 0; len <= sizeof a; len++) {
+		assert_true(crypto_equal(a, b, len));
+		for (size_t i = 0; i < sizeof a; i++) {
+			b[i] ^= (char)(1 << i % 8);
+			assert_int_equal(crypto_equal(a, b, len), i >= len);
+			b[i] = a[i];
+		}
+	}
+}
+
 static void
 hmac_of_rfc_4231(void **state)
 {
@@ -140,6 +204,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sha256_of_the_standard),
+	    cmocka_unit_test(sha256_of_every_length),
+	    cmocka_unit_test(every_byte_has_its_two_digits),
+	    cmocka_unit_test(one_bit_anywhere_makes_bytes_unequal),
 	    cmocka_unit_test(hmac_of_rfc_4231),
 	    cmocka_unit_test(md5_of_rfc_1321),
 	    cmocka_unit_test(md5_of_every_length),

@@ -1,4 +1,5 @@
 /* HTTP/1.1: requests are read and answers sent as the rules say. */
+#include <ctype.h>
 #include <netinet/tcp.h>
 
 #include "codec/gzip.h"
@@ -96,6 +97,30 @@ a_head_larger_than_a_block_is_whole(void **state)
 	buf_put_byte(&expected, 0);
 	body = expected.data;
 	expect_bodies(k, request.data, request.len, (const char *const[]){"hello", body}, 2);
+	buf_done(&request);
+	buf_done(&expected);
+}
+
+/* Of every length, and beside them what stands around the letters in ASCII. */
+static void
+names_of_headers_are_lower_case_and_their_values_as_they_came(void **state)
+{
+	static const char letters[] = "ZQ^_AJK`|~ABCDEFGHIJKLMNOPQRSTUVWXYZ-09abcyz";
+	struct buf request = {0}, expected = {0};
+	const char *body;
+
+	buf_printf(&request, "GET /headers HTTP/1.1\r\n" HOST);
+	buf_printf(&expected, "GET /headers\nhost=x\n");
+	for (int len = 1; len < (int)sizeof letters; len++) {
+		buf_printf(&request, "%.*s:%.*s\r\n", len, letters, len, letters);
+		for (int i = 0; i < len; i++)
+			buf_put_byte(&expected, (uint8_t)tolower((unsigned char)letters[i]));
+		buf_printf(&expected, "=%.*s\n", len, letters);
+	}
+	buf_put_lit(&request, "\r\n");
+	buf_put_byte(&expected, 0);
+	body = expected.data;
+	expect_bodies(*state, request.data, request.len, &body, 1);
 	buf_done(&request);
 	buf_done(&expected);
 }
@@ -424,6 +449,7 @@ main(void)
 	    ON_SERVER(answers_leave_in_the_order_of_their_requests),
 	    ON_SERVER(hundreds_of_pipelined_requests_are_answered),
 	    ON_SERVER(a_head_larger_than_a_block_is_whole),
+	    ON_SERVER(names_of_headers_are_lower_case_and_their_values_as_they_came),
 	    ON_SERVER(large_bodies_arrive_whole_in_every_form),
 	    ON_SERVER(expect_continue_is_answered_before_the_body),
 	    ON_SERVER(the_last_request_of_a_connection_is_answered_then_it_closes),

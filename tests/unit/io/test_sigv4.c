@@ -1,6 +1,7 @@
 #include "io/sigv4.h"
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "kit.h"
 
 /* The credentials, date and signatures of AWS's published test suite for Signature Version 4. */
@@ -118,6 +119,46 @@ amazons_published_signatures_come_out(void **state)
 		buf_done(&out);
 	}
 	arena_reset(&arena);
+}
+
+/* What is hashed is put together in pieces: a value of any length is signed as if it were one. */
+static void
+headers_of_every_length_are_signed_whole(void **state)
+{
+	static const struct slice steps[] = {SLICE("20150830"), SLICE("us-east-1"), SLICE("service"),
+					     SLICE("aws4_request")};
+	uint8_t key[SHA256_BYTES], sum[SHA256_BYTES];
+	char hex[2 * SHA256_BYTES];
+
+	(void)state;
+	for (size_t len = 900; len < 2300; len += 1 + len % 7) {
+		char *value = (char *)arena_dup(&arena, slice_of((char[2300]){0}, len)).data;
+		const struct http_header headers[] = {{SLICE("host"), SLICE("h")}, {SLICE("long"), {value, len}}};
+		struct buf out = {0}, text = {0};
+
+		for (size_t i = 0; i < len; i++)
+			value[i] = (char)('a' + i % 23);
+		sigv4_sign(&suite, SLICE("POST"), SLICE("/"), SLICE_NONE, headers, 2, SLICE_NONE, NOW_S, &out);
+		buf_printf(&text, "POST\n/\n\nhost:h\nlong:%.*s\nx-amz-date:20150830T123600Z\n\nhost;long;x-amz-date\n",
+			   (int)len, value);
+		crypto_sha256(SLICE_NONE, sum);
+		crypto_hex(sum, sizeof sum, hex);
+		buf_put(&text, hex, sizeof hex);
+		crypto_sha256(buf_slice(&text), sum);
+		crypto_hex(sum, sizeof sum, hex);
+		text.len = 0;
+		buf_printf(&text, "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/service/aws4_request\n%.*s",
+			   (int)sizeof hex, hex);
+		crypto_hmac_sha256(SLICE("AWS4" SECRET), steps[0], key);
+		for (int i = 1; i < 4; i++)
+			crypto_hmac_sha256(slice_of(key, sizeof key), steps[i], key);
+		crypto_hmac_sha256(slice_of(key, sizeof key), buf_slice(&text), sum);
+		crypto_hex(sum, sizeof sum, hex);
+		assert_memory_equal(value_of(buf_slice(&out), "Signature=").data, hex, sizeof hex);
+		buf_done(&out);
+		buf_done(&text);
+		arena_reset(&arena);
+	}
 }
 
 /* --- verifying what was signed --- */
@@ -509,6 +550,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(amazons_published_signatures_come_out),
+	    cmocka_unit_test(headers_of_every_length_are_signed_whole),
 	    cmocka_unit_test(what_was_signed_verifies),
 	    cmocka_unit_test(any_change_breaks_the_signature),
 	    cmocka_unit_test(what_must_be_signed_must_be_named),
