@@ -103,6 +103,9 @@ enum status request_check_mix(const struct member *expressions, size_t expressio
 			      size_t legacy_count, const struct in_params *params, struct err *err);
 /* After the mixture: the placeholders and values themselves. */
 enum status request_check_params(const struct in_params *params, bool any_expression, struct err *err);
+/* Both, where they are given (data not NULL), with these parameters; nothing of the parameters may be left over. */
+enum status request_bind_write(const struct in_params *params, struct slice update, struct slice condition,
+			       struct arena *arena, struct table_write *w, struct err *err);
 /* What the request alone shows, in PutItem, UpdateItem and DeleteItem: "1 validation error detected: " before it, in
  * the newer wording. Passes s on; to be asked before anything of the table is. */
 enum status request_envelope(enum status s, struct err *err);
@@ -151,6 +154,15 @@ bool auth_would_lock_out(struct op_call *call, const struct policy *policy, stru
 #define CAPACITY_INDEXES 1 /* values of ReturnConsumedCapacity */
 #define CAPACITY_TOTAL   2
 #define CAPACITY_NONE    3
+
+#define REPLY_UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
+
+/* What several actions on one table consumed, by index. */
+struct reply_units {
+	struct table_units units[REPLY_UNITS_MAX];
+	size_t count;
+};
+void reply_units_add(struct reply_units *all, const struct table_units *units, uint32_t factor);
 
 /* Members are written with their commas: `*between` is "" before the first and "," after. */
 void reply_name(struct buf *out, const char **between, const char *name);

@@ -82,24 +82,12 @@ check_mix(const struct write_in *in, bool update, struct err *err)
 static enum status
 bind(const struct write_in *in, struct arena *arena, struct table_write *w, struct err *err)
 {
-	struct expr_params params = in->params.p; /* binding marks what is used */
-	struct expr *e;
 	enum status s;
 
 	s = legacy_updates(&in->attribute_updates, arena, &w->update, err);
 	if (s == S_OK)
 		s = legacy_expectation(&in->expected, &in->conditional_operator, arena, &w->condition, err);
-	if (s == S_OK)
-		s = request_check_params(&in->params, true, err);
-	if (s == S_OK && in->update.data != NULL) {
-		s = expr_bind(EXPR_UPDATE, in->update, &params, arena, &e, err);
-		w->update = e;
-	}
-	if (s == S_OK && in->condition.data != NULL) {
-		s = expr_bind(EXPR_CONDITION, in->condition, &params, arena, &e, err);
-		w->condition = e;
-	}
-	return s == S_OK ? expr_params_check_unused(&params, err) : s;
+	return s == S_OK ? request_bind_write(&in->params, in->update, in->condition, arena, w, err) : s;
 }
 
 /* Which attributes ReturnValues asks for; AV_NONE: none. */

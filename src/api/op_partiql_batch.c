@@ -8,8 +8,6 @@
 #include "model/av_json.h"
 #include "model/key.h"
 
-#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
-
 struct member_of_batch {
 	struct statement st;
 	struct table_write write; /* of a read only its key */
@@ -283,37 +281,20 @@ put_response(struct op_call *call, const struct member_of_batch *m)
 
 /* What all statements on the table of this one consumed. */
 struct consumed {
-	struct table_units units[UNITS_MAX];
-	size_t count;
+	struct reply_units all;
 	uint64_t failed; /* of writes that were refused; they belong to no part */
 	bool write;
 };
-
-static void
-add_units(struct consumed *c, const struct table_units *units)
-{
-	size_t at = 0;
-
-	while (at < c->count && c->units[at].index != units->index)
-		at++;
-	if (at == UNITS_MAX)
-		return;
-	if (at == c->count)
-		c->units[c->count++] = (struct table_units){.index = units->index};
-	c->units[at].half_read += units->half_read;
-	c->units[at].half_write += units->half_write;
-	c->units[at].vector_write += units->vector_write;
-}
 
 static void
 add_member(struct consumed *c, const struct member_of_batch *m)
 {
 	c->write |= !is_read(m);
 	if (is_read(m))
-		add_units(c, &(struct table_units){.half_read = m->half_read});
+		reply_units_add(&c->all, &(struct table_units){.half_read = m->half_read}, 1);
 	for (size_t i = 0; i < m->write.unit_count; i++) {
 		if (m->status == S_OK)
-			add_units(c, &m->write.units[i]);
+			reply_units_add(&c->all, &m->write.units[i], 1);
 		else
 			c->failed += m->write.units[i].half_write;
 	}
@@ -335,7 +316,7 @@ put_capacity(struct op_call *call, const struct batch *b)
 
 	buf_put_lit(call->out, ",\"ConsumedCapacity\":[");
 	for (uint32_t i = 0; i < b->count; i++) {
-		struct consumed c = {.count = 0};
+		struct consumed c = {.failed = 0};
 
 		if (!b->members[i].ran || !is_first_of_table(b, i))
 			continue;
@@ -344,7 +325,7 @@ put_capacity(struct op_call *call, const struct batch *b)
 				add_member(&c, &b->members[j]);
 		buf_put(call->out, between, strlen(between));
 		between = ",";
-		reply_capacity_failed(call->out, b->members[i].st.s.table, c.units, c.count, c.write,
+		reply_capacity_failed(call->out, b->members[i].st.s.table, c.all.units, c.all.count, c.write,
 				      b->in->return_capacity.value, c.failed);
 	}
 	buf_put_byte(call->out, ']');

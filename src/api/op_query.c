@@ -224,18 +224,6 @@ prepare(struct reading *r, struct err *err)
 
 /* ---- against the table ---- */
 
-static bool
-has_attr(const struct key_schema *schema, struct slice name)
-{
-	for (uint8_t i = 0; i < schema->partition_count; i++)
-		if (slice_eq(schema->partition[i].name, name))
-			return true;
-	for (uint8_t i = 0; i < schema->sort_count; i++)
-		if (slice_eq(schema->sort[i].name, name))
-			return true;
-	return false;
-}
-
 static const struct key_attr *
 attr_at(const struct key_schema *schema, uint8_t i)
 {
@@ -282,7 +270,7 @@ check_start_count(const struct reading *r, struct err *err)
 		return S_OK;
 	if (r->index != NULL)
 		for (uint8_t i = 0; i < attr_count(r->schema); i++)
-			wanted += !has_attr(table, attr_at(r->schema, i)->name);
+			wanted += !key_has_attr(table, attr_at(r->schema, i)->name);
 	if (av_count(r->in->start_key.value) != wanted)
 		return r->scan && r->index == NULL ? err_set(err, S_VALIDATION, MSG_START_KEY_BECAUSE, MSG_KEY_ELEMENT)
 						   : err_set(err, S_VALIDATION, MSG_START_KEY);
@@ -339,7 +327,8 @@ is_projected(const struct reading *r, struct slice name)
 {
 	const struct table_index_spec *spec = table_index_spec(r->index);
 
-	if (spec->projection == PROJECT_ALL || has_attr(r->schema, name) || has_attr(table_schema(r->table), name))
+	if (spec->projection == PROJECT_ALL || key_has_attr(r->schema, name) ||
+	    key_has_attr(table_schema(r->table), name))
 		return true;
 	if (spec->projection == PROJECT_INCLUDE)
 		for (size_t i = 0; i < spec->include_count; i++)
@@ -562,8 +551,8 @@ write_kept(const struct reading *r, const struct table_page *page)
 	out->len = start;
 	buf_reserve(out, page->text.len + 1024);
 	write_head(r, page, out);
-	call->crc = crc32_join(crc32_of(slice_of(out->data + start, out->len - start)), page->text.crc,
-			       page->text.crc_shift);
+	call->crc =
+	    crc32_join(crc32_of(slice_of(out->data + start, out->len - start)), page->text.crc, page->text.crc_shift);
 	table_text_copy(&page->text, out->data + out->len);
 	out->len += page->text.len;
 	end = out->len;

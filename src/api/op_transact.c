@@ -118,21 +118,9 @@ bind(const struct action_in *in, struct arena *arena, struct table_write *w, str
 	    {"ConditionExpression", in->condition.data != NULL},
 	};
 	size_t skip = w->kind == WRITE_UPDATE ? 0 : 1;
-	struct expr_params params = in->params.p; /* binding marks what is used */
-	struct expr *e;
 	enum status s = request_check_mix(expressions + skip, 2 - skip, NULL, 0, &in->params, err);
 
-	if (s == S_OK)
-		s = request_check_params(&in->params, true, err);
-	if (s == S_OK && in->update.data != NULL) {
-		s = expr_bind(EXPR_UPDATE, in->update, &params, arena, &e, err);
-		w->update = e;
-	}
-	if (s == S_OK && in->condition.data != NULL) {
-		s = expr_bind(EXPR_CONDITION, in->condition, &params, arena, &e, err);
-		w->condition = e;
-	}
-	return s == S_OK ? expr_params_check_unused(&params, err) : s;
+	return s == S_OK ? request_bind_write(&in->params, in->update, in->condition, arena, w, err) : s;
 }
 
 static uint64_t

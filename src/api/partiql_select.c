@@ -21,24 +21,13 @@ struct select {
 /* ---- checks ---- */
 
 static bool
-has_attr(const struct key_schema *schema, struct slice name)
-{
-	for (uint8_t i = 0; i < schema->partition_count; i++)
-		if (slice_eq(schema->partition[i].name, name))
-			return true;
-	for (uint8_t i = 0; i < schema->sort_count; i++)
-		if (slice_eq(schema->sort[i].name, name))
-			return true;
-	return false;
-}
-
-static bool
 is_projected(void *context, struct slice name)
 {
 	const struct select *x = context;
 	const struct table_index_spec *spec = table_index_spec(x->index);
 
-	if (spec->projection == PROJECT_ALL || has_attr(x->schema, name) || has_attr(table_schema(x->st->table), name))
+	if (spec->projection == PROJECT_ALL || key_has_attr(x->schema, name) ||
+	    key_has_attr(table_schema(x->st->table), name))
 		return true;
 	for (size_t i = 0; i < spec->include_count && spec->projection == PROJECT_INCLUDE; i++)
 		if (slice_eq(spec->include[i], name))

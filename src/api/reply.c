@@ -158,3 +158,19 @@ reply_collection(struct buf *out, struct table *table, struct av key, struct tab
 	json_put_double(out, least + 1);
 	buf_put_lit(out, "]}");
 }
+
+void
+reply_units_add(struct reply_units *all, const struct table_units *units, uint32_t factor)
+{
+	size_t at = 0;
+
+	while (at < all->count && all->units[at].index != units->index)
+		at++;
+	if (at == REPLY_UNITS_MAX)
+		return;
+	if (at == all->count)
+		all->units[all->count++] = (struct table_units){.index = units->index};
+	all->units[at].half_read += factor * units->half_read;
+	all->units[at].half_write += factor * units->half_write;
+	all->units[at].vector_write += units->vector_write;
+}

@@ -182,3 +182,22 @@ request_table(struct op_call *call, struct slice name_or_arn, struct table **ret
 	*ret = NULL;
 	return s == S_OK ? table_find(call->db, name, ret, err) : s;
 }
+
+enum status
+request_bind_write(const struct in_params *params, struct slice update, struct slice condition, struct arena *arena,
+		   struct table_write *w, struct err *err)
+{
+	struct expr_params p = params->p; /* binding marks what is used */
+	struct expr *e;
+	enum status s = request_check_params(params, true, err);
+
+	if (s == S_OK && update.data != NULL) {
+		s = expr_bind(EXPR_UPDATE, update, &p, arena, &e, err);
+		w->update = e;
+	}
+	if (s == S_OK && condition.data != NULL) {
+		s = expr_bind(EXPR_CONDITION, condition, &p, arena, &e, err);
+		w->condition = e;
+	}
+	return s == S_OK ? expr_params_check_unused(&p, err) : s;
+}

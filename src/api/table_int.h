@@ -74,6 +74,8 @@ enum keys_of { KEYS_OF_TABLE, KEYS_OF_LOCAL, KEYS_OF_GLOBAL, KEYS_OF_NEW_GLOBAL 
 enum status table_check_units(const struct throughput_in *in, struct err *err);
 enum status table_read_definitions(const struct in_list *list, struct table_spec *spec, struct arena *a,
 				   struct err *err);
+/* NULL: it is not defined. */
+const struct key_attr *table_definition_of(const struct table_spec *spec, struct slice name);
 /* Types come from spec->definitions. */
 enum status table_read_keys(const struct in_list *list, const struct table_spec *spec, enum keys_of of,
 			    struct key_schema *ret, struct arena *a, struct err *err);

@@ -13,8 +13,8 @@ table_check_units(const struct throughput_in *in, struct err *err)
 	return S_OK;
 }
 
-static const struct key_attr *
-definition_of(const struct table_spec *spec, struct slice name)
+const struct key_attr *
+table_definition_of(const struct table_spec *spec, struct slice name)
 {
 	for (size_t i = 0; i < spec->definition_count; i++)
 		if (slice_eq(spec->definitions[i].name, name))
@@ -32,7 +32,7 @@ table_read_definitions(const struct in_list *list, struct table_spec *spec, stru
 		const struct definition_in *in = ((struct definition_in *const *)list->items)[i];
 
 		/* more than keys and indexes can use are told as unused; the search stays short */
-		if (i < 256 && definition_of(spec, in->name) != NULL)
+		if (i < 256 && table_definition_of(spec, in->name) != NULL)
 			return err_set(err, S_VALIDATION, MSG_DUPLICATE_DEFINITION, SLICE_ARG(in->name));
 		spec->definitions[spec->definition_count++] = (struct key_attr){in->name, types[in->type.value]};
 	}
@@ -75,7 +75,7 @@ check_key_names(const struct in_list *list, const struct table_spec *spec, enum 
 	if (of == KEYS_OF_TABLE && list->count > spec->definition_count)
 		return err_set(err, S_VALIDATION, MSG_NO_DEFINITION);
 	for (uint32_t i = 0; i < list->count && of != KEYS_OF_NEW_GLOBAL; i++)
-		if (definition_of(spec, key_at(list, i)->name) == NULL)
+		if (table_definition_of(spec, key_at(list, i)->name) == NULL)
 			return err_set(err, S_VALIDATION, MSG_UNDEFINED_KEYS, names_of_keys(list, a),
 				       names_of_definitions(spec, a));
 	for (uint32_t i = 0; i < list->count; i++)
@@ -99,7 +99,7 @@ table_read_keys(const struct in_list *list, const struct table_spec *spec, enum 
 	if (key_at(list, 0)->type.value != 1)
 		return err_set(err, S_VALIDATION, MSG_FIRST_HASH);
 	for (uint32_t i = 0; i < list->count; i++) {
-		const struct key_attr *definition = definition_of(spec, key_at(list, i)->name);
+		const struct key_attr *definition = table_definition_of(spec, key_at(list, i)->name);
 		struct key_attr attr = {key_at(list, i)->name, definition != NULL ? definition->type : AV_NULL};
 		bool hash = key_at(list, i)->type.value == 1;
 
@@ -206,18 +206,6 @@ table_check_projections(const struct table_index_spec *indexes, size_t count, st
 }
 
 static bool
-schema_uses(const struct key_schema *schema, struct slice name)
-{
-	for (uint8_t i = 0; i < schema->partition_count; i++)
-		if (slice_eq(schema->partition[i].name, name))
-			return true;
-	for (uint8_t i = 0; i < schema->sort_count; i++)
-		if (slice_eq(schema->sort[i].name, name))
-			return true;
-	return false;
-}
-
-static bool
 vector_uses(const struct table_vector_spec *v, struct slice name)
 {
 	for (size_t i = 0; v != NULL && i < v->element_count; i++)
@@ -234,11 +222,11 @@ table_check_definitions_used(const struct table_spec *spec, struct arena *a, str
 
 	for (size_t i = 0; i < spec->definition_count; i++) {
 		struct slice name = spec->definitions[i].name;
-		bool some = schema_uses(&spec->schema, name);
+		bool some = key_has_attr(&spec->schema, name);
 
 		for (size_t j = 0; j < spec->index_count && !some; j++)
 			some =
-			    schema_uses(&spec->indexes[j].schema, name) || vector_uses(spec->indexes[j].vector, name);
+			    key_has_attr(&spec->indexes[j].schema, name) || vector_uses(spec->indexes[j].vector, name);
 		if (some && used.len < 1024)
 			used =
 			    arena_printf(a, "%.*s%s%.*s", SLICE_ARG(used), used.len > 0 ? ", " : "", SLICE_ARG(name));

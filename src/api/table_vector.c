@@ -46,15 +46,6 @@ static const struct field change_fields[] = {
 static const struct shape shape_change = {"VectorIndexUpdate", sizeof(struct vector_change_in), change_fields};
 const struct field vector_change_element = ELEMENT("member", SHAPE_STRUCT, FIELD_REQUIRED, .shape = &shape_change);
 
-static const struct key_attr *
-definition_of(const struct table_spec *spec, struct slice name)
-{
-	for (size_t i = 0; i < spec->definition_count; i++)
-		if (slice_eq(spec->definitions[i].name, name))
-			return &spec->definitions[i];
-	return NULL;
-}
-
 static const struct vector_element_in *
 element_at(const struct vector_in *in, uint32_t i)
 {
@@ -99,7 +90,7 @@ read_schema(const struct vector_in *in, const struct table_spec *spec, struct ar
 	v->elements = ARENA_ARRAY(a, struct table_vector_element, in->schema.count);
 	for (uint32_t i = 0; i < in->schema.count; i++) {
 		const struct vector_element_in *element = element_at(in, i);
-		const struct key_attr *definition = definition_of(spec, element->name);
+		const struct key_attr *definition = table_definition_of(spec, element->name);
 
 		if (definition == NULL)
 			return err_set(err, S_VALIDATION, MSG_VECTOR_SCHEMA_UNDEFINED);
@@ -152,7 +143,7 @@ read_index(const struct vector_in *in, const struct table_spec *spec, struct are
 	enum status s;
 
 	*ret = (struct table_index_spec){.name = in->name, .global = true, .vector = v};
-	if (definition_of(spec, in->attribute->name) != NULL)
+	if (table_definition_of(spec, in->attribute->name) != NULL)
 		return err_set(err, S_VALIDATION, MSG_VECTOR_DEFINED, SLICE_ARG(in->attribute->name));
 	if (in->dimensions.value < 1 || in->dimensions.value > VECTOR_DIMENSIONS_MAX)
 		return err_set(err, S_VALIDATION, MSG_VECTOR_DIMENSIONS, VECTOR_DIMENSIONS_MAX);

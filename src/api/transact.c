@@ -127,14 +127,11 @@ transact_release(struct table *const *tables, size_t count)
 
 /* ---- capacity ---- */
 
-#define UNITS_MAX (2 * (1 + LSI_MAX + GSI_MAX + VECTOR_MAX)) /* a table may change its indexes while we work */
-
 /* What one table's actions consumed, together. */
 struct consumed {
 	struct table *table;
 	struct slice requested; /* name or ARN, as the client wrote it first */
-	struct table_units units[UNITS_MAX];
-	size_t count;
+	struct reply_units all;
 };
 
 struct transact_bill {
@@ -160,25 +157,8 @@ consumed_of(struct transact_bill *bill, struct table *table, struct slice reques
 		if (slice_eq(table_name(bill->tables[i].table), table_name(table)))
 			return &bill->tables[i];
 	c = &bill->tables[bill->count++];
-	*c = (struct consumed){.table = table, .requested = requested, .count = 1};
+	*c = (struct consumed){.table = table, .requested = requested, .all = {.count = 1}};
 	return c;
-}
-
-static void
-add_units(struct consumed *c, const struct table_units *units)
-{
-	uint32_t factor = units->index == NULL ? 2 : 1;
-	size_t at = 0;
-
-	while (at < c->count && c->units[at].index != units->index)
-		at++;
-	if (at == UNITS_MAX)
-		return;
-	if (at == c->count)
-		c->units[c->count++] = (struct table_units){.index = units->index};
-	c->units[at].half_read += factor * units->half_read;
-	c->units[at].half_write += factor * units->half_write;
-	c->units[at].vector_write += units->vector_write;
 }
 
 void
@@ -188,7 +168,7 @@ transact_bill_add(struct transact_bill *bill, struct table *table, struct slice 
 	struct consumed *c = consumed_of(bill, table, requested);
 
 	for (size_t i = 0; i < count; i++)
-		add_units(c, &units[i]);
+		reply_units_add(&c->all, &units[i], units[i].index == NULL ? 2 : 1);
 }
 
 void
@@ -200,7 +180,7 @@ transact_bill_put(struct buf *out, const struct transact_bill *bill, bool write,
 
 		if (i > 0)
 			buf_put_byte(out, ',');
-		reply_transaction_capacity(out, c->requested, c->units, c->count, write, detail);
+		reply_transaction_capacity(out, c->requested, c->all.units, c->all.count, write, detail);
 	}
 	buf_put_byte(out, ']');
 }

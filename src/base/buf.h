@@ -66,6 +66,25 @@ buf_put_be64(struct buf *b, uint64_t v)
 	buf_put(b, &v, sizeof v);
 }
 
+/* And back. */
+static inline uint32_t
+get_be32(const char *at)
+{
+	uint32_t v;
+
+	memcpy(&v, at, sizeof v);
+	return __builtin_bswap32(v);
+}
+
+static inline uint64_t
+get_be64(const char *at)
+{
+	uint64_t v;
+
+	memcpy(&v, at, sizeof v);
+	return __builtin_bswap64(v);
+}
+
 static inline struct slice
 buf_slice(const struct buf *b)
 {

@@ -53,3 +53,11 @@ thread_share_heaps(int answering)
 {
 	(void)mallopt(M_ARENA_MAX, answering + 2); /* a hint */
 }
+
+int
+thread_cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}

@@ -21,6 +21,9 @@ void thread_be_patient(void);
  */
 void thread_be_modest(void);
 
+/* Processors that this process may use, which in a container is less than what the machine has. */
+int thread_cores(void);
+
 /*
  * To be called before the first thread is started. The C library lets threads allocate from up to eight heaps for each
  * processor, and what was freed in one serves no other: beside 110 MB in use it kept 150 free. Now there are as many as

@@ -262,6 +262,8 @@ void dax_transact_write(struct dax_request *r);
 
 /* --- reply.c: pieces of JSON replies --- */
 
+/* Of the array that is read next; it is still to be read then. */
+uint64_t dax_count_elements(const struct json_reader *r);
 /* One ConsumedCapacity object -> the byte string of 7.1 (with its head). */
 void dax_capacity_write(struct json_reader *r, struct buf *out);
 /* An array of them -> an array. */

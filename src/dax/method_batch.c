@@ -408,21 +408,6 @@ count_members(struct dax_request *r, struct slice object)
 	return count;
 }
 
-static uint64_t
-count_elements(const struct json_reader *json)
-{
-	struct json_reader ahead = *json;
-	uint64_t count = 0;
-
-	if (json_enter_array(&ahead)) {
-		while (json_next_element(&ahead)) {
-			json_skip(&ahead);
-			count++;
-		}
-	}
-	return count;
-}
-
 /* "Keys" of one table of UnprocessedKeys. */
 static enum status
 put_unprocessed_keys(struct dax_request *r, const struct batch_table *t, struct json_reader *json)
@@ -438,7 +423,7 @@ put_unprocessed_keys(struct dax_request *r, const struct batch_table *t, struct 
 			json_skip(json);
 			continue;
 		}
-		cbor_put_array(&r->reply, count_elements(json));
+		cbor_put_array(&r->reply, dax_count_elements(json));
 		if (!json_enter_array(json))
 			return nonsense(r);
 		while (s == S_OK && json_next_element(json)) {
@@ -669,7 +654,7 @@ put_unprocessed_write(struct dax_request *r, const struct batch_table *t, struct
 	struct av item;
 	enum status s = S_OK;
 
-	cbor_put_array(&r->reply, 2 * count_elements(json));
+	cbor_put_array(&r->reply, 2 * dax_count_elements(json));
 	if (!json_enter_array(json))
 		return nonsense(r);
 	while (s == S_OK && json_next_element(json)) {

@@ -206,8 +206,8 @@ put_extended(struct json_reader *r, bool indefinite, struct buf *out)
 		cbor_put_break(out);
 }
 
-static uint64_t
-count_elements(const struct json_reader *r)
+uint64_t
+dax_count_elements(const struct json_reader *r)
 {
 	struct json_reader ahead = *r;
 	uint64_t count = 0;
@@ -224,7 +224,7 @@ count_elements(const struct json_reader *r)
 void
 dax_capacities_write(struct json_reader *r, struct buf *out)
 {
-	cbor_put_array(out, count_elements(r));
+	cbor_put_array(out, dax_count_elements(r));
 	if (json_enter_array(r))
 		while (json_next_element(r))
 			dax_capacity_write(r, out);
@@ -233,7 +233,7 @@ dax_capacities_write(struct json_reader *r, struct buf *out)
 void
 dax_extended_capacities_write(struct json_reader *r, bool indefinite, struct buf *out)
 {
-	cbor_put_array(out, count_elements(r));
+	cbor_put_array(out, dax_count_elements(r));
 	if (json_enter_array(r))
 		while (json_next_element(r))
 			put_extended(r, indefinite, out);
@@ -297,7 +297,7 @@ dax_metrics_map_write(struct json_reader *r, struct arena *arena, struct buf *ou
 		return;
 	while (json_next_member(r, &table)) {
 		cbor_put_text(out, table);
-		cbor_put_array(out, count_elements(r));
+		cbor_put_array(out, dax_count_elements(r));
 		if (json_enter_array(r))
 			while (json_next_element(r))
 				dax_metrics_write(r, arena, out);

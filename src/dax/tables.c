@@ -57,25 +57,36 @@ struct described {
 	int count;
 };
 
+/* {"AttributeName": ..., and the other: ...}; false: it is no object. */
+static bool
+read_attribute(struct json_reader *json, struct slice other, struct slice *ret_name, struct slice *ret_other)
+{
+	struct slice member;
+
+	*ret_name = *ret_other = SLICE_NONE;
+	if (!json_enter_object(json))
+		return false;
+	while (json_next_member(json, &member)) {
+		if (slice_eq(member, SLICE("AttributeName")))
+			*ret_name = json_string(json);
+		else if (slice_eq(member, other))
+			*ret_other = json_string(json);
+		else
+			json_skip(json);
+	}
+	return true;
+}
+
 static void
 read_key_schema(struct json_reader *json, struct described *d)
 {
-	struct slice member, name, type;
+	struct slice name, type;
 
 	if (!json_enter_array(json))
 		return;
 	while (json_next_element(json)) {
-		name = type = SLICE_NONE;
-		if (!json_enter_object(json))
+		if (!read_attribute(json, SLICE("KeyType"), &name, &type))
 			return;
-		while (json_next_member(json, &member)) {
-			if (slice_eq(member, SLICE("AttributeName")))
-				name = json_string(json);
-			else if (slice_eq(member, SLICE("KeyType")))
-				type = json_string(json);
-			else
-				json_skip(json);
-		}
 		/* the partition key first, in whatever order they come */
 		d->names[slice_eq(type, SLICE("RANGE"))] = name;
 		d->count++;
@@ -85,22 +96,13 @@ read_key_schema(struct json_reader *json, struct described *d)
 static void
 read_definitions(struct json_reader *json, struct described *d)
 {
-	struct slice member, name, type;
+	struct slice name, type;
 
 	if (!json_enter_array(json))
 		return;
 	while (json_next_element(json)) {
-		name = type = SLICE_NONE;
-		if (!json_enter_object(json))
+		if (!read_attribute(json, SLICE("AttributeType"), &name, &type))
 			return;
-		while (json_next_member(json, &member)) {
-			if (slice_eq(member, SLICE("AttributeName")))
-				name = json_string(json);
-			else if (slice_eq(member, SLICE("AttributeType")))
-				type = json_string(json);
-			else
-				json_skip(json);
-		}
 		for (int i = 0; i < 2; i++)
 			if (slice_eq(name, d->names[i]) && type.len == 1)
 				d->types[i] = type.data[0] == 'N' ? AV_N : type.data[0] == 'B' ? AV_B : AV_S;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "main/access.h"
 #include "main/credentials.h"
 
 static const char *const wording_choices[] = {[WORDING_OF_BEFORE] = "classic", [WORDING_OF_2026] = "2026", NULL};
@@ -140,14 +141,6 @@ const struct cli_command serve_command = {
 _Static_assert(sizeof serve_options / sizeof *serve_options <= CLI_OPTIONS_MAX,
 	       "cli_parse's flags must hold all options");
 
-static bool
-is_loopback(const char *listen)
-{
-	/* digits and dots only: 127.example.com may be any machine */
-	return (strncmp(listen, "127.", 4) == 0 && listen[strspn(listen, "0123456789.")] == ':') ||
-	       strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0;
-}
-
 /* Region names become folder names. */
 static enum status
 check_regions(const struct cli_list *regions, struct err *err)
@@ -171,32 +164,22 @@ check_regions(const struct cli_list *regions, struct err *err)
 static enum status
 check_access(const struct config *c, struct err *err)
 {
-	const struct {
-		const char *option, *value;
-	} addresses[] = {
+	const struct access_address addresses[] = {
 	    {"listen", c->listen},
 	    {"dax-listen", c->dax_listen},
 	    {"dax-tls-listen", c->dax_tls_listen},
 	};
+	const struct access_options options = {
+	    .sigv4 = c->auth == AUTH_SIGV4,
+	    .credentials = c->credentials,
+	    .tls_cert = c->tls_cert,
+	    .tls_key = c->tls_key,
+	    .tls_listen = addresses[2],
+	    .addresses = addresses,
+	    .address_count = sizeof addresses / sizeof *addresses,
+	};
 
-	if ((c->tls_cert == NULL) != (c->tls_key == NULL))
-		return err_set(err, S_VALIDATION,
-			       "--tls-cert and --tls-key belong together; only one of them is given");
-	if (c->auth == AUTH_SIGV4 && c->credentials == NULL)
-		return err_set(err, S_VALIDATION, "--auth sigv4 needs --credentials FILE");
-	if (c->auth != AUTH_SIGV4 && c->credentials != NULL)
-		return err_set(err, S_VALIDATION,
-			       "--credentials is only read with --auth sigv4; add that, or leave it out");
-	if (c->dax_tls_listen != NULL && c->tls_cert == NULL)
-		return err_set(err, S_VALIDATION, "--dax-tls-listen needs --tls-cert and --tls-key");
-	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
-		if (c->auth != AUTH_SIGV4 && addresses[i].value != NULL && !is_loopback(addresses[i].value))
-			return err_set(
-			    err, S_VALIDATION,
-			    "--%s %s can be reached from other machines, so signatures must be verified: add --auth "
-			    "sigv4 --credentials FILE, or listen on 127.0.0.1",
-			    addresses[i].option, addresses[i].value);
-	return S_OK;
+	return access_check(&options, err);
 }
 
 enum status

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "io/listen.h"
+#include "main/access.h"
 #include "main/dax_stats.h"
 #include "main/memory.h"
 
@@ -122,38 +123,21 @@ const struct cli_command dax_command = {
 
 _Static_assert(sizeof dax_options / sizeof *dax_options <= CLI_OPTIONS_MAX, "cli_parse's flags must hold all options");
 
-static bool
-is_loopback(const char *listen)
-{
-	return (strncmp(listen, "127.", 4) == 0 && listen[strspn(listen, "0123456789.")] == ':') ||
-	       strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0;
-}
-
 static enum status
 check_access(const struct dax_config *c, struct err *err)
 {
-	const struct {
-		const char *option, *value;
-	} addresses[] = {{"listen", c->listen}, {"tls-listen", c->tls_listen}};
+	const struct access_address addresses[] = {{"listen", c->listen}, {"tls-listen", c->tls_listen}};
+	const struct access_options options = {
+	    .sigv4 = c->auth == 1,
+	    .credentials = c->credentials,
+	    .tls_cert = c->tls_cert,
+	    .tls_key = c->tls_key,
+	    .tls_listen = addresses[1],
+	    .addresses = addresses,
+	    .address_count = sizeof addresses / sizeof *addresses,
+	};
 
-	if ((c->tls_cert == NULL) != (c->tls_key == NULL))
-		return err_set(err, S_VALIDATION,
-			       "--tls-cert and --tls-key belong together; only one of them is given");
-	if (c->tls_listen != NULL && c->tls_cert == NULL)
-		return err_set(err, S_VALIDATION, "--tls-listen needs --tls-cert and --tls-key");
-	if (c->auth == 1 && c->credentials == NULL)
-		return err_set(err, S_VALIDATION, "--auth sigv4 needs --credentials FILE");
-	if (c->auth != 1 && c->credentials != NULL)
-		return err_set(err, S_VALIDATION,
-			       "--credentials is only read with --auth sigv4; add that, or leave it out");
-	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
-		if (c->auth != 1 && addresses[i].value != NULL && !is_loopback(addresses[i].value))
-			return err_set(
-			    err, S_VALIDATION,
-			    "--%s %s can be reached from other machines, so signatures must be verified: add "
-			    "--auth sigv4 --credentials FILE, or listen on 127.0.0.1",
-			    addresses[i].option, addresses[i].value);
-	return S_OK;
+	return access_check(&options, err);
 }
 
 static enum status
@@ -173,7 +157,7 @@ check_cluster(struct dax_config *c, struct err *err)
 		const char *colon = strrchr(c->nodes.items[i], ':');
 		int port;
 
-		loopback &= is_loopback(c->nodes.items[i]);
+		loopback &= access_is_loopback(c->nodes.items[i]);
 		found |= strcmp(c->nodes.items[i], c->node) == 0;
 		if (colon == NULL || colon == c->nodes.items[i] || !listen_port(colon + 1, &port))
 			return err_set(err, S_VALIDATION, "--nodes: \"%s\" is not HOST:PORT", c->nodes.items[i]);

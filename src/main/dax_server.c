@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -85,20 +84,10 @@ handle(struct http_exchange *x, void *context)
 
 /* --- start --- */
 
-static int
-core_count(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		return CPU_COUNT(&set);
-	return 1;
-}
-
 static enum status
 make_loops(struct dax_server *s, struct err *err)
 {
-	int count = s->config->threads > 0 ? (int)s->config->threads : core_count();
+	int count = s->config->threads > 0 ? (int)s->config->threads : thread_cores();
 	enum status status = S_OK;
 
 	thread_share_heaps(count);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
@@ -48,17 +47,6 @@ struct server {
 	struct serve_dax dax;
 };
 
-static int
-core_count(void)
-{
-	cpu_set_t set;
-
-	/* what this process may use, which in a container is less than what the machine has */
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		return CPU_COUNT(&set);
-	return 1;
-}
-
 /* ---- start ---- */
 
 static enum status
@@ -97,7 +85,7 @@ open_region(struct server *s, const char *region, struct err *err)
 static int
 loops_wanted(const struct server *s)
 {
-	return s->config->threads > 0 ? (int)s->config->threads : core_count();
+	return s->config->threads > 0 ? (int)s->config->threads : thread_cores();
 }
 
 static enum status

@@ -208,3 +208,15 @@ key_of_item(const struct key_schema *schema, struct av item, struct arena *a)
 		names[count++] = schema->sort[i].name;
 	return item_pick(a, item, names, count);
 }
+
+bool
+key_has_attr(const struct key_schema *schema, struct slice name)
+{
+	for (uint8_t i = 0; i < schema->partition_count; i++)
+		if (slice_eq(schema->partition[i].name, name))
+			return true;
+	for (uint8_t i = 0; i < schema->sort_count; i++)
+		if (slice_eq(schema->sort[i].name, name))
+			return true;
+	return false;
+}

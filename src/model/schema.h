@@ -49,6 +49,7 @@ enum status key_check_index(const struct key_schema *schema, struct slice index_
 enum key_cause { KEY_FROM_ITEM, KEY_FROM_UPDATE };
 enum status key_check_index_from(const struct key_schema *schema, struct slice index_name, struct av item,
 				 enum key_cause cause, bool *ret_indexed, struct err *err);
+bool key_has_attr(const struct key_schema *schema, struct slice name);
 /* The item's attributes that make up the key, as a map in the arena. */
 struct av key_of_item(const struct key_schema *schema, struct av item, struct arena *a);
 

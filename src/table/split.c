@@ -181,24 +181,6 @@ layout_put_row(struct table_core *core, struct engine_batch *batch)
 		put_row(core->number, l, batch);
 }
 
-static uint32_t
-get_be32(const char *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof v);
-	return __builtin_bswap32(v);
-}
-
-static uint64_t
-get_be64(const char *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof v);
-	return __builtin_bswap64(v);
-}
-
 static enum status
 damaged(const struct table_core *core, struct err *err)
 {

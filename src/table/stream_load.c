@@ -18,24 +18,6 @@ damaged(struct err *err)
 	return err_set(err, S_CORRUPT, "the catalog's row of a stream is damaged");
 }
 
-static uint32_t
-get_be32(const char *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof v);
-	return __builtin_bswap32(v);
-}
-
-static uint64_t
-get_be64(const char *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof v);
-	return __builtin_bswap64(v);
-}
-
 struct table_core *
 core_numbered(struct table_db *db, uint32_t number, struct slice name)
 {
