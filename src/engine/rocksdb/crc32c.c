@@ -44,3 +44,18 @@ crc32c(uint32_t crc, const char *data, size_t len)
 #endif
 	return ~crc32c_table(~crc, data, len);
 }
+
+#if defined(__x86_64__)
+/*
+ * Debian and Ubuntu build RocksDB without the processor's instruction: its own sum takes 1 us for a record of 1 KB,
+ * this one a tenth. Where its archive is linked into the program its calls come here (CMakeLists.txt, --wrap).
+ */
+uint32_t crc32c_of_rocksdb(uint32_t crc, const char *data,
+			   size_t len) __asm__("__wrap__ZN7rocksdb6crc32c6ExtendEjPKcm");
+
+uint32_t
+crc32c_of_rocksdb(uint32_t crc, const char *data, size_t len)
+{
+	return crc32c(crc, data, len);
+}
+#endif
