@@ -3,7 +3,7 @@
  * same on a busy machine. tests/bench/count-instructions runs each with few and with many rounds, so that what is made
  * before the first does not count.
  *
- *     instructions              names the loops
+ *     instructions              names the loops, each with how many rounds are many
  *     instructions LOOP ROUNDS
  */
 #include <stdio.h>
@@ -146,6 +146,68 @@ loop_condition(void)
 	arena_reset(&arena);
 }
 
+/* What the next two take from ExpressionAttributeNames and -Values. */
+static struct expr_name names[] = {{.placeholder = SLICE("#n"), .name = SLICE("n")},
+				   {.placeholder = SLICE("#map"), .name = SLICE("map")},
+				   {.placeholder = SLICE("#list"), .name = SLICE("list")}};
+static struct expr_value values[] = {{.placeholder = SLICE(":one")},
+				     {.placeholder = SLICE(":text")},
+				     {.placeholder = SLICE(":tags")},
+				     {.placeholder = SLICE(":low")}};
+static const struct expr_params params_of_all = {
+    .names = names, .name_count = 3, .values = values, .value_count = 4, .has_names = true, .has_values = true};
+
+static void
+expressions_up(void)
+{
+	static struct arena keeps;
+	struct json_reader r;
+	struct av given;
+
+	json_up();
+	json_init(&r,
+		  SLICE("{\":one\":{\"N\":\"1\"},\":text\":{\"S\":\"three\"},\":tags\":{\"SS\":[\"c\",\"d\"]},"
+			"\":low\":{\"N\":\"-20.5\"}}"),
+		  &keeps);
+	must(item_read_json(&r, &keeps, &given, &err) == S_OK, "values");
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		values[i].value = av_get(given, values[i].placeholder);
+}
+
+static void
+loop_update_expression(void)
+{
+	struct expr_params params = params_of_all;
+	struct expr_updated updated;
+	struct expr *e;
+
+	must(expr_bind(EXPR_UPDATE,
+		       SLICE("SET #n = #n + :one, #map.x = if_not_exists(#map.y, :low), #list[2] = :text, "
+			     "more = list_append(#list, #list) REMOVE esc ADD tags :tags"),
+		       &params, &arena, &e, &err) == S_OK,
+	     "update expression");
+	must(expr_update(e, AV_NONE, item, &arena, &updated, &err) == S_OK && av_exists(updated.new_item), "update");
+	arena_reset(&arena);
+}
+
+static void
+loop_filter_and_projection(void)
+{
+	struct expr_params params = params_of_all;
+	struct expr *filter, *projection;
+
+	must(expr_bind(EXPR_FILTER,
+		       SLICE("NOT begins_with(body, :text) AND #n BETWEEN :low AND :one AND (flag = :one OR "
+			     "#list[1] > :text OR contains(tags, pk))"),
+		       &params, &arena, &filter, &err) == S_OK &&
+		 expr_bind(EXPR_PROJECTION, SLICE("pk, sk, #n, #map.x, #list[1], tags"), &params, &arena, &projection,
+			   &err) == S_OK,
+	     "filter and projection");
+	must(expr_test(filter, item), "filter"); /* "two" is behind "three" */
+	must(av_exists(expr_project(projection, item, &arena)), "projection");
+	arena_reset(&arena);
+}
+
 /* ---- operations, below the socket, on the memory engine ---- */
 
 static struct op_context *context;
@@ -171,13 +233,14 @@ call(struct slice target, struct slice body)
 }
 
 static void
-operations_up(void)
+operations_with(uint64_t page_cache_bytes)
 {
-	static const struct table_db_options options = {.region = "us-east-1",
-							.account = "123456789012",
-							.control_delay_ms = 1,
-							.partitions = 4,
-							.item_cache_bytes = 1 << 20};
+	const struct table_db_options options = {.region = "us-east-1",
+						 .account = "123456789012",
+						 .control_delay_ms = 1,
+						 .partitions = 4,
+						 .item_cache_bytes = 1 << 20,
+						 .page_cache_bytes = page_cache_bytes};
 	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 16};
 	struct engine *engine;
 	static struct table_db *db;
@@ -201,6 +264,12 @@ operations_up(void)
 }
 
 static void
+operations_up(void)
+{
+	operations_with(0);
+}
+
+static void
 loop_get_item(void)
 {
 	call(SLICE("DynamoDB_20120810.GetItem"),
@@ -218,6 +287,56 @@ loop_put_item(void)
 	other = !other;
 	at[4] = other ? '8' : '7'; /* each changes the item */
 	call(SLICE("DynamoDB_20120810.PutItem"), slice_str(put_text));
+}
+
+static void
+loop_update_item(void)
+{
+	call(SLICE("DynamoDB_20120810.UpdateItem"),
+	     SLICE(
+		 "{\"TableName\":\"t12\",\"Key\":{\"pk\":{\"S\":\"user-000123\"},\"sk\":{\"N\":\"20260101\"}},"
+		 "\"UpdateExpression\":\"SET #c = if_not_exists(#c, :least) + :one, note = :note\","
+		 "\"ConditionExpression\":\"attribute_exists(pk)\",\"ExpressionAttributeNames\":{\"#c\":\"count\"},"
+		 "\"ExpressionAttributeValues\":{\":one\":{\"N\":\"1\"},\":least\":{\"N\":\"100000\"},\":note\":{\"S\":"
+		 "\"again\"}},\"ReturnValues\":\"UPDATED_NEW\"}"));
+}
+
+/* 100 items of 1 KB with one partition key, all on one page. */
+static void
+query_with(uint64_t page_cache_bytes)
+{
+	char *at;
+
+	operations_with(page_cache_bytes);
+	at = strstr(put_text, "20260101");
+	for (int i = 1; i < 100; i++) {
+		char digits[9];
+
+		snprintf(digits, sizeof digits, "%08d", 20260101 + i);
+		memcpy(at, digits, 8);
+		call(SLICE("DynamoDB_20120810.PutItem"), slice_str(put_text));
+	}
+}
+
+static void
+query_up(void)
+{
+	query_with(0);
+}
+
+static void
+query_again_up(void)
+{
+	query_with(16 << 20);
+}
+
+static void
+loop_query(void)
+{
+	call(SLICE("DynamoDB_20120810.Query"),
+	     SLICE("{\"TableName\":\"t12\",\"KeyConditionExpression\":\"pk = :pk\",\"ExpressionAttributeValues\":{"
+		   "\":pk\":{\"S\":\"user-000123\"}}}"));
+	must(memmem(out.data, out.len, "\"Count\":100,", 12) != NULL, "Query of 100 items");
 }
 
 /* The same with a change record of both images. */
@@ -302,18 +421,24 @@ loop_dax_hit(void)
 
 static const struct {
 	const char *name;
+	int many; /* rounds */
 	void (*up)(void);
 	void (*round)(void);
 } loops[] = {
-    {"json_read", json_up, loop_json_read},
-    {"json_write", json_up, loop_json_write},
-    {"sigv4_verify", sigv4_up, loop_sigv4_verify},
-    {"row_key", json_up, loop_row_key},
-    {"condition", json_up, loop_condition},
-    {"get_item", operations_up, loop_get_item},
-    {"put_item", operations_up, loop_put_item},
-    {"put_item_streamed", stream_up, loop_put_item},
-    {"dax_hit", dax_up, loop_dax_hit},
+    {"json_read", 600, json_up, loop_json_read},
+    {"json_write", 600, json_up, loop_json_write},
+    {"sigv4_verify", 600, sigv4_up, loop_sigv4_verify},
+    {"row_key", 600, json_up, loop_row_key},
+    {"condition", 600, json_up, loop_condition},
+    {"filter_and_projection", 600, expressions_up, loop_filter_and_projection},
+    {"update_expression", 600, expressions_up, loop_update_expression},
+    {"get_item", 600, operations_up, loop_get_item},
+    {"put_item", 600, operations_up, loop_put_item},
+    {"put_item_streamed", 600, stream_up, loop_put_item},
+    {"update_item", 600, operations_up, loop_update_item},
+    {"query_100_items", 30, query_up, loop_query},
+    {"query_100_items_again", 30, query_again_up, loop_query},
+    {"dax_hit", 600, dax_up, loop_dax_hit},
 };
 
 int
@@ -321,7 +446,7 @@ main(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
 		if (argc == 1)
-			puts(loops[i].name);
+			printf("%s %d\n", loops[i].name, loops[i].many);
 		if (argc != 3 || strcmp(argv[1], loops[i].name) != 0)
 			continue;
 		loops[i].up();
