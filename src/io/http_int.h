@@ -202,10 +202,13 @@ ssize_t conn_send(struct conn *c, const void *data, size_t len);
 ssize_t conn_sendv(struct conn *c, struct iovec *parts, int count);
 void http_loop_turn_end(struct loop *l, void *context); /* recycle what was answered and who has been closed */
 
+/* --- http_request.c: one request --- */
+
 struct request *request_new(struct conn *c);
 void request_free_memory(struct request *r); /* of one in the pool */
 /* Take it out of its connection's queue and recycle it (at the turn's end when a handler may still look at it). */
 void request_free(struct request *r);
+void request_recycle(struct request *r); /* of one that is in no queue */
 /* Body, block and arena, when the answer does not need them any more. */
 void request_release_input(struct request *r);
 /* Account for `more` bytes of body. False: over the total limit. */
