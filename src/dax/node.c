@@ -256,7 +256,7 @@ finish(struct dax_request *r, bool error)
 	if (s != NULL) {
 		size_t start = s->out->len;
 
-		if (!error && r->method->map && s->framed)
+		if (!error && r->method != NULL && r->method->map && s->framed)
 			open_map(&r->reply);
 		buf_put_slice(s->out, buf_slice(&r->reply));
 		dax_session_frame(s, start);

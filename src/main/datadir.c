@@ -198,7 +198,7 @@ datadir_open(const char *path, struct datadir *ret, struct err *err)
 	} else if (strlen(path) >= sizeof ret->path) {
 		s = err_set(err, S_VALIDATION, "--data: the path is too long");
 	} else {
-		strcpy(ret->path, path);
+		memcpy(ret->path, path, strlen(path) + 1);
 		s = make_dirs(ret->path, err);
 	}
 	if (s == S_OK)

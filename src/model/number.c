@@ -344,7 +344,7 @@ number_decode(struct slice encoded, struct number *ret)
 	size_t len = number_encoded_length(encoded);
 	uint8_t flip;
 	u128 digits = 0;
-	int64_t exponent;
+	int64_t exponent = 0;
 
 	if (len == 0 || len != encoded.len)
 		return S_CORRUPT;
@@ -362,7 +362,6 @@ number_decode(struct slice encoded, struct number *ret)
 			if (pair % 10 != 0 || digits >= pow10_of(37))
 				return S_CORRUPT;
 			digits = digits * 10 + pair / 10;
-			pair = 0;
 			exponent = 1;
 		} else {
 			digits = digits * 100 + pair;

@@ -123,7 +123,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct key_schema only_partition = {1, 0, {{{"pk", 2}, AV_S}}, {{{0}}}};
-	struct av given[PARAMS], items[ITEMS], *params;
+	struct av given[PARAMS] = {{0}}, items[ITEMS] = {{0}}, *params;
 	const struct key_schema *schema;
 	struct partiql_statement s;
 	struct partiql *parsed;

@@ -246,6 +246,7 @@ try_string(struct bad *bad, int input, const char *what, const char *text, bool 
 	}
 	quoted[0] = quoted[strlen(text) + 1] = '"';
 	expect_failures(bad, input, &f);
+	bad->text = NULL;
 }
 
 static void
@@ -327,6 +328,7 @@ try_number(struct bad *bad, int input, const char *what, int64_t value, const ch
 	bad->text = text;
 	add_failure(&f, quoted, bad->place, says);
 	expect_failures(bad, input, &f);
+	bad->text = NULL;
 }
 
 /* Lists and maps with too many elements, of which the service tells each. */
