@@ -5,64 +5,12 @@
  * No disk read happens under a lock: reads there are from the cache only. When one would block, the locks are dropped,
  * the rows are read where blocking is allowed (which brings them into the cache), and all is decided afresh.
  */
-#include "base/clock.h"
 #include "base/fault.h"
 #include "model/key.h"
-#include "table/change_int.h"
+#include "table/commit_int.h"
 #include "table/recent.h"
-#include "table/transact.h"
-#include "table/vector.h"
-
-#include <stdlib.h>
 
 #define WARM_ROUNDS 4 /* then the cache is too small to keep a row for a moment: read under the lock after all */
-
-/* One write's place. */
-struct place {
-	size_t key_at, key_len; /* in scratch->keys */
-	uint64_t hash;
-	uint64_t cache_hash;
-	struct partition *partition;
-	struct locked *locked;
-	bool index_refused; /* throttled, and not by the table */
-};
-
-/* One partition of the call, locked once however many writes are in it. */
-struct locked {
-	struct table_core *core;
-	struct partition *partition;
-	/* decided under the lock */
-	const struct table *version;
-	uint64_t failures;
-	struct delta delta;
-	struct delta *index_deltas; /* one a version->indexes; NULL: none yet */
-	int64_t due_ms;             /* of the earliest row of TTL that is put; INT64_MAX: none */
-	struct change_draft changes;
-};
-
-/* A slot of recent.h and what it was. */
-struct marked {
-	_Atomic uint64_t *slot;
-	uint64_t before;
-};
-
-struct commit {
-	struct table_db *db;
-	struct table_io *io;
-	struct scratch *scratch;
-	struct table_write *writes;
-	size_t count;
-	bool transaction;
-	struct table_token *token; /* NULL: none */
-	struct place *places;      /* one a write */
-	struct locked *locked;     /* ascending by (table number, partition) */
-	size_t locked_count;
-	struct marked *marked;
-	size_t marked_count, marked_cap;
-	uint64_t durable_before;
-	uint64_t reopened; /* of the engine, before anything was read: what is written belongs to that world */
-	bool any_change;   /* is there something in the batch? */
-};
 
 /* ---- places and locks ---- */
 
@@ -167,49 +115,6 @@ lock_all(struct commit *c)
 
 /* ---- reading what is there ---- */
 
-static enum status
-read_old(struct commit *c, const struct place *place, unsigned flags, struct av *ret, struct err *err)
-{
-	struct slice key = buf_part(&c->scratch->keys, place->key_at, place->key_len), cached;
-	/* with a lock held it is the layout of `place`, else perhaps not: then the stamp must go with the slot */
-	const struct layout *layout = layout_of(place->locked->core);
-	const _Atomic uint64_t *slot = recent_slot(layout_find(layout, place->hash), place->hash);
-	/* that it is not BUSY and does not change is certain only under the lock; warm() comes without */
-	uint64_t slot_before = atomic_load_explicit(slot, memory_order_acquire);
-	uint64_t stamp = item_stamp(c->db, layout);
-	struct engine_value value = {0};
-	enum status s;
-
-	*ret = AV_NONE;
-	if (lru_get(c->db->items, key, place->cache_hash, stamp, c->io->arena, &cached)) {
-		if (cached.len > 0)
-			*ret = av_stored(cached);
-		return S_OK;
-	}
-	s = engine_get(c->db->engine, NULL, SPACE_ITEMS, key, flags, &value, err);
-	if (s == S_OK) {
-		*ret = av_stored(arena_dup(c->io->arena, value.data));
-		if (slot_before != RECENT_BUSY)
-			lru_put(c->db->items, key, place->cache_hash, stamp, value.data, slot, slot_before);
-	}
-	engine_value_done(&value);
-	return s == S_NOT_FOUND ? S_OK : s;
-}
-
-/* While an index is being filled a row may not be there yet, and then must not be counted as taken away. */
-static enum status
-row_exists(struct commit *c, size_t key_at, size_t key_len, unsigned flags, bool *ret, struct err *err)
-{
-	struct engine_value value = {0};
-	enum status s;
-
-	s = engine_get(c->db->engine, NULL, SPACE_INDEXES, buf_part(&c->scratch->keys, key_at, key_len), flags, &value,
-		       err);
-	engine_value_done(&value);
-	*ret = s == S_OK;
-	return s == S_NOT_FOUND ? S_OK : s;
-}
-
 /* Bring into the cache what the decision reads. No lock is held. */
 static enum status
 warm(struct commit *c, struct err *err)
@@ -226,7 +131,7 @@ warm(struct commit *c, struct err *err)
 		struct buf *keys = &c->scratch->keys;
 		size_t keys_len = keys->len;
 		struct av old;
-		enum status s = read_old(c, &c->places[i], ENGINE_MAY_BLOCK, &old, err);
+		enum status s = commit_read_old(c, &c->places[i], ENGINE_MAY_BLOCK, &old, err);
 
 		for (size_t n = 0; s == S_OK && av_exists(old) && n < w->table->index_count; n++) {
 			const struct table_index *x = &w->table->indexes[n];
@@ -238,319 +143,12 @@ warm(struct commit *c, struct err *err)
 				S_OK ||
 			    !change.had)
 				continue;
-			s = row_exists(c, change.old_key_at, change.old_key_len, ENGINE_MAY_BLOCK, &exists, err);
+			s = commit_row_exists(c, change.old_key_at, change.old_key_len, ENGINE_MAY_BLOCK, &exists, err);
 		}
 		keys->len = keys_len;
 		if (s != S_OK)
 			return s;
 	}
-	return S_OK;
-}
-
-/* ---- deciding one write ---- */
-
-static enum status
-too_big(const struct table_write *w, struct err *err)
-{
-	return err_set(err, S_VALIDATION,
-		       w->kind == WRITE_UPDATE ? "Item size to update has exceeded the maximum allowed size"
-					       : "Item size has exceeded the maximum allowed size");
-}
-
-static void
-mark(struct commit *c, _Atomic uint64_t *slot)
-{
-	if (c->marked_count == c->marked_cap) {
-		struct marked *more = ARENA_ARRAY(c->io->arena, struct marked, 2 * c->marked_cap + 16);
-
-		if (c->marked_count > 0)
-			memcpy(more, c->marked, c->marked_count * sizeof *more);
-		c->marked = more;
-		c->marked_cap = 2 * c->marked_cap + 16;
-	}
-	c->marked[c->marked_count++].slot = slot;
-}
-
-static uint32_t
-larger_half_writes(uint64_t a, uint64_t b)
-{
-	return capacity_half_writes(a > b ? a : b);
-}
-
-static uint64_t
-vector_bytes(uint64_t size)
-{
-	return size > VECTOR_WRITE_MIN_BYTES ? size : VECTOR_WRITE_MIN_BYTES;
-}
-
-/* What a change of an index costs: one write, or a delete and a put when its key is another one. */
-static void
-add_units(const struct index_change *change, struct table_units *units)
-{
-	bool del = change->had && !change->same_key;
-
-	if (change->index->spec->vector != NULL) {
-		units->vector_write =
-		    (del ? vector_bytes(change->old_size) : 0) + (change->has ? vector_bytes(change->new_size) : 0);
-		return;
-	}
-	if (change->same_key) {
-		units->half_write = larger_half_writes(change->old_size, change->new_size);
-		return;
-	}
-	units->half_write = (del ? capacity_half_writes(change->old_size) : 0) +
-			    (change->has ? capacity_half_writes(change->new_size) : 0);
-}
-
-/* Put one index's rows and add up what that costs. */
-static void
-put_index_rows(struct commit *c, struct table_write *w, const struct place *place, const struct index_change *change,
-	       bool old_exists, size_t i)
-{
-	struct engine_batch *batch = c->scratch->batch;
-	const struct buf *keys = &c->scratch->keys;
-	struct locked *l = place->locked;
-
-	if (change->changed) {
-		struct table_units *units = &w->units[w->unit_count++];
-
-		*units = (struct table_units){.index = change->index};
-		add_units(change, units);
-	}
-	if (change->had && old_exists && !change->same_key)
-		engine_batch_delete(batch, SPACE_INDEXES, buf_part(keys, change->old_key_at, change->old_key_len));
-	if (change->has && change->row_changed)
-		engine_batch_put(batch, SPACE_INDEXES, buf_part(keys, change->new_key_at, change->new_key_len),
-				 change->new_value);
-	if (l->index_deltas == NULL)
-		l->index_deltas = ARENA_ARRAY(c->io->arena, struct delta, l->version->index_count);
-	if (change->had && old_exists) {
-		l->index_deltas[i].items--;
-		l->index_deltas[i].bytes -= (int64_t)change->old_size;
-	}
-	if (change->has) {
-		l->index_deltas[i].items++;
-		l->index_deltas[i].bytes += (int64_t)change->new_size;
-	}
-	if (change->index->core->has_recent) {
-		if (change->had)
-			mark(c, recent_index_slot(change->index->core, place->partition->id, change->old_hash));
-		if (change->has)
-			mark(c, recent_index_slot(change->index->core, place->partition->id, change->new_hash));
-	}
-}
-
-static enum status
-decide_indexes(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
-{
-	const struct table *t = place->locked->version;
-	enum key_cause cause = w->kind == WRITE_UPDATE ? KEY_FROM_UPDATE : KEY_FROM_ITEM;
-	struct buf *keys = &c->scratch->keys;
-	size_t keys_len = keys->len;
-	enum status s = S_OK;
-
-	for (size_t n = 0; s == S_OK && n < t->index_count; n++) {
-		size_t i = t->by_name[n];
-		const struct table_index *x = &t->indexes[i];
-		struct index_change change;
-		bool old_exists = true;
-
-		if (!x->maintained)
-			continue;
-		s = index_compare(t, x, w->old_item, w->new_item, cause, keys, c->io->arena, &change, err);
-		if (s == S_OK && x->record->building && change.had) {
-			s = row_exists(c, change.old_key_at, change.old_key_len, flags, &old_exists, err);
-			if (change.has && !old_exists)
-				change.row_changed = true; /* ahead of the filling, which costs nothing */
-		}
-		if (s == S_OK && (change.changed || change.row_changed))
-			put_index_rows(c, w, place, &change, old_exists, i);
-		keys->len = keys_len;
-	}
-	return s;
-}
-
-static enum status
-check_given_type(const struct table_index *x, const struct key_attr *attr, const struct expr *update, struct err *err)
-{
-	enum av_type given;
-
-	if (!expr_update_type(update, attr->name, &given) || given == attr->type)
-		return S_OK;
-	return err_set(
-	    err, S_VALIDATION,
-	    "One or more parameter values were invalid: Type mismatch for Index Key %.*s Expected: %s Actual: %s "
-	    "IndexName: %.*s",
-	    SLICE_ARG(attr->name), av_type_name(attr->type), av_type_name(given), SLICE_ARG(x->spec->name));
-}
-
-/* What is wrong with index keys whatever the item is: DynamoDB tells that before it looks at the condition. */
-static enum status
-check_given_index_keys(const struct table *t, const struct table_write *w, struct err *err)
-{
-	enum status s = S_OK;
-	bool indexed;
-
-	for (size_t n = 0; s == S_OK && n < t->index_count; n++) {
-		const struct table_index *x = &t->indexes[t->by_name[n]];
-		const struct key_schema *schema = &x->spec->schema;
-
-		if (!x->maintained)
-			continue;
-		if (x->spec->vector != NULL) {
-			if (w->kind == WRITE_PUT)
-				s = vector_check_item(x, w->item, err);
-			continue;
-		}
-		if (w->kind == WRITE_PUT)
-			s = key_check_index_from(schema, x->spec->name, w->item, KEY_FROM_ITEM, &indexed, err);
-		for (unsigned i = 0; s == S_OK && w->update != NULL && i < schema->partition_count; i++)
-			s = check_given_type(x, &schema->partition[i], w->update, err);
-		for (unsigned i = 0; s == S_OK && w->update != NULL && i < schema->sort_count; i++)
-			s = check_given_type(x, &schema->sort[i], w->update, err);
-	}
-	return s;
-}
-
-/* The old item is read and the condition holds: what shall the item be? */
-static enum status
-make_new_item(struct commit *c, struct table_write *w, struct err *err)
-{
-	struct expr_updated updated;
-	enum status s;
-
-	switch (w->kind) {
-	case WRITE_PUT:
-		w->new_item = w->item;
-		return S_OK;
-	case WRITE_UPDATE:
-		if (w->update == NULL) { /* an update without expression makes sure that the item exists */
-			w->new_item = av_exists(w->old_item) ? w->old_item : w->key;
-			return S_OK;
-		}
-		s = expr_update(w->update, w->key, w->old_item, c->io->arena, &updated, err);
-		if (s == S_OK) {
-			w->new_item = updated.new_item;
-			w->updated_old = updated.updated_old;
-			w->updated_new = updated.updated_new;
-		}
-		return s;
-	default:
-		return S_OK;
-	}
-}
-
-/*
- * What one partition key's items and local index rows may come to. A collection lies in one partition, so as long as
- * the partition as a whole holds less, which is known without asking, there is nothing to look up.
- */
-static enum status
-check_collection(struct commit *c, const struct table_write *w, const struct locked *l, uint64_t growth,
-		 struct err *err)
-{
-	uint64_t most = c->db->collection_bytes_max;
-	int64_t held = atomic_load_explicit(&l->partition->count.bytes, memory_order_relaxed) +
-		       (int64_t)l->partition->inherited_bytes;
-
-	for (size_t i = 0; i < l->version->index_count; i++) {
-		const struct table_index *x = &l->version->indexes[i];
-
-		if (!x->spec->global)
-			held += atomic_load_explicit(&index_part_of(x->core, l->partition->id)->count.bytes,
-						     memory_order_relaxed);
-	}
-	if (held < 0 || (uint64_t)held + growth <= most)
-		return S_OK;
-	if (table_collection_bytes((struct table *)l->version, w->kind == WRITE_PUT ? w->item : w->key, c->io) +
-		growth <=
-	    most)
-		return S_OK;
-	return err_set(err, S_ITEM_COLLECTION_LIMIT, "Collection size exceeded.");
-}
-
-/* The item is not due any more: it is passed over. Its row went with the write that changed that; if it did not, it is
- * not to come up again. */
-static enum status
-keep_item(struct commit *c, struct table_write *w, const struct place *place)
-{
-	const struct table *t = place->locked->version;
-	struct buf *work = &c->scratch->value;
-
-	if (t->ttl != NULL && table_ttl_due_ms(w->old_item, t->record.ttl.attribute) != w->expires_ms) {
-		work->len = 0;
-		ttl_put_key(work, t->ttl->number, w->expires_ms,
-			    buf_part(&c->scratch->keys, place->key_at, place->key_len));
-		engine_batch_delete(c->scratch->batch, SPACE_INDEXES, buf_slice(work));
-		c->any_change = true;
-	}
-	w->old_item = AV_NONE;
-	return S_OK;
-}
-
-static enum status
-decide(struct commit *c, struct table_write *w, const struct place *place, unsigned flags, struct err *err)
-{
-	struct locked *l = place->locked;
-	struct engine_batch *batch = c->scratch->batch;
-	uint64_t old_size, new_size, old_billed;
-	struct slice key;
-	enum status s;
-
-	w->old_item = w->new_item = w->updated_old = w->updated_new = AV_NONE;
-	w->unit_count = 0;
-	w->change_seq = 0;
-	w->units = ARENA_ARRAY(c->io->arena, struct table_units, 1 + l->version->index_count);
-	s = read_old(c, place, flags, &w->old_item, err);
-	if (s != S_OK)
-		return s;
-	if (w->expires_ms != 0 && !ttl_holds(l->version, w->old_item, w->expires_ms))
-		return keep_item(c, w, place);
-	old_size = av_exists(w->old_item) ? item_size(w->old_item) : 0;
-	old_billed = vector_billed_size(l->version, w->old_item, old_size);
-	if (w->update != NULL || (w->condition != NULL && w->kind == WRITE_PUT)) {
-		s = check_given_index_keys(l->version, w, err);
-		if (s != S_OK)
-			return s;
-	}
-	w->unit_count = 1; /* a refused write also costs, by what it looked at */
-	w->units[0].half_write = capacity_half_writes(old_billed);
-	if (w->condition != NULL && !expr_test(w->condition, w->old_item))
-		return err_set(err, S_COND_FAILED, "The conditional request failed");
-	if (w->kind == WRITE_CHECK)
-		return S_OK;
-	s = make_new_item(c, w, err);
-	if (s != S_OK)
-		return s;
-	new_size = av_exists(w->new_item) ? item_size(w->new_item) : 0;
-	if (new_size > ITEM_SIZE_MAX)
-		return too_big(w, err);
-	if (new_size > old_size && l->version->has_local) {
-		s = check_collection(c, w, l, new_size - old_size, err);
-		if (s != S_OK)
-			return s;
-	}
-	w->units[0].half_write = larger_half_writes(old_billed, vector_billed_size(l->version, w->new_item, new_size));
-	if (!av_exists(w->old_item) && !av_exists(w->new_item))
-		return S_OK; /* a delete of nothing */
-	s = decide_indexes(c, w, place, flags, err);
-	if (s != S_OK)
-		return s;
-	key = buf_part(&c->scratch->keys, place->key_at, place->key_len); /* only now: the buffer may have moved */
-	if (av_exists(w->new_item))
-		engine_batch_put(batch, SPACE_ITEMS, key, av_slice(w->new_item));
-	else
-		engine_batch_delete(batch, SPACE_ITEMS, key);
-	if (l->version->ttl != NULL)
-		ttl_put_rows(l->version, w->old_item, w->new_item, key, batch, &c->scratch->value, &l->due_ms);
-	if (w->expires_ms != 0)
-		w->unit_count = 0; /* the service does not charge for it */
-	l->delta.items += (int64_t)av_exists(w->new_item) - (int64_t)av_exists(w->old_item);
-	l->delta.bytes += (int64_t)new_size - (int64_t)old_size;
-	if (l->changes.wants != 0 &&
-	    !(av_exists(w->old_item) && av_exists(w->new_item) && av_equal(w->old_item, w->new_item)))
-		change_put(l->version, l->partition, w, &l->changes, c->scratch, c->io->arena);
-	mark(c, recent_slot(l->partition, place->hash));
-	c->any_change = true;
 	return S_OK;
 }
 
@@ -675,7 +273,7 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 		struct table_write *w = &c->writes[i];
 
 		w->status = meets_transaction(c, w, &c->places[i]) ? decide_conflict(w, told)
-								   : decide(c, w, &c->places[i], flags, told);
+								   : commit_decide(c, w, &c->places[i], flags, told);
 		if (is_engine_trouble(w->status))
 			return w->status;
 		if (w->status == S_OK)
@@ -700,78 +298,6 @@ decide_all(struct commit *c, unsigned flags, struct err *err)
 	return first;
 }
 
-/* ---- paying for it ---- */
-
-static enum status
-look(const struct commit *c, size_t i, int64_t now_ns, struct err *err)
-{
-	const struct table_write *w = &c->writes[i];
-	enum status s = S_OK;
-
-	for (size_t n = 0; n < w->unit_count && s == S_OK; n++) {
-		s = throttle_look(c->places[i].locked->version, w->units[n].index, true, now_ns, err);
-		c->places[i].index_refused = w->units[n].index != NULL && w->units[n].index->spec->global;
-	}
-	if (s == S_OK && w->unit_count > 0)
-		s = throttle_look_conflict(c->places[i].locked->version, err);
-	return s;
-}
-
-static void
-pay(const struct commit *c, size_t i, bool back, int64_t now_ns)
-{
-	const struct table_write *w = &c->writes[i];
-
-	for (size_t n = 0; n < w->unit_count; n++) {
-		int64_t half_units = w->units[n].half_write;
-
-		if (c->transaction && w->units[n].index == NULL)
-			half_units *= 2;
-		throttle_charge(c->places[i].locked->version, w->units[n].index, true, back ? -half_units : half_units,
-				now_ns);
-	}
-}
-
-/*
- * What was decided is paid for, a failed condition too; or refused as a whole. One after the other, so that those that
- * are not refused are what there is capacity for and a batch can do without the others; a transaction goes through when
- * there is something left for each.
- */
-static enum status
-charge(struct commit *c, enum status decided, struct err *err)
-{
-	enum status first = S_OK;
-	int64_t now_ns = clock_passed_ns();
-	struct err own;
-
-	if (c->token != NULL && c->token->repeated)
-		return decided;
-	for (size_t i = 0; i < c->count; i++) {
-		struct table_write *w = &c->writes[i];
-		struct err *told = first == S_OK && err != NULL ? err : &own;
-		enum status s = look(c, i, now_ns, told);
-
-		if (s == S_OK && !c->transaction)
-			pay(c, i, false, now_ns);
-		if (s == S_OK)
-			continue;
-		w->status = s;
-		w->message = arena_dup(c->io->arena, slice_str(told->message));
-		if (first == S_OK)
-			first = s;
-	}
-	for (size_t i = 0; i < c->count; i++) {
-		enum status s = c->writes[i].status;
-
-		if (first == S_OK && c->transaction)
-			pay(c, i, false, now_ns);
-		else if (first != S_OK && !c->transaction && s != S_THROUGHPUT_EXCEEDED && s != S_THROTTLING &&
-			 s != S_TRANSACTION_CONFLICT)
-			pay(c, i, true, now_ns);
-	}
-	return first != S_OK ? first : decided;
-}
-
 /* ---- doing it ---- */
 
 /* See recent.h. A slot may be in the list twice: its oldest value is then the first one's. */
@@ -779,7 +305,7 @@ static void
 slots_busy(struct commit *c)
 {
 	for (size_t i = 0; i < c->locked_count; i++)
-		mark(c, &c->locked[i].partition->last);
+		commit_mark(c, &c->locked[i].partition->last);
 	for (size_t i = 0; i < c->marked_count; i++) {
 		struct marked *m = &c->marked[i];
 
@@ -872,7 +398,7 @@ apply(struct commit *c, struct err *err)
 
 	if (c->token != NULL) {
 		token_put(c->db, c->token, c->writes, c->count, c->scratch->batch, &c->scratch->from, &c->scratch->to);
-		mark(c, token_slot(c->token));
+		commit_mark(c, token_slot(c->token));
 		fault_pass(FAULT_TOKEN_PUT);
 	}
 	if (c->writes[0].cause == CAUSE_TTL) /* so are all of them */
@@ -910,58 +436,12 @@ commit_locked(struct commit *c, unsigned flags, struct err *err)
 	enum status s = decide_all(c, flags, err);
 
 	if (table_db_throttles(c->db) && (s == S_OK || s == S_COND_FAILED))
-		s = charge(c, s, err);
+		s = commit_charge(c, s, err);
 	if (s == S_OK && (c->any_change || (c->token != NULL && !c->token->repeated)))
 		return apply(c, err);
 	if (s != S_WOULD_BLOCK)
 		wait_for_what_was_read(c);
 	return s;
-}
-
-/* ---- counting the keys ---- */
-
-static bool
-is_throttled(enum status s)
-{
-	return s == S_THROUGHPUT_EXCEEDED || s == S_THROTTLING;
-}
-
-static void
-count_accesses(const struct commit *c, const struct table_write *w, const struct table *t, struct av key)
-{
-	for (size_t n = 0; n < w->unit_count; n++) {
-		const struct table_units *u = &w->units[n];
-		bool own = u->index != NULL && u->index->spec->global;
-		uint64_t half_units = (uint64_t)u->half_write << (c->transaction && u->index == NULL);
-
-		if (half_units == 0)
-			continue;
-		if (!own)
-			insights_count_write(t, NULL, key, half_units);
-		else if (!insights_count_write(t, u->index, w->new_item, half_units))
-			insights_count_write(t, u->index, w->old_item, half_units); /* it left the index */
-	}
-}
-
-/*
- * For insights.h: writes that were paid for, a failed condition too; or, when any was throttled and so nothing was
- * done, those that were. No lock is held; the versions live as long as the caller's tables, which lead to them.
- */
-static void
-count_keys(const struct commit *c, enum status s)
-{
-	if (c->token != NULL && c->token->repeated)
-		return;
-	for (size_t i = 0; i < c->count; i++) {
-		const struct table_write *w = &c->writes[i];
-		const struct table *t = c->places[i].locked->version;
-		struct av key = w->kind == WRITE_PUT ? w->item : w->key;
-
-		if (s == S_OK || s == S_COND_FAILED)
-			count_accesses(c, w, t, key);
-		else if (is_throttled(s) && is_throttled(w->status) && !c->places[i].index_refused)
-			insights_count_write(t, NULL, key, 0);
-	}
 }
 
 enum status
@@ -993,7 +473,7 @@ commit_writes(struct table_write *writes, size_t count, bool transaction, struct
 		arena_rewind(io->arena, start);
 	}
 	if (insights_counting(c.db))
-		count_keys(&c, s);
+		commit_count_keys(&c, s);
 	table_scratch_give(c.db, c.scratch);
 	return s;
 }
