@@ -122,7 +122,9 @@ func (w *worker) ask() {
 		w.readApart("SELECTs of a batch", w.someRegisters(2)[:2], w.batchSelect)
 	case dice < 38:
 		last := []int{registers - 2, registers - 1}
-		w.readApart("Query", last, func(reads []int) ([]answer, error) { return w.query(reads, register%2 == 0) })
+		for i := 0; i < 4; i++ { // the later ones from the cache of pages, if nobody wrote meanwhile
+			w.readApart("Query", last, func(reads []int) ([]answer, error) { return w.query(reads, register%2 == 0) })
+		}
 	case dice < 40:
 		table := tableOf(register)
 		w.readApart("Scan", []int{table * 2, table*2 + 1}, w.scan)
