@@ -36,6 +36,7 @@ struct op_call {
 	struct slice host;        /* of the Host header, for DescribeEndpoints; may be empty */
 	struct slice cluster;     /* the DAX cluster it came through, whose dax: rights count as well; else empty */
 	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
+	bool takes_text; /* the reply may have its middle in `text`: done() takes it over, which only happens on the loop */
 	struct buf *out;          /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
 	void (*made)(struct op_call *call); /* may be NULL; on the I/O pool, when a reply has been made there */
@@ -48,6 +49,8 @@ struct op_call {
 	uint64_t change_seq; /* of an accepted write of one item: its record in the change log; 0: none was made */
 	bool has_crc;        /* the reply's CRC-32 is known: */
 	uint32_t crc;
+	struct table_text text; /* if it has an entry: what is missing in `out`, `text_at` bytes behind its beginning */
+	size_t text_at;
 	/* while running; private to api */
 	const struct op *op;
 	struct table_db *db;

@@ -68,6 +68,8 @@ static const struct field scan_fields[] = {
 const struct shape shape_query = {"QueryInput", sizeof(struct read_in), query_fields};
 const struct shape shape_scan = {"ScanInput", sizeof(struct read_in), scan_fields};
 
+#define LEND_FROM_BYTES (32 * 1024) /* less is copied to be sent in any case */
+
 /* One request on its way: what was bound and found. */
 struct reading {
 	struct op_call *call;
@@ -540,21 +542,27 @@ write_tail(const struct reading *r, const struct table_page *page)
 	buf_put_byte(out, '}');
 }
 
-/* A page whose items were told before, with their CRC: they are not looked at. */
+/* A page whose items were told before, with their CRC: they are not looked at, and if they are many not even copied. */
 static void
-write_kept(const struct reading *r, const struct table_page *page)
+write_kept(const struct reading *r, struct table_page *page)
 {
 	struct op_call *call = r->call;
 	struct buf *out = call->out;
 	size_t start = call->out_start, end;
 
 	out->len = start;
-	buf_reserve(out, page->text.len + 1024);
 	write_head(r, page, out);
 	call->crc =
 	    crc32_join(crc32_of(slice_of(out->data + start, out->len - start)), page->text.crc, page->text.crc_shift);
-	table_text_copy(&page->text, out->data + out->len);
-	out->len += page->text.len;
+	if (call->takes_text && !call->may_block && page->text.len > LEND_FROM_BYTES) {
+		call->text = page->text;
+		call->text_at = out->len - start;
+		page->text.entry = NULL;
+	} else {
+		buf_reserve(out, page->text.len + 1024);
+		table_text_copy(&page->text, out->data + out->len);
+		out->len += page->text.len;
+	}
 	end = out->len;
 	write_tail(r, page);
 	call->crc = crc32_more(call->crc, slice_of(out->data + end, out->len - end));
@@ -562,7 +570,7 @@ write_kept(const struct reading *r, const struct table_page *page)
 }
 
 static void
-write_reply(const struct reading *r, const struct table_page *page)
+write_reply(const struct reading *r, struct table_page *page)
 {
 	if (page->text.entry != NULL) {
 		write_kept(r, page);

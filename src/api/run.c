@@ -102,6 +102,16 @@ put_throttling_reasons(struct buf *out, const struct err *err)
 	buf_put_lit(out, "}]");
 }
 
+/* What has been written of a reply. */
+static void
+take_back(struct op_call *call)
+{
+	call->out->len = call->out_start;
+	call->has_crc = false;
+	if (call->text.entry != NULL)
+		table_text_done(&call->text);
+}
+
 void
 op_fail(struct op_call *call, const struct err *err)
 {
@@ -114,8 +124,7 @@ op_fail(struct op_call *call, const struct err *err)
 			  status_short_name(err->status)[0] ? ": " : "", err->message);
 		message = MSG_INTERNAL; /* ours is for the log */
 	}
-	call->has_crc = false;
-	out->len = call->out_start;
+	take_back(call);
 	buf_put_lit(out, "{\"__type\":\"");
 	buf_put(out, status_wire_name(s), strlen(status_wire_name(s)));
 	buf_put_byte(out, '"');
@@ -336,8 +345,7 @@ run_in_words(struct op_call *call, unsigned moved, struct err *err)
 	void *in = NULL;
 	enum status s = S_OK;
 
-	call->out->len = call->out_start;
-	call->has_crc = false;
+	take_back(call);
 	call->wait_seq = 0;
 	call->fail_item = AV_NONE;
 	wording_begin(moved);

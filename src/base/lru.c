@@ -220,6 +220,20 @@ lru_read_part(const struct lru_shard *s, const struct lru_entry *e, size_t from,
 	walk_read(&w, ret, len);
 }
 
+size_t
+lru_runs(const struct lru_shard *s, const struct lru_entry *e, size_t from, size_t len, struct slice *ret, size_t max)
+{
+	struct walk w = walk_begin(s, e);
+	size_t count = 0;
+
+	walk_read(&w, NULL, e->key_len + from);
+	while (len > 0 && count < max) {
+		ret[count] = walk_run(&w, len);
+		len -= ret[count++].len;
+	}
+	return len == 0 ? count : 0;
+}
+
 void
 lru_write(const struct lru_shard *s, struct lru_entry *e, const char *value)
 {

@@ -70,7 +70,10 @@ void lru_let_go(struct lru_shard *s, struct lru_entry *e);
 /* A new entry with a value made of the parts, unless the guard has changed, or the value is too large. */
 void lru_keep(struct lru *l, struct slice key, uint64_t hash, uint64_t stamp, const struct slice *parts, size_t count,
 	      const _Atomic uint64_t *guard, uint64_t expected);
-/* Of a pinned entry's value, without a lock. */
+/* Of a pinned entry's value, without a lock. lru_runs(): where it lies, valid as long as the pin; 0: in more than `max`
+ * runs. */
+size_t lru_runs(const struct lru_shard *s, const struct lru_entry *e, size_t from, size_t len, struct slice *ret,
+		size_t max);
 void lru_read_part(const struct lru_shard *s, const struct lru_entry *e, size_t from, size_t len, char *ret);
 
 /*

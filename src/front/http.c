@@ -271,6 +271,40 @@ struct request {
 };
 
 static void
+give_back(void *const owner[2])
+{
+	struct table_text text = {.shard = owner[0], .entry = owner[1]};
+
+	table_text_done(&text);
+}
+
+static void
+insert_text(struct buf *out, size_t at, struct table_text *text)
+{
+	buf_reserve(out, text->len);
+	memmove(out->data + at + text->len, out->data + at, out->len - at);
+	table_text_copy(text, out->data + at);
+	out->len += text->len;
+	table_text_done(text);
+}
+
+static void
+lend_text(struct http_exchange *x, struct op_call *call)
+{
+	struct http_loan loan = {.at = call->text_at,
+				 .len = call->text.len,
+				 .owner = {call->text.shard, call->text.entry},
+				 .done = give_back};
+
+	loan.count = table_text_runs(&call->text, loan.runs, HTTP_LOAN_RUNS);
+	if (loan.count > 0)
+		http_lend(x, &loan);
+	else
+		insert_text(x->out, call->text_at, &call->text);
+	call->text.entry = NULL;
+}
+
+static void
 reply_call(struct op_call *call)
 {
 	struct request *request = call->owner;
@@ -281,6 +315,8 @@ reply_call(struct op_call *call)
 		http_encode_again(x); /* what had been made is not what is told */
 	if (request->ring != NULL)
 		ring_give(request->front, loop_index(x->loop), request->ring);
+	if (call->text.entry != NULL)
+		lend_text(x, call);
 	reply_with(x, call->http_status, reply_type(x), SLICE_NONE, call->has_crc ? &call->crc : NULL);
 }
 
@@ -338,6 +374,7 @@ request_new(struct front_http *f, struct http_exchange *x)
 	call->peer = slice_str(x->peer);
 	call->flow = x->flow;
 	call->secure = f->options.tls_cert != NULL;
+	call->takes_text = !call->secure;
 	return request;
 }
 

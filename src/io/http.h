@@ -76,6 +76,22 @@ void http_refuse(struct http_exchange *x, int status); /* instead of a reply; cl
 struct slice http_encode(struct http_exchange *x);
 void http_encode_again(struct http_exchange *x); /* the body was changed after it */
 
+/*
+ * A part of the body that lies elsewhere and neither changes nor moves until done() is called, on the loop: `at` bytes
+ * behind the beginning of x->out. It is sent from where it lies when the client takes it at once. In all other cases, of
+ * a slow reader, HTTP/2, packing, it is copied then, so nobody holds a loan for longer than the answer takes to be tried.
+ */
+#define HTTP_LOAN_RUNS 20
+struct http_loan {
+	size_t at, len;
+	size_t count; /* of runs, at least 1 */
+	struct slice runs[HTTP_LOAN_RUNS];
+	void *owner[2];
+	void (*done)(void *const owner[2]);
+};
+/* Once, before http_encode() and http_reply(). The CRC of x->out alone is then that of nothing. */
+void http_lend(struct http_exchange *x, const struct http_loan *loan);
+
 /* `headers` is ready-made text "Name: value\r\n..." for HTTP/1.1, converted for HTTP/2; Content-Length, Date,
  * Connection and, when the client accepts gzip and the body is larger than 1 KiB, Content-Encoding are added here. The
  * body is x->out. */

@@ -550,7 +550,7 @@ http1_render(struct request *r, struct slice headers)
 		at = PUT(at, "Content-Encoding: gzip\r\n");
 	if (r->status != 204 && r->status != 304) {
 		at = PUT(at, "Content-Length: ");
-		at = put_number(at, r->reply_body.len);
+		at = put_number(at, r->reply_body.len + r->loan.len);
 		at = PUT(at, "\r\n");
 	}
 	at = (char *)memcpy(at, date.data, date.len) + date.len;
@@ -582,18 +582,33 @@ gather_part(struct gather *g, struct slice s, size_t *skip)
 	g->bytes += s.len - skipped;
 }
 
+static void
+gather_body(struct gather *g, const struct request *r, size_t *skip)
+{
+	struct slice body = r->reply_body;
+	size_t at = r->loan.len > 0 ? r->loan.at : body.len;
+
+	gather_part(g, slice_of(body.data, at), skip);
+	if (r->loan.len == 0)
+		return;
+	for (size_t i = 0; i < r->loan.count; i++)
+		gather_part(g, r->loan.runs[i], skip);
+	gather_part(g, slice_of(body.data + at, body.len - at), skip);
+}
+
 /* What may be sent now: the answers up to the first request without one. */
 static void
 gather(const struct conn *c, struct gather *g)
 {
 	g->count = 0;
 	g->bytes = 0;
+	/* the first may have a loan: its two ends and what it is made of */
 	for (const struct request *r = c->first; r != NULL && g->count + 2 <= PARTS_MAX; r = r->next) {
 		size_t skip = r->sent;
 
 		if (r->state == REQUEST_REPLIED) {
 			gather_part(g, buf_slice(&r->head), &skip);
-			gather_part(g, r->reply_body, &skip);
+			gather_body(g, r, &skip);
 			continue;
 		}
 		if (r->state == REQUEST_READING && r->want_continue && r->part == PART_BODY)
@@ -632,7 +647,7 @@ advance(struct conn *c, size_t bytes)
 		size_t left = sizeof continue_line - 1 - r->sent;
 
 		if (r->state == REQUEST_REPLIED)
-			left = r->head.len + r->reply_body.len - r->sent;
+			left = request_answer_len(r) - r->sent;
 		if (left > bytes)
 			left = bytes;
 		r->sent += left;
@@ -645,12 +660,20 @@ advance(struct conn *c, size_t bytes)
 			continue;
 		}
 		conn_progress(c, left);
-		if (r->sent < r->head.len + r->reply_body.len)
+		if (r->sent < request_answer_len(r))
 			continue;
 		if (!r->keep_alive)
 			c->closing = true;
 		request_free(r);
 	}
+}
+
+/* Its client did not take it all at once. */
+static void
+settle_first(struct conn *c)
+{
+	if (c->first != NULL)
+		request_settle(c->first);
 }
 
 void
@@ -663,9 +686,12 @@ http1_flush(struct conn *c)
 
 		if (n == -2)
 			conn_close(c);
+		else if (n == -1)
+			settle_first(c);
 		if (n < 0)
 			return;
 		advance(c, (size_t)n);
+		settle_first(c);
 		if (c->first != NULL && conn_spent(c)) {
 			conn_want_flush(c);
 			return;

@@ -81,8 +81,9 @@ struct request {
 	bool encoded; /* http_encode() was called */
 	bool gzipped; /* out is in gzip_out */
 	struct buf head, out, gzip_out;
-	struct slice reply_body; /* what is sent: of out or gzip_out */
+	struct slice reply_body; /* what is sent: of out or gzip_out, and the loan within */
 	size_t sent;             /* of head and body; HTTP/2: of the body */
+	struct http_loan loan;   /* len 0: none */
 	int32_t stream_id;       /* HTTP/2 */
 
 	struct http_header headers[HEADERS_MAX];
@@ -218,6 +219,14 @@ void request_dispatch(struct request *r);
 /* Reads what the server needs from a request's headers. Sets r->refusal when something is wrong with them. */
 void request_scan_headers(struct request *r);
 void request_split_target(struct request *r);
+/* Copies what was lent into `out`, so that it is an answer like others. */
+void request_settle(struct request *r);
+/* Of head and body. */
+static inline size_t
+request_answer_len(const struct request *r)
+{
+	return r->head.len + r->reply_body.len + r->loan.len;
+}
 /* Answer with `status`, an empty body, and close after it. */
 void request_refuse(struct request *r, int status);
 

@@ -126,11 +126,47 @@ request_free_memory(struct request *r)
 	free(r);
 }
 
+static void
+loan_end(struct request *r)
+{
+	if (r->loan.len == 0)
+		return;
+	r->loan.len = 0;
+	r->loan.done(r->loan.owner);
+}
+
+void
+request_settle(struct request *r)
+{
+	struct http_loan *loan = &r->loan;
+	struct buf *out = &r->out;
+	char *at;
+
+	if (loan->len == 0)
+		return;
+	buf_reserve(out, loan->len);
+	at = out->data + loan->at;
+	memmove(at + loan->len, at, out->len - loan->at);
+	for (size_t i = 0; i < loan->count; i++)
+		at = (char *)memcpy(at, loan->runs[i].data, loan->runs[i].len) + loan->runs[i].len;
+	out->len += loan->len;
+	if (r->encoded)
+		r->reply_body = buf_slice(out);
+	loan_end(r);
+}
+
+void
+http_lend(struct http_exchange *x, const struct http_loan *loan)
+{
+	((struct request *)x)->loan = *loan;
+}
+
 void
 request_recycle(struct request *r)
 {
 	struct http_loop *home = r->home;
 
+	loan_end(r);
 	if (r->state == REQUEST_RUNNING || r->state == REQUEST_REPLIED)
 		COUNT(home, in_progress, -1);
 	request_release_input(r);
@@ -162,7 +198,7 @@ request_unsent(const struct request *r)
 {
 	if (r->state != REQUEST_REPLIED)
 		return 0;
-	return r->head.len + r->reply_body.len - r->sent;
+	return request_answer_len(r) - r->sent;
 }
 
 static void
@@ -193,6 +229,7 @@ request_free(struct request *r)
 {
 	if (r->conn != NULL)
 		request_unlink(r);
+	loan_end(r);
 	if (r->state == REQUEST_RUNNING)
 		r->x.gone = true; /* the handler still owes its http_reply() */
 	else if (!r->in_replied)
@@ -422,6 +459,8 @@ http_encode(struct http_exchange *x)
 	struct request *r = (struct request *)x;
 
 	if (!r->encoded) {
+		if (r->accept_gzip)
+			request_settle(r);
 		r->encoded = true;
 		r->reply_body = buf_slice(&r->out);
 		if (r->accept_gzip && r->out.len > GZIP_FROM_BYTES) {
@@ -478,6 +517,9 @@ http_reply(struct http_exchange *x, int status, struct slice headers)
 	home->replied = r;
 	if (c == NULL)
 		return; /* recycled when this turn ends */
+	/* what is not sent now must not keep anything of others */
+	if (c->h2 != NULL || c->ssl != NULL || c->first != r || !c->writable || r->is_head)
+		request_settle(r);
 	set_flow(c, x->flow);
 	if (c->h2 != NULL) {
 		http2_reply(r, headers);

@@ -116,6 +116,12 @@ table_text_copy(const struct table_text *text, char *ret)
 	lru_read_part(text->shard, text->entry, text->at, text->len, ret);
 }
 
+size_t
+table_text_runs(const struct table_text *text, struct slice *ret, size_t max)
+{
+	return lru_runs(text->shard, text->entry, text->at, text->len, ret, max);
+}
+
 void
 table_text_done(struct table_text *text)
 {

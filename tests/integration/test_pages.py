@@ -10,6 +10,8 @@ from boto3.dynamodb.types import TypeSerializer
 from conftest import create, make_client
 from controls import Controls
 from raw_http import Connection, request_bytes
+from test_tls import make_certificate
+from test_wire import H2
 
 LOCAL_INDEX = {
     "IndexName": "by-rev",
@@ -108,6 +110,46 @@ def test_it_can_be_packed(own, name):
             assert answer.headers["content-encoding"] == "gzip"
             assert int(answer.headers["x-amz-crc32"]) == zlib.crc32(answer.body)
             assert gzip.decompress(answer.body) == plain.body
+
+
+def test_it_goes_through_http2_and_tls(own, name, start_server, tmp_path):
+    with Connection(own) as c:
+        plain = asked_until_kept(own, c, body_of(name))[2].body
+    h2 = H2(own)
+    before = hits(own)
+    streams = [h2.start("Query", body_of(name)) for _ in range(20)]
+    h2.flush()
+    h2.wait(*streams)
+    for stream in streams:
+        assert h2.headers[stream][":status"] == "200"
+        assert h2.bodies[stream] == plain
+        assert int(h2.headers[stream]["x-amz-crc32"]) == zlib.crc32(plain)
+    assert hits(own) == before + 20
+    h2.socket.close()
+    cert, tls_key = make_certificate(tmp_path, "one")
+    client = make_client(start_server("--ephemeral", "--tls-cert", cert, "--tls-key", tls_key).endpoint, verify=str(cert))
+    other = create(client, "pk:S,sk:N")
+    for first in range(0, 60, 20):
+        client.batch_write_item(RequestItems={other: [{"PutRequest": {"Item": row(sk)}} for sk in range(first, first + 20)]})
+    for _ in range(6):
+        assert client.query(**body_of(other))["Items"] == [row(sk) for sk in range(60)]
+
+
+def test_who_reads_late_gets_what_was_asked_for(own, name):
+    client = make_client(own.endpoint)
+    with Connection(own) as c, Connection(own) as other:
+        old = asked_until_kept(own, other, body_of(name))[2].body
+        for _ in range(3):
+            c.send(request_bytes(c.host, "Query", body_of(name)) * 100)  # 14 MB: more than the system takes
+            client.update_item(TableName=name, Key=key(1), UpdateExpression="ADD n :n", ExpressionAttributeValues={":n": {"N": "1"}})
+            new = other.call("Query", body_of(name, **ALWAYS)).body
+            told = []
+            for _ in range(100):
+                answer = c.read()
+                assert int(answer.headers["x-amz-crc32"]) == zlib.crc32(answer.body)
+                told.append(answer.body)
+            assert set(told) <= {old, new} and told == sorted(told, key=[old, new].index)
+            old = new
 
 
 def test_many_in_one_go_are_answered_in_order(own, name):

@@ -239,6 +239,14 @@ def versions(references):
     return ", ".join(f"{name} {version}" for name, version in references.items() if version)
 
 
+# Only beside figures that were measured since.
+PAGES = """The client asks for the same 100 pages of 101 KB again and again, and **a Query that is repeated, while nothing was written to its item
+collection, is answered from memory** ([TABLES.md](TABLES.md)), as nginx's file is: so the row of Query tells what that costs. The row *pages not
+in the cache* is the same with `--page-cache-bytes 0`: what a Query costs that nobody has asked for shortly before.
+
+"""
+
+
 def template():
     return (ROOT / "tests" / "bench" / "figures" / "page.md").read_text()
 
@@ -253,6 +261,7 @@ def render(compare, growth):
         "cpu": cpu_table(rows.ROWS, compare["rows"]),
         "peers": peers_table(compare["peers"]),
         "starts": starts_table(compare["starts"]),
+        "pages": PAGES if "query-walked" in compare["rows"] else "",
         "rounds": options["rounds"], "seconds": f"{options['seconds']:g}", "warmup": f"{options['warmup']:g}",
         "growth_circumstances": circumstances(growth),
         "growth": growth_tables(growth),

@@ -26,6 +26,7 @@ class Row:
     compared: str = "rate"
     connections: int = servers.CONNECTIONS
     unit: str = "requests"
+    server: str = "stator"  # ours
 
     def ratio(self, ours, theirs):
         key = "rate" if self.compared == "rate" else "p50_us"
@@ -44,6 +45,7 @@ ROWS = {
     "put-redis": Row(PUT, "redis SET 1 KiB, appendfsync always", "put", ("redis", "put"), 0.60, 0.75, 1.0),
     "put-disk": Row(PUT, "4 KiB append + fdatasync, one after the other", "put", ("disk", None), 5, 8, 10),
     "query-nginx": Row(QUERY, "nginx, a file of 101 KB", "query", ("nginx", "/101k"), 0.20, 0.35, 0.50),
+    "query-walked": Row(QUERY + ", pages not in the cache", "nginx, a file of 101 KB", "query", ("nginx", "/101k"), 0.20, server="stator-no-pages"),
     "batch-rocksdb": Row(BATCH, "RocksDB WriteBatch of 512 + sync", "batchwrite", ("rocksdb", None), 0.35, 0.50, 0.65, unit="items"),
     "dax-memcached": Row("DAX GetItem, a hit, 1 KB", "memcached get 1 KiB", "dax", ("memcached", "get"), 0.75, 0.90, 1.0),
     "dax-http": Row("DAX GetItem, a hit, 1 KB", "own GetItem over HTTP", "dax", ("stator", "get"), 1.3, 1.6, 1.8),
@@ -70,13 +72,13 @@ def median_ratio(rounds):
 def measure_rows(rows, running, rounds, seconds, warmup, tell):
     """{name: [round, ...]}. Each round goes through all rows, so that a slow minute spoils one round of many rows and not a row."""
     for row in rows.values():
-        running.prepare("stator", row.ours)
+        running.prepare(row.server, row.ours)
         running.prepare(*row.theirs)
     found = {name: [] for name in rows}
     for i in range(rounds):
         for name, row in rows.items():
             load = Load(seconds, warmup, row.connections)
-            sides = {"ours": ("stator", row.ours), "theirs": row.theirs}
+            sides = {"ours": (row.server, row.ours), "theirs": row.theirs}
             order = ["ours", "theirs"] if i % 2 == 0 else ["theirs", "ours"]
             figures = {side: running.measure(*sides[side], load) for side in order}
             ratio = row.ratio(figures["ours"], figures["theirs"])

@@ -208,6 +208,13 @@ class Stator(DynamoDB):
         self.measure(what, Load(seconds=1 if what == "dax" else 0.1, warmup=0))
 
 
+class StatorWithoutPages(Stator):
+    """Each Query walks over its rows."""
+
+    def __init__(self, folder):
+        super().__init__(folder, "--page-cache-bytes", 0)
+
+
 def clean_environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("STATOR_")}
 
@@ -357,7 +364,8 @@ class Disk(RocksDB):
 
 
 KINDS = {
-    "stator": Stator, "nginx": Nginx, "redis": Redis, "memcached": Memcached, "rocksdb": RocksDB, "disk": Disk,
+    "stator": Stator, "stator-no-pages": StatorWithoutPages, "nginx": Nginx, "redis": Redis, "memcached": Memcached, "rocksdb": RocksDB,
+    "disk": Disk,
     "dynalite": Dynalite, "dynamodb-local": DynamoDBLocal,
 }
 
