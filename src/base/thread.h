@@ -5,7 +5,8 @@
 /*
  * The calling thread answers somebody, does little at a time and then waits: it shall have a processor as soon as there
  * is something to do, also when a thread that works for long is in the middle of its slice. Its share of the processors
- * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are.
+ * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are. Its timers are
+ * not late.
  */
 void thread_be_prompt(void);
 
@@ -16,8 +17,9 @@ void thread_be_prompt(void);
 void thread_be_patient(void);
 
 /*
- * The calling thread works at what nobody waits for: where there is more to do than processors can it gets a smaller
- * share than the others, a third. That is not nothing, so it keeps up.
+ * The calling thread works at what nobody waits for, or for long on what somebody does: where there is more to do than
+ * processors can it gets a smaller share than the others, a ninth, and what those give of their own accord (base/courtesy.h).
+ * Threads that it starts are like it.
  */
 void thread_be_modest(void);
 

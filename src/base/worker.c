@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 struct worker_pool {
 	/* set by new, then constant */
@@ -51,6 +52,7 @@ worker_main(void *data)
 {
 	struct worker_pool *pool = data;
 
+	thread_be_modest();
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		struct fair *from;
