@@ -52,32 +52,37 @@ lower_eight(uint64_t eight)
 	return eight | upper >> 2;
 }
 
-static void
-lower_at(char *at, size_t bytes)
+static inline uint64_t
+load(const char *at, size_t bytes)
 {
-	uint64_t eight = 0;
+	uint64_t value = 0;
 
-	memcpy(&eight, at, bytes);
-	eight = lower_eight(eight);
-	memcpy(at, &eight, bytes);
+	memcpy(&value, at, bytes);
+	return value;
 }
 
-/* In place. What does not fill the last step is taken with some of what is lower case already. */
+/* In place. The last step overlaps the one before it, and is loaded first: to load what was just stored would wait. */
 static void
 lower(char *at, size_t len)
 {
 	char *end = at + len;
+	uint64_t first, last;
 
 	if (len >= 8) {
-		for (; at < end - 8; at += 8)
-			lower_at(at, 8);
-		lower_at(end - 8, 8);
+		last = lower_eight(load(end - 8, 8));
+		for (; at < end - 8; at += 8) {
+			first = lower_eight(load(at, 8));
+			memcpy(at, &first, 8);
+		}
+		memcpy(end - 8, &last, 8);
 	} else if (len >= 4) {
-		lower_at(at, 4);
-		lower_at(end - 4, 4);
+		first = lower_eight(load(at, 4));
+		last = lower_eight(load(end - 4, 4));
+		memcpy(at, &first, 4);
+		memcpy(end - 4, &last, 4);
 	} else {
 		for (; at < end; at++)
-			lower_at(at, 1);
+			*at = (char)lower_eight((unsigned char)*at);
 	}
 }
 
