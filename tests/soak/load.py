@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 
-from wire import Connection, Refused
+from wire import Connection, Refused, secure
 
 MAIN, VECTORS, SMALL, DAX = "soak-main", "soak-vectors", "soak-small", "soak-dax"
 KEYS, SORTS, DIMENSIONS = 200, 10, 16
@@ -113,7 +113,7 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self.soak, self.number, self.rate = soak, number, rate
         self.dice = random.Random(soak.seed * 100 + number)
-        self.wire = Connection(soak.address)
+        self.wire = Connection(soak.address, packed=0.2)
         self.guest = Connection(soak.address, "guest")
         self.counts, self.refused, self.failure = {}, {}, None
         self.owned = {}  # (pk, sk) -> text
@@ -391,12 +391,18 @@ class Client(threading.Thread):
             self.wire.close()
             self.guest.close()
             return
-        with socket.create_connection(self.soak.address, timeout=30) as half:
-            if pick == 1:
+        plain = socket.create_connection(self.soak.address, timeout=120)
+        if pick == 1:
+            with plain:  # of another protocol than the server's
+                plain.sendall(b"\x16\x03\x01 this is not HTTP\r\n\r\n" if not self.soak.tls else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                try:
+                    plain.recv(1000)
+                except ConnectionResetError:
+                    pass
+            return
+        with plain, secure(plain) as half:
+            if pick == 2:
                 half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
-            elif pick == 2:
-                half.sendall(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
-                half.recv(1000)
             else:
                 request = self.wire.sign("POST", "/", "dynamodb", "DynamoDB_20120810.Scan", b'{"TableName":"soak-main"}')
                 half.sendall(request)  # and nobody takes the answer

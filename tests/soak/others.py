@@ -1,14 +1,16 @@
 """What goes on beside the clients of a soak: readers of streams, users of the cache, administrators, trouble, time."""
 
+import json
 import random
 import signal
+import socket
 import threading
 import time
 import traceback
 
 from dax_client import DaxClient, DaxError
 from load import DAX, EXPECTED, MAIN, S, SMALL, VECTORS, wait_active, wait_gone
-from wire import Connection, Refused, SECRET
+from wire import Connection, Refused, SECRET, VERSIONS, secure
 
 CLUSTER = "soak"
 
@@ -103,6 +105,94 @@ class Reader(Actor):
         self.count(f"records of {self.table}", len(answer["Records"]))
         state[0] = answer.get("NextShardIterator")
         state[2] = state[0] is None
+
+
+class Multiplexer(Actor):
+    """Speaks HTTP/2: several requests at once on one connection, some of them cancelled; by ALPN under TLS, else by prior knowledge."""
+
+    pause = 0.05
+    AT_ONCE = 8
+
+    def __init__(self, soak):
+        super().__init__(soak)
+        self.socket = self.h2 = None
+
+    def open(self):
+        import h2.config
+        import h2.connection
+
+        self.socket = secure(socket.create_connection(self.soak.address, timeout=120), "h2")
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2.initiate_connection()
+
+    def hang_up(self):
+        if self.socket:
+            self.socket.close()
+        self.socket = None
+
+    def done(self):
+        super().done()
+        self.hang_up()
+
+    def key(self):
+        return {"pk": S(f"h2-{self.dice.randrange(100)}"), "sk": {"N": str(self.dice.randrange(5))}}
+
+    def request(self):
+        pick = self.dice.randrange(4)
+        if pick == 0:
+            return "PutItem", {"TableName": MAIN, "Item": {**self.key(), "text": S("h" * self.dice.randrange(30000))}}
+        if pick == 1:
+            return "Query", {"TableName": MAIN, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": self.key()["pk"]}}
+        return "GetItem", {"TableName": MAIN, "Key": self.key(), "ConsistentRead": pick == 2}
+
+    def ask(self):
+        operation, body = self.request()
+        body = json.dumps(body).encode()
+        headers = self.wire.headers("POST", "/", "dynamodb", f"{VERSIONS['dynamodb']}.{operation}", body)
+        stream = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream, [(":method", "POST"), (":path", "/"), (":scheme", "https"), (":authority", self.wire.host), *headers.items()])
+        for at in range(0, len(body), 16384):
+            self.h2.send_data(stream, body[at:at + 16384], end_stream=at + 16384 >= len(body))
+        return stream
+
+    def step(self):
+        import h2.events
+
+        if self.socket is None or self.dice.random() < 0.01:
+            self.hang_up()
+            self.open()
+        under_way = {self.ask() for _ in range(1 if self.h2.outbound_flow_control_window < 300000 else self.AT_ONCE)}
+        if self.dice.random() < 0.2:
+            cancelled = under_way.pop()
+            self.h2.reset_stream(cancelled)
+            self.count("HTTP/2 streams cancelled")
+        self.socket.sendall(self.h2.data_to_send())
+        status, bodies = {}, {}
+        while under_way:
+            data = self.socket.recv(65536)
+            if not data:
+                raise EOFError("the server hung up on HTTP/2")
+            for event in self.h2.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    status[event.stream_id] = dict(event.headers)[":status"]
+                elif isinstance(event, h2.events.DataReceived):
+                    bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    self.judge(status[event.stream_id], bodies.get(event.stream_id, b"{}"))
+                    under_way.discard(event.stream_id)
+                elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
+                    raise ConnectionError(f"HTTP/2: {event}")
+            self.socket.sendall(self.h2.data_to_send())
+
+    def judge(self, status, body):
+        self.count("HTTP/2 requests")
+        if status != "200":
+            refused = Refused(int(status), body)
+            if refused.code not in EXPECTED:
+                raise refused
+            self.refused[refused.code] = self.refused.get(refused.code, 0) + 1
+        json.loads(body)
 
 
 class CacheUser(Actor):
@@ -301,12 +391,15 @@ class Trouble(Actor):
 class Clock(Actor):
     """A day passes six times in the run, in leaps of six hours: records are trimmed, tokens and iterators end, items expire."""
 
+    LEAPS = 24
+
     def __init__(self, soak):
         super().__init__(soak)
-        self.pause = soak.seconds / 24
+        self.pause = soak.seconds / self.LEAPS
 
     def step(self):
         answer = self.wire.control("clock-advance", seconds=6 * 3600 + 60)
         self.soak.ahead = answer["clock"]["ahead"]
         self.wire.control("stream-maintain")
+        self.soak.leaps.append(time.monotonic() - self.soak.began)
         self.count("leaps of six hours")

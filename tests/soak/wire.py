@@ -1,10 +1,14 @@
 """Signed requests with as little work as possible: the load must cost the server more than the client."""
 
 import datetime
+import gzip
 import hashlib
 import hmac
 import json
+import os
+import random
 import socket
+import ssl
 import time
 
 REGION = "us-east-1"
@@ -28,11 +32,24 @@ class Refused(Exception):
         super().__init__(f"{status} {self.code} {self.message} {self.reasons}")
 
 
-class Connection:
-    """One keep-alive connection of one key. OSError: it broke; the next call opens it again."""
+def secure(plain, *protocols):
+    """That socket under TLS, when the server has a certificate (the soak puts its name where Python looks for authorities)."""
+    if "SSL_CERT_FILE" not in os.environ:
+        return plain
+    context = ssl.create_default_context()
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
-    def __init__(self, address, access_key="admin"):
+
+class Connection:
+    """One keep-alive connection of one key. OSError: it broke; the next call opens it again.
+
+    packed: how many of the requests are sent packed with gzip, and of the answers asked for so."""
+
+    def __init__(self, address, access_key="admin", packed=0.0):
         self.address, self.access_key = address, access_key
+        self.packed, self.dice = packed, random.Random(access_key)
         self.host = "%s:%d" % address
         self.socket = self.file = None
         self.used = 0.0
@@ -45,8 +62,13 @@ class Connection:
         self.socket = None
 
     def open(self):
-        self.socket = socket.create_connection(self.address, timeout=120)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain = socket.create_connection(self.address, timeout=120)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.socket = secure(plain)
+        except OSError:
+            plain.close()
+            raise
         self.file = self.socket.makefile("rb")
 
     def signing_key(self, day, service):
@@ -59,17 +81,27 @@ class Connection:
             self.signing_keys[service] = key
         return self.signing_keys[service]
 
-    def sign(self, method, path, service, target, body):
+    def headers(self, method, path, service, target, body):
+        """What is signed, and the signature."""
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{now[:8]}/{REGION}/{service}/aws4_request"
         canonical = (f"{method}\n{path}\n\nhost:{self.host}\nx-amz-date:{now}\nx-amz-target:{target}\n\n"
                      f"host;x-amz-date;x-amz-target\n{hashlib.sha256(body).hexdigest()}")
         text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(self.signing_key(now[:8], service), text.encode(), "sha256").hex()
-        return (f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nX-Amz-Date: {now}\r\nX-Amz-Target: {target}\r\n"
-                f"Content-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\n"
-                f"Authorization: AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
-                f"SignedHeaders=host;x-amz-date;x-amz-target, Signature={signature}\r\n\r\n").encode() + body
+        return {"x-amz-date": now, "x-amz-target": target, "content-type": "application/x-amz-json-1.0", "authorization": (
+            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders=host;x-amz-date;x-amz-target, Signature={signature}")}
+
+    def sign(self, method, path, service, target, body):
+        more = {}
+        if self.dice.random() < self.packed:
+            more["accept-encoding"] = "gzip"
+        if self.dice.random() < self.packed and service == "dynamodb":
+            more["content-encoding"] = "gzip"
+            body = gzip.compress(body, 1)
+        lines = {**self.headers(method, path, service, target, body), **more, "content-length": len(body)}
+        return f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\n".encode() + "".join(
+            f"{name}: {value}\r\n" for name, value in lines.items()).encode() + b"\r\n" + body
 
     def exchange(self, request):
         """(status, body) of raw bytes."""
@@ -83,13 +115,15 @@ class Connection:
             line = self.file.readline()
             if not line:
                 raise ConnectionError("closed by the server")
-            length, last = 0, False
+            length, last, packed = 0, False, False
             while (header := self.file.readline()) not in (b"\r\n", b""):
                 name, _, value = header.partition(b":")
                 if name.lower() == b"content-length":
                     length = int(value)
                 elif name.lower() == b"connection" and value.strip().lower() == b"close":
                     last = True
+                elif name.lower() == b"content-encoding":
+                    packed = value.strip().lower() == b"gzip"
             body = self.file.read(length)
             if len(body) != length:
                 raise ConnectionError("cut by the server")
@@ -98,7 +132,7 @@ class Connection:
             raise
         if last:
             self.close()
-        return int(line.split()[1]), body
+        return int(line.split()[1]), gzip.decompress(body) if packed else body
 
     def send(self, operation, body, service="dynamodb"):
         """What the operation answers; body: a dictionary, or bytes as they are."""
