@@ -13,7 +13,7 @@ help:
 	@echo 'make bench         compare with nginx, redis, memcached, RocksDB and other DynamoDBs on this machine: 10 minutes; docs/PERFORMANCE.md'
 	@echo 'make bench-growth  cost over items, tables, connections and sizes, and the tail of latencies: 15 to 20 minutes'
 	@echo 'make torture       crashes, power losses, failing disks, damage, histories: hours; ARGS="--list", see docs/RELIABILITY.md'
-	@echo 'make analyse       gcc -fanalyzer, clang-tidy and cppcheck over every C file: half an hour; make test has a short form'
+	@echo 'make analyse       gcc -fanalyzer, clang-tidy and cppcheck over every C file: 25 minutes of processor time; make test has a short form'
 	@echo 'make fuzz          each parser for 30 s (TIME=...); scripts/fuzz --coverage tells what the corpora reach'
 	@echo 'make install       into PREFIX (/usr/local); DESTDIR is honoured'
 	@echo 'make format        clang-format every C file; format-check only looks'
