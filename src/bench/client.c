@@ -15,6 +15,7 @@
 
 #define SCRATCH_BYTES  (256u * 1024)
 #define HEAD_BYTES_MAX (64u * 1024)
+#define BODY_BYTES_MAX (64u << 20) /* of one answer, as far as it is kept */
 #define EVENTS_A_TURN  256
 #define SILENCE_MAX_NS (60 * INT64_C(1000000000)) /* no answer on any connection: the endpoint hangs */
 
@@ -35,6 +36,7 @@ struct conn {
 	struct buf head; /* only when it comes in pieces */
 	struct buf body; /* keep_body, and chunked bodies */
 	bool head_done, chunked, close_after;
+	bool reused; /* it has answered a request before this one */
 	int status;
 	uint64_t body_left;
 };
@@ -262,6 +264,7 @@ conn_open(struct client *c, struct conn *conn)
 	}
 	conn->state = CONN_CONNECTING;
 	watch(c, conn, EPOLLOUT);
+	conn->reused = false;
 	conn->hello.len = conn->hello_sent = 0;
 	if (c->o->wire != NULL && c->o->wire->hello != NULL)
 		c->o->wire->hello(c->o->wire->context, &conn->hello);
@@ -348,6 +351,7 @@ answer(struct client *c, struct conn *conn, int status, struct slice body)
 
 	c->last_answer_ns = now_ns;
 	conn->request = NULL;
+	conn->reused = true;
 	if (conn->close_after || status == 0)
 		conn_close(conn);
 	else
@@ -356,11 +360,12 @@ answer(struct client *c, struct conn *conn, int status, struct slice body)
 	turn_over(c, conn, now_ns);
 }
 
-/* Servers may close a connection between two requests; then the request was not seen and is sent again. */
+/* Servers may close a connection between two requests; then the request was not seen and is sent again. One that closes
+ * a new connection does not answer. */
 static void
 conn_lost(struct client *c, struct conn *conn)
 {
-	bool unanswered = conn->head.len == 0 && conn->body.len == 0 && !conn->head_done;
+	bool unanswered = conn->reused && conn->head.len == 0 && conn->body.len == 0 && !conn->head_done;
 
 	conn_close(conn);
 	if (conn->request == NULL)
@@ -421,6 +426,10 @@ take_body(struct client *c, struct conn *conn, struct slice part)
 {
 	if (conn->chunked || c->o->keep_body)
 		buf_put_slice(&conn->body, part);
+	if (conn->body.len > BODY_BYTES_MAX) {
+		client_fail(c, "an answer is larger than 64 MiB", 0);
+		return;
+	}
 	if (conn->chunked) {
 		/* one answer at a time is on the wire, so its last chunk ends what was received */
 		if (conn->body.len < 5 || memcmp(conn->body.data + conn->body.len - 5, "0\r\n\r\n", 5) != 0)
@@ -445,7 +454,9 @@ take_answer(struct client *c, struct conn *conn, struct slice part)
 		all = buf_slice(&conn->body);
 	}
 	len = c->o->wire->answer_bytes(all, &conn->status);
-	if (len == 0 && all.data == part.data)
+	if (all.len > BODY_BYTES_MAX)
+		client_fail(c, "an answer is larger than 64 MiB", 0);
+	else if (len == 0 && all.data == part.data)
 		buf_put_slice(&conn->body, part);
 	else if (len == all.len)
 		answer(c, conn, conn->status, all);

@@ -1,5 +1,6 @@
 #include "main/dax_stats.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -90,7 +91,9 @@ fetch(const struct stats_options *o, struct buf *ret, struct err *err)
 			   endpoint.host);
 		s = client_run(&client, NULL, err);
 	}
-	if (s == S_OK && f.status != 200)
+	if (s == S_OK && f.status == 0)
+		s = err_set(err, S_IO, "%s closed the connection without an answer", o->endpoint);
+	else if (s == S_OK && f.status != 200)
 		s = err_set(err, S_IO, "%s/metrics: HTTP %d", o->endpoint, f.status);
 	*ret = f.body;
 	buf_done(&f.request.bytes);
@@ -168,6 +171,9 @@ label(struct slice labels, const char *name, char *ret, size_t size)
 			stop = memchr(at, '"', (size_t)(end - at));
 			if (stop != NULL)
 				snprintf(ret, size, "%.*s", (int)(stop - at), at);
+			for (char *c = ret; *c != '\0'; c++)
+				if ((uint8_t)*c < 0x20 || (uint8_t)*c > 0x7e) /* no name of ours, and shown on terminals */
+					*c = '?';
 			return;
 		}
 		at += len;
@@ -244,6 +250,8 @@ read_sample(struct stats *s, struct slice line)
 	family = slice_of(line.data, (size_t)(open - line.data));
 	labels = slice_of(open + 1, (size_t)(shut - open - 1));
 	value = strtod(shut + 1, NULL);
+	if (!isfinite(value)) /* neither ours nor JSON */
+		return;
 	label(labels, "result", result, sizeof result);
 	for (int f = 0; f < FIGURES; f++)
 		if (slice_eq(family, slice_str(figures[f].family)) && strcmp(result, figures[f].result) == 0) {
@@ -431,6 +439,8 @@ run(const struct stats_options *o)
 	if (fetch(o, &text, &err) != S_OK) {
 		fprintf(stderr, "stator dax stats: %s\n", err.message);
 	} else {
+		buf_put_byte(&text, '\0'); /* the last number ends there */
+		text.len--;
 		read_metrics(&s, &text);
 		code = tell(o, &s);
 	}

@@ -1,6 +1,7 @@
 """The data directory of every format there ever was opens in this program, and one of a later format does not."""
 
 import json
+import re
 import subprocess
 import tarfile
 import time
@@ -10,9 +11,9 @@ import pytest
 from conftest import ROOT, make_client
 from power import is_sanitized
 from stator_server import binary
-from upgrade import forms, tell
+from upgrade import forms, is_of, tell
 
-FIXTURES = sorted(path.name for path in (ROOT / "tests/upgrade").iterdir() if path.is_dir())
+FIXTURES = sorted((path.name for path in (ROOT / "tests/upgrade").iterdir() if path.is_dir()), key=lambda name: int(name.split("-")[0]))
 
 
 def unpack(name, folder):
@@ -76,8 +77,9 @@ def listing(folder):
             for path in sorted(folder.rglob("*"))}
 
 
-def test_data_of_a_later_format_is_refused_and_left_as_it_is(tmp_path):
-    data, _ = unpack(FIXTURES[-1], tmp_path)
+@pytest.mark.parametrize("name", FIXTURES)
+def test_data_of_a_later_format_is_refused_and_left_as_it_is(tmp_path, name):
+    data, _ = unpack(name, tmp_path)
     version = data / "VERSION"
     now = int(version.read_text().removeprefix("stator data format "))
     version.write_text(f"stator data format {now + 1}\n")
@@ -91,4 +93,17 @@ def test_data_of_a_later_format_is_refused_and_left_as_it_is(tmp_path):
 
 def test_there_is_a_fixture_of_todays_format():
     """scripts/upgrade-fixture makes the next one when a format changes."""
-    assert forms(ROOT) in [json.loads((ROOT / "tests/upgrade" / name / "expected.json").read_text())["forms"] for name in FIXTURES]
+    today = forms(ROOT)
+    assert any(is_of(json.loads((ROOT / "tests/upgrade" / name / "expected.json").read_text())["forms"], today) for name in FIXTURES)
+    # every number counts, also of a kind of row that the first fixtures do not name
+    for name in today:
+        assert not is_of({**today, name: str(int(today[name]) + 1)}, today)
+
+
+def test_no_fixture_is_missing():
+    """Those that were released stay: numbered without a gap, whole, and told of in the page about formats."""
+    assert [name.split("-")[0] for name in FIXTURES] == [str(n + 1) for n in range(len(FIXTURES))]
+    for name in FIXTURES:
+        assert {"data.tar.xz", "expected.json"} <= {path.name for path in (ROOT / "tests/upgrade" / name).iterdir()}, name
+    page = (ROOT / "docs/formats/README.md").read_text()
+    assert re.findall(r"^\| `(\d+-\w+)` \|", page, re.MULTILINE) == FIXTURES

@@ -30,15 +30,27 @@ EVERY_TYPE = {
 
 
 def forms(source):
-    """What the source of a program, a checkout, says about what it writes."""
+    """What the source of a program, a checkout, says about what it writes: every number of a format that it names."""
     def find(path, pattern):
         return re.search(pattern, (source / path).read_text())[1]
 
+    rows = {}
+    for room in ("model", "table", "fleet", "dax", "engine", "main"):
+        for path in sorted((source / "src" / room).rglob("*.[ch]")):
+            for name, number in re.findall(r"^#define (\w*VERSION) +(\d+)\b", path.read_text(), re.MULTILINE):
+                rows[f"{path.stem} {name}"] = number
+    rows.pop("record RECORD_VERSION", None)
     return {
+        **rows,
         "catalog": find("src/table/catalog.c", r"CATALOG_VERSION +'(\d)'"),
         "record": find("src/table/record.c", r"define RECORD_VERSION +(\d+)"),
         "data": find("src/main/datadir.h", r"DATA_FORMAT +(\d+)"),
     }
+
+
+def is_of(told, today):
+    """Does a fixture that tells these forms have everything in today's? What the first fixtures do not name was 1 then."""
+    return all(told.get(name, "1") == number for name, number in today.items())
 
 
 class Features:

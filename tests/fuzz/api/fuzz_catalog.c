@@ -1,67 +1,40 @@
 /*
  * A catalog and a change log some of whose rows are damaged: the database opens or says what is wrong;
  * one that opens can be described, written to and closed. Input: edits of the rows of a small database that has
- * something of every kind. An edit: which row, what to do, and what that needs.
- *
- *   0  byte at an offset (2 bytes) becomes ...        3  the row is gone
- *   1  the value is cut to so many bytes              4  the value becomes the n bytes that follow
- *   2  n bytes that follow are added to the value     5  the key's byte at an offset becomes ...
+ * something of every kind (rows.h); items and rows of indexes are believed as they are read.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
 #include "base/log.h"
-#include "call.h"
 #include "fleet/still_machine.h"
+#include "rows.h"
+#include "table/change.h"
 #include "table/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define ROWS_MAX 250
-#define EDITS    8
-
-struct row {
-	enum engine_space space;
-	struct slice key, value;
-};
-static struct row rows[ROWS_MAX];
-static size_t row_count, edited_count; /* the first ones: items and rows of indexes are believed as they are read */
-static struct arena rows_arena;
 
 static const struct table_db_options options = {.region = "us-east-1", .account = "000000000000", .partitions = 2};
 
 /* ---- the database with something of every kind ---- */
 
 static void
-must(struct op_context *context, const char *operation, const char *body)
+put_stream_policy(struct table_db *db, struct op_context *context)
 {
-	struct buf out = {0};
+	struct arena a = {0};
+	struct stream_name *streams;
+	struct slice body;
+	size_t count;
+	bool more;
 
-	if (call_op(context, operation, body, &out) != 200) {
-		fprintf(stderr, "%s: %.*s\n", operation, SLICE_ARG(buf_slice(&out)));
+	stream_list(db, SLICE("tab"), SLICE_NONE, 1, &a, &streams, &count, &more);
+	if (count != 1)
 		abort();
-	}
-	buf_done(&out);
-}
-
-/* As long as a table moves from one status to the next it refuses. */
-static void
-must_soon(struct op_context *context, const char *operation, const char *body)
-{
-	const struct timespec pause = {0, 1000000};
-	struct buf out = {0};
-
-	for (int i = 0; call_op(context, operation, body, &out) != 200; i++) {
-		if (i == 60000) {
-			fprintf(stderr, "%s: %.*s\n", operation, SLICE_ARG(buf_slice(&out)));
-			abort();
-		}
-		out.len = 0;
-		nanosleep(&pause, NULL);
-	}
-	buf_done(&out);
+	body = arena_printf(&a,
+			    "{\"ResourceArn\":\"%.*s\",\"Policy\":\"{\\\"Version\\\":\\\"2012-10-17\\\","
+			    "\\\"Statement\\\":[{\\\"Effect\\\":\\\"Allow\\\",\\\"Principal\\\":{\\\"AWS\\\":"
+			    "\\\"000000000000\\\"},\\\"Action\\\":\\\"dynamodb:GetRecords\\\",\\\"Resource\\\":"
+			    "\\\"%.*s\\\"}]}\"}",
+			    SLICE_ARG(streams[0].arn), SLICE_ARG(streams[0].arn));
+	must_soon(context, "PutResourcePolicy", body.data);
+	arena_done(&a);
 }
 
 static void
@@ -72,6 +45,9 @@ fill(struct table_db *db, struct op_context *context)
 	    "\\\"2012-10-17\\\",\\\"Statement\\\":[{\\\"Effect\\\":\\\"Allow\\\",\\\"Principal\\\":{\\\"AWS\\\":"
 	    "\\\"000000000000\\\"},"
 	    "\\\"Action\\\":\\\"dynamodb:GetItem\\\",\\\"Resource\\\":\\\"*\\\"}]}\"}";
+	static const struct change_reader_options reader_options = {
+	    .name = {"trigger/one", 11}, .images = CHANGE_NEW_IMAGE, .retention_ms = 86400000};
+	struct change_reader *reader;
 	struct err err;
 
 	must(context, "CreateTable",
@@ -116,6 +92,10 @@ fill(struct table_db *db, struct op_context *context)
 	must_soon(context, "PutItem",
 		  "{\"TableName\":\"vec\",\"Item\":{\"p\":{\"N\":\"1\"},\"h\":{\"S\":\"x\"},\"v\":{\"L\":[{\"N\":"
 		  "\"1\"},{\"N\":\"2\"}]}}}");
+	if (change_reader_open(db, SLICE("tab"), &reader_options, &reader, &err) != S_OK)
+		abort();
+	change_reader_close(reader);
+	put_stream_policy(db, context);
 	must(context, "TransactWriteItems",
 	     "{\"ClientRequestToken\":\"token\",\"TransactItems\":[{\"Delete\":{\"TableName\":\"vec\",\"Key\":{\"p\":{"
 	     "\"N\":\"2\"}}}}]}");
@@ -154,17 +134,6 @@ fill_fleet(struct engine *engine)
 }
 
 static void
-keep_rows(struct engine *engine, enum engine_space space)
-{
-	struct engine_iter *it = engine_iter_new(engine, NULL, space, SLICE_NONE, SLICE_NONE, ENGINE_MAY_BLOCK);
-
-	for (engine_iter_first(it); engine_iter_valid(it) && row_count < ROWS_MAX; engine_iter_next(it))
-		rows[row_count++] = (struct row){space, arena_dup(&rows_arena, engine_iter_key(it)),
-						 arena_dup(&rows_arena, engine_iter_value(it))};
-	engine_iter_free(it);
-}
-
-static void
 start(void)
 {
 	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
@@ -187,80 +156,6 @@ start(void)
 	keep_rows(engine, SPACE_INDEXES);
 	keep_rows(engine, SPACE_ITEMS);
 	engine_close(engine);
-}
-
-/* ---- edits ---- */
-
-struct input {
-	const uint8_t *at, *end;
-};
-
-static unsigned
-take(struct input *in)
-{
-	return in->at < in->end ? *in->at++ : 0;
-}
-
-static struct slice
-take_bytes(struct input *in)
-{
-	size_t n = take(in), left = (size_t)(in->end - in->at);
-	struct slice s = slice_of((const char *)in->at, n < left ? n : left);
-
-	in->at += s.len;
-	return s;
-}
-
-static struct slice
-with_byte(struct arena *a, struct slice old, size_t offset, unsigned byte)
-{
-	struct slice changed = arena_dup(a, old);
-
-	if (changed.len > 0)
-		((char *)changed.data)[offset % changed.len] = (char)byte;
-	return changed;
-}
-
-static struct slice
-with_more(struct arena *a, struct slice old, struct slice more)
-{
-	char *both = arena_alloc(a, old.len + more.len + 1);
-
-	memcpy(both, old.data, old.len);
-	memcpy(both + old.len, more.data, more.len);
-	return slice_of(both, old.len + more.len);
-}
-
-static void
-edit(struct input *in, struct row *all, struct arena *a)
-{
-	struct row *row = &all[take(in) % edited_count];
-	size_t offset;
-
-	switch (take(in) % 6) {
-	case 0:
-		offset = take(in) << 8;
-		offset |= take(in);
-		row->value = with_byte(a, row->value, offset, take(in));
-		break;
-	case 1:
-		offset = take(in);
-		row->value.len = offset < row->value.len ? offset : row->value.len;
-		break;
-	case 2:
-		row->value = with_more(a, row->value, take_bytes(in));
-		break;
-	case 3:
-		row->key = SLICE_NONE;
-		break;
-	case 4:
-		row->value = take_bytes(in);
-		break;
-	default:
-		offset = take(in);
-		row->key = with_byte(a, row->key, offset, take(in));
-		break;
-	}
 }
 
 /* ---- using what has opened ---- */
@@ -303,6 +198,36 @@ use_streams(struct table_db *db, struct arena *a)
 					  &err);
 		}
 	}
+}
+
+/* The reader of before, or a new one of its name: what it reads are records, in order. */
+static void
+use_reader(struct table_db *db, struct arena *a)
+{
+	static const struct change_reader_options reader_options = {
+	    .name = {"trigger/one", 11}, .images = CHANGE_OLD_IMAGE, .retention_ms = 1000};
+	struct table_io io = {.arena = a, .may_block = true};
+	struct change_reader *reader;
+	uint32_t lanes[8], count;
+	struct err err;
+
+	if (change_reader_open(db, SLICE("tab"), &reader_options, &reader, &err) != S_OK)
+		return;
+	count = change_reader_lanes(reader, lanes, 8);
+	for (uint32_t i = 0; i < count; i++) {
+		struct change_batch batch = {0};
+		uint64_t durable;
+
+		if (change_reader_read(reader, lanes[i], 10, 65536, &io, &batch, &err) != S_OK)
+			continue;
+		for (uint32_t n = 1; n < batch.count; n++)
+			if (batch.changes[n].seq <= batch.changes[n - 1].seq)
+				abort();
+		change_reader_rewind(reader, lanes[i]);
+		if (batch.count > 0)
+			(void)change_reader_ack(reader, lanes[i], batch.changes[batch.count - 1].seq, &durable, &err);
+	}
+	(void)change_reader_detach(reader, &err);
 }
 
 static void
@@ -354,6 +279,7 @@ open_and_use(struct engine *engine)
 	if (table_db_open(engine, &options, &db, &err) == S_OK) {
 		use_tables(db, &a);
 		use_streams(db, &a);
+		use_reader(db, &a);
 		if (op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
 			abort();
 		for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
@@ -379,27 +305,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, data + size};
-	struct row all[ROWS_MAX];
-	struct engine_batch *batch;
 	struct engine *engine;
 	struct arena a = {0};
-	struct err err;
-	uint64_t seq;
 
 	if (row_count == 0)
 		start();
-	memcpy(all, rows, sizeof all);
-	for (int i = 0; i < EDITS && in.at < in.end; i++)
-		edit(&in, all, &a);
-	if (engine_memory_open(&engine, &err) != S_OK)
-		abort();
-	batch = engine_batch_new(engine);
-	for (size_t i = 0; i < row_count; i++)
-		if (all[i].key.len > 0)
-			engine_batch_put(batch, all[i].space, all[i].key, all[i].value);
-	if (engine_apply(engine, batch, &seq, &err) != S_OK)
-		abort();
-	engine_batch_free(batch);
+	engine = engine_of_edited(&in, &a);
 	open_and_use(engine);
 	engine_close(engine);
 	arena_done(&a);
