@@ -20,8 +20,8 @@
 
 /* What a thread knows of its time. All in ns. */
 struct courtesy_times {
-	int64_t at;         /* clock_mono_ns() */
-	int64_t waited;     /* for a processor, though it had something to do */
+	int64_t at;     /* clock_mono_ns() */
+	int64_t waited; /* for a processor, though it had something to do */
 	int64_t ran;
 	int64_t others_ran; /* threads of the process that have no struct courtesy */
 };

@@ -3,7 +3,6 @@
 #include <malloc.h>
 #include <sched.h>
 #include <stdint.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,7 +27,6 @@ thread_be_prompt(void)
 {
 	struct attributes a = {.size = 0};
 
-	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* ns; else its timers may be 50 us late */
 	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
 		return;
 	a.size = sizeof a;

@@ -5,8 +5,7 @@
 /*
  * The calling thread answers somebody, does little at a time and then waits: it shall have a processor as soon as there
  * is something to do, also when a thread that works for long is in the middle of its slice. Its share of the processors
- * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are. Its timers are
- * not late.
+ * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are.
  */
 void thread_be_prompt(void);
 
@@ -18,8 +17,8 @@ void thread_be_patient(void);
 
 /*
  * The calling thread works at what nobody waits for, or for long on what somebody does: where there is more to do than
- * processors can it gets a smaller share than the others, a ninth, and what those give of their own accord (base/courtesy.h).
- * Threads that it starts are like it.
+ * processors can it gets a smaller share than the others, a ninth, and what those give of their own accord
+ * (base/courtesy.h). Threads that it starts are like it.
  */
 void thread_be_modest(void);
 

@@ -371,8 +371,8 @@ wait_for_events(struct loop *l)
 		courtesy_idled(&l->courtesy, from_ns, l->now_ns);
 }
 
-/* Between two turns: where other threads of this process wait for the processor. A tenant who is alone has more of larger
- * pieces, and nobody whom they delay. */
+/* Between two turns: where other threads of this process wait for the processor. A tenant who is alone has more of
+ * larger pieces, and nobody whom they delay. */
 static void
 let_others(struct loop *l)
 {

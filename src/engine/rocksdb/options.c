@@ -74,7 +74,8 @@ set_space_options(struct rocks *r, rocksdb_options_t *options, const struct spac
 	set_table_options(r, options, space);
 }
 
-/* One thread for flushes, one for compactions, of all databases of the process; they keep the share of who starts them. */
+/* One thread for flushes, one for compactions, of all databases of the process; they keep the share of who starts them.
+ */
 static void *
 start_background_threads(void *unused)
 {

@@ -54,8 +54,8 @@ nothing_is_given_where_nothing_was_taken(void **state)
 
 	(void)state;
 	look(&c, 4 * MS, 0, 0);
-	look(&c, 4 * MS, 0, 4 * MS);  /* others run, on another processor */
-	look(&c, 4 * MS, 4 * MS, 0);  /* another program took it: that is not given to */
+	look(&c, 4 * MS, 0, 4 * MS); /* others run, on another processor */
+	look(&c, 4 * MS, 4 * MS, 0); /* another program took it: that is not given to */
 	assert_int_equal(c.share, 0);
 	assert_int_equal(given(&c, 100 * MS, false), 0);
 }
