@@ -172,7 +172,8 @@ label(struct slice labels, const char *name, char *ret, size_t size)
 			if (stop != NULL)
 				snprintf(ret, size, "%.*s", (int)(stop - at), at);
 			for (char *c = ret; *c != '\0'; c++)
-				if ((uint8_t)*c < 0x20 || (uint8_t)*c > 0x7e) /* no name of ours, and shown on terminals */
+				if ((uint8_t)*c < 0x20 ||
+				    (uint8_t)*c > 0x7e) /* no name of ours, and shown on terminals */
 					*c = '?';
 			return;
 		}

@@ -373,7 +373,7 @@ enum status table_read_page(const struct table_read *read, struct table_io *io, 
 void table_text_copy(const struct table_text *text, char *ret); /* len bytes */
 /* Where it lies, until table_text_done(); 0: in more than `max` runs. */
 size_t table_text_runs(const struct table_text *text, struct slice *ret, size_t max);
-void table_text_done(struct table_text *text);                  /* none is fine */
+void table_text_done(struct table_text *text); /* none is fine */
 
 /* Capacity rules. bytes as by item_size(). */
 uint32_t capacity_half_reads(uint64_t bytes, bool consistent); /* 4 KB steps; at least one step */

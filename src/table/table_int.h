@@ -275,8 +275,8 @@ struct table_token;
 struct table_db {
 	/* set at open, then constant */
 	struct engine *engine;
-	struct lru *items; /* encoded items by row key, empty for no such item; stamped with engine_reopened();
-			      commit.c, read.c */
+	struct lru *items;   /* encoded items by row key, empty for no such item; stamped with engine_reopened();
+				commit.c, read.c */
 	struct pages *pages; /* NULL: none are kept */
 	char region[64];
 	char account[16];
