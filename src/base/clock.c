@@ -101,15 +101,6 @@ clock_mono_ns(void)
 }
 
 int64_t
-clock_process_cpu_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
-int64_t
 clock_passed_ns(void)
 {
 	return moved_now(&passed_ns, clock_mono_ns);

@@ -25,7 +25,6 @@ int64_t clock_real_ms(void);
 int64_t clock_real_s(void);
 int64_t clock_mono_ns(void);
 int64_t clock_passed_ns(void);
-int64_t clock_process_cpu_ns(void); /* what all threads of this process have run */
 
 /* Test controls only. Any thread. */
 void clock_shift_us(int64_t by); /* may be negative; stops at the ends of what the commanded time may be */

@@ -310,12 +310,6 @@ fair_any(const struct fair *q)
 }
 
 bool
-fair_shared(const struct fair *q, int64_t now_ns)
-{
-	return now_ns < q->shared_until_ns;
-}
-
-bool
 fair_spent(const struct fair *q)
 {
 	return q->piece_end_ns != 0 && clock_mono_ns() >= q->piece_end_ns;

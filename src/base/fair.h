@@ -57,8 +57,6 @@ int fair_count(const struct fair *q, uint32_t tenant); /* jobs of a tenant, or o
  */
 void fair_run(struct fair *q, int64_t turn_ns);
 bool fair_any(const struct fair *q);
-/* Has more than one tenant, or table of one, had work at once within the last second, as fair_run() saw it? */
-bool fair_shared(const struct fair *q, int64_t now_ns);
 /* Has the running job had what one piece may take? Outside of a job: no. */
 bool fair_spent(const struct fair *q);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define PROMPT_SLICE_NS 100000 /* the shortest that Linux takes; its own is 1 to 3 ms */
-#define MODEST_NICE     10     /* a ninth of the share of a thread of nice 0 */
+#define MODEST_NICE     5      /* a third of the share of a thread of nice 0 */
 
 /* As the kernel has it; there is no such thing in the C library of Debian 12. */
 struct attributes {

@@ -16,9 +16,8 @@ void thread_be_prompt(void);
 void thread_be_patient(void);
 
 /*
- * The calling thread works at what nobody waits for, or for long on what somebody does: where there is more to do than
- * processors can it gets a smaller share than the others, a ninth, and what those give of their own accord
- * (base/courtesy.h). Threads that it starts are like it.
+ * The calling thread works at what nobody waits for: where there is more to do than processors can it gets a smaller
+ * share than the others, a third. That is not nothing, so it keeps up.
  */
 void thread_be_modest(void);
 

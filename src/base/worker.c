@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
 
 struct worker_pool {
 	/* set by new, then constant */
@@ -52,7 +51,6 @@ worker_main(void *data)
 {
 	struct worker_pool *pool = data;
 
-	thread_be_modest();
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		struct fair *from;

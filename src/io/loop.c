@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/courtesy.h"
 #include "base/thread.h"
 
 #define EVENTS_MAX 256
@@ -37,7 +36,6 @@ struct loop {
 	struct hook hooks[HOOKS_MAX], flushes[HOOKS_MAX];
 	int hook_count, flush_count;
 	struct fair *jobs;
-	struct courtesy courtesy;
 	struct epoll_event events[EVENTS_MAX];
 	int event_next, event_count; /* those of this turn not yet handled: loop_remove() takes out its own */
 	int64_t tick;                /* slots up to this one are handled */
@@ -348,7 +346,6 @@ loop_stop(struct loop *l)
 static void
 wait_for_events(struct loop *l)
 {
-	int64_t from_ns = 0;
 	int wait_ms = 0;
 
 	if (atomic_load(&l->tasks) == NULL && !fair_any(l->jobs))
@@ -358,8 +355,6 @@ wait_for_events(struct loop *l)
 		atomic_store(&l->asleep, true);
 		if (atomic_load(&l->tasks) != NULL || atomic_load(&l->stop))
 			wait_ms = 0;
-		else if (l->courtesy.share > 0)
-			from_ns = clock_mono_ns();
 	}
 	l->event_next = 0;
 	l->event_count = epoll_wait(l->epoll_fd, l->events, EVENTS_MAX, wait_ms);
@@ -367,22 +362,6 @@ wait_for_events(struct loop *l)
 		l->event_count = 0; /* EINTR */
 	atomic_store_explicit(&l->asleep, false, memory_order_relaxed);
 	l->now_ns = clock_mono_ns();
-	if (from_ns != 0)
-		courtesy_idled(&l->courtesy, from_ns, l->now_ns);
-}
-
-/* Between two turns: where other threads of this process wait for the processor. A tenant who is alone has more of
- * larger pieces, and nobody whom they delay. */
-static void
-let_others(struct loop *l)
-{
-	int64_t ns;
-
-	if (!fair_shared(l->jobs, l->now_ns))
-		return;
-	ns = courtesy_due(&l->courtesy, l->now_ns);
-	if (ns > 0)
-		courtesy_nap(&l->courtesy, ns);
 }
 
 void
@@ -390,9 +369,7 @@ loop_run(struct loop *l)
 {
 	current = l;
 	thread_be_prompt();
-	courtesy_init(&l->courtesy);
 	while (!atomic_load(&l->stop)) {
-		let_others(l);
 		wait_for_events(l);
 		while (l->event_next < l->event_count) {
 			struct epoll_event *event = &l->events[l->event_next++];
@@ -409,6 +386,5 @@ loop_run(struct loop *l)
 		for (int i = 0; i < l->flush_count; i++)
 			l->flushes[i].run(l, l->flushes[i].context);
 	}
-	courtesy_done(&l->courtesy);
 	current = NULL;
 }

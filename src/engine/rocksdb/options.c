@@ -1,10 +1,7 @@
 #include "engine/rocksdb/rocksdb_int.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-
-#include "base/thread.h"
 
 #define MIB           ((uint64_t)1 << 20)
 #define CAREFUL_SLACK (64 * MIB) /* what others may write between two looks at the disk */
@@ -74,30 +71,6 @@ set_space_options(struct rocks *r, rocksdb_options_t *options, const struct spac
 	set_table_options(r, options, space);
 }
 
-/* One thread for flushes, one for compactions, of all databases of the process; they keep the share of who starts them.
- */
-static void *
-start_background_threads(void *unused)
-{
-	rocksdb_env_t *env = rocksdb_create_default_env();
-
-	thread_be_modest();
-	rocksdb_env_set_high_priority_background_threads(env, 1);
-	rocksdb_env_set_low_priority_background_threads(env, 1);
-	rocksdb_env_destroy(env);
-	return unused;
-}
-
-/* Where it fails RocksDB starts them itself, with the share of the thread that opens a database. */
-static void
-be_modest_in_background(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, start_background_threads, NULL) == 0)
-		pthread_join(thread, NULL);
-}
-
 /* RocksDB keeps all files open when it may: finding one then takes no lock. */
 static int
 open_files_max(void)
@@ -145,10 +118,8 @@ set_database_options(rocksdb_options_t *options, uint64_t write_buffer)
 enum status
 rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	uint64_t write_buffer = options->write_buffer_bytes > 0 ? options->write_buffer_bytes : 64 * MIB;
 
-	pthread_once(&once, be_modest_in_background);
 	r->dir = strdup(options->dir);
 	if (r->dir == NULL)
 		return err_set(err, S_INTERNAL, "no memory for an engine");

@@ -178,36 +178,7 @@ a_turn_ends_though_there_is_more(void **state)
 	fair_run(running, 1000000);
 	assert_in_range(runs, 1, 170); /* 160 of 50 us each, or fewer when the machine is busy */
 	assert_true(fair_any(running));
-	assert_false(fair_shared(running, clock_mono_ns())); /* there is one */
 	fair_remove(running, &j.job);
-	fair_free(running);
-}
-
-static void
-run_once(struct loop_job *j)
-{
-	(void)j;
-	runs++;
-}
-
-static void
-who_is_not_alone_is_known_for_a_second(void **state)
-{
-	struct job a = job_of(1, 0), b = job_of(2, 0);
-	int64_t before, after;
-
-	(void)state;
-	running = fair_new();
-	a.job.run = b.job.run = run_once;
-	fair_add(running, &a.job);
-	fair_add(running, &b.job);
-	before = clock_mono_ns();
-	fair_run(running, 1000000);
-	after = clock_mono_ns();
-	assert_true(fair_shared(running, before + 999999999));
-	assert_false(fair_shared(running, after + 1000000000));
-	fair_remove(running, &a.job);
-	fair_remove(running, &b.job);
 	fair_free(running);
 }
 
@@ -221,7 +192,6 @@ main(void)
 	    cmocka_unit_test(drips_do_not_always_come_first),
 	    cmocka_unit_test(what_is_taken_out_is_not_served),
 	    cmocka_unit_test(a_turn_ends_though_there_is_more),
-	    cmocka_unit_test(who_is_not_alone_is_known_for_a_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
