@@ -36,8 +36,9 @@ struct op_call {
 	struct slice host;        /* of the Host header, for DescribeEndpoints; may be empty */
 	struct slice cluster;     /* the DAX cluster it came through, whose dax: rights count as well; else empty */
 	const _Atomic bool *gone; /* may be NULL; set by the front when nobody waits for the answer any more */
-	bool takes_text; /* the reply may have its middle in `text`: done() takes it over, which only happens on the loop */
-	struct buf *out;          /* the reply's JSON is appended here */
+	bool takes_text; /* the reply may have its middle in `text`: done() takes it over, which only happens on the
+			    loop */
+	struct buf *out; /* the reply's JSON is appended here */
 	void (*done)(struct op_call *call);
 	void (*made)(struct op_call *call); /* may be NULL; on the I/O pool, when a reply has been made there */
 	void *owner;                        /* the front's exchange */

@@ -11,7 +11,8 @@
  * die at once when their world ends (an engine that was reopened), without anyone walking over them.
  *
  * Three users: the table's cache of items (lru_get() ... lru_remove()), its cache of pages (lru_hold() ...) and the
- * caches of DAX, whose rules are their own and which therefore work with shards and entries themselves (lru_lock() ...).
+ * caches of DAX, whose rules are their own and which therefore work with shards and entries themselves (lru_lock()
+ * ...).
  */
 #ifndef STATOR_BASE_LRU_H
 #define STATOR_BASE_LRU_H
@@ -56,9 +57,9 @@ struct lru_figures lru_figures(struct lru *l);
 /*
  * ---- values too large to be copied under a lock ----
  *
- * Nobody hides or updates them. Instead each has the value of a guard from before it was read elsewhere, and counts only
- * as long as the guard is still that: so who changes what the value was made of has nothing to do but to change the
- * guard before, to a value that it never had.
+ * Nobody hides or updates them. Instead each has the value of a guard from before it was read elsewhere, and counts
+ * only as long as the guard is still that: so who changes what the value was made of has nothing to do but to change
+ * the guard before, to a value that it never had.
  */
 struct lru_entry;
 struct lru_shard;
@@ -94,7 +95,7 @@ struct lru_entry {
 	uint64_t hash;
 	uint64_t space; /* keys of different spaces are different keys */
 	uint64_t stamp; /* the user's, as are: */
-	int64_t at_ms; /* lru_keep(): the guard's value */
+	int64_t at_ms;  /* lru_keep(): the guard's value */
 	uint32_t key_len, value_len;
 	uint16_t tag;
 	uint8_t kind;

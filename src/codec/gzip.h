@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 
-uint32_t crc32_of(struct slice bytes); /* as gzip and x-amz-crc32 have it */
+uint32_t crc32_of(struct slice bytes);                 /* as gzip and x-amz-crc32 have it */
 uint32_t crc32_more(uint32_t crc, struct slice bytes); /* of what had the CRC, and the bytes behind it */
 /*
  * The CRC of two texts, one behind the other, without looking at them: the second's length comes as its shift, which

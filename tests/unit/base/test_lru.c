@@ -301,7 +301,8 @@ what_is_held_outlives_its_entry(void **state)
 	struct slice value = slice_of(bytes, LENGTH);
 
 	(void)state;
-	for (int i = 0; i < 200; i++) { /* the first are pushed out, and the memory that is left is used again and again */
+	for (int i = 0; i < 200;
+	     i++) { /* the first are pushed out, and the memory that is left is used again and again */
 		char name[16];
 		struct slice k = slice_of(name, (size_t)snprintf(name, sizeof name, "%d", i));
 

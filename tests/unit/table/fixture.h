@@ -49,9 +49,14 @@ static struct fixture fx;
 UNUSED static void
 db_open(void)
 {
-	struct table_db_options options = {
-	    "eu-central-1", "000000000000",         fx.delay_ms, fx.partitions, fx.no_cache ? 0 : 256 * 1024,
-	    fx.throttling,  fx.collection_bytes_max, fx.no_cache ? 0 : 4 << 20};
+	struct table_db_options options = {"eu-central-1",
+					   "000000000000",
+					   fx.delay_ms,
+					   fx.partitions,
+					   fx.no_cache ? 0 : 256 * 1024,
+					   fx.throttling,
+					   fx.collection_bytes_max,
+					   fx.no_cache ? 0 : 4 << 20};
 
 	assert_ok(table_db_open(fx.engine, &options, &fx.db, &fx.err));
 }

@@ -113,8 +113,9 @@ letters(void)
 
 	for (int p = 0; p < 3; p++)
 		for (int i = 0; i < 12; i++)
-			assert_ok(put(t, item("pk", text("S:p%d", p), "sk", text("S:%c", 'a' + i), "rev",
-					      text("S:%c", 'z' - i), "more", long_text((size_t)(100 + 900 * i)), NULL)));
+			assert_ok(
+			    put(t, item("pk", text("S:p%d", p), "sk", text("S:%c", 'a' + i), "rev",
+					text("S:%c", 'z' - i), "more", long_text((size_t)(100 + 900 * i)), NULL)));
 	return t;
 }
 
@@ -579,8 +580,7 @@ read_values(void *unused)
 	for (int i = 0; atomic_load(&writing) > 0; i++) {
 		int key = i / 6 % KEYS; /* again and again: so that it is kept */
 		uint64_t least = atomic_load(&known[key]), n = 0;
-		struct key_range range = {.op = KEY_ALL,
-					  .partition = {av_get(item_of(&a, key, 0), SLICE("pk"))}};
+		struct key_range range = {.op = KEY_ALL, .partition = {av_get(item_of(&a, key, 0), SLICE("pk"))}};
 		struct told told = tell((struct table_read){.table = table, .range = &range}, &a, true);
 
 		if (told.page.count == 1)
