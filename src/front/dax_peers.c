@@ -306,7 +306,8 @@ listen_for_peers(struct dax_peers *p, struct err *err)
 		       .idle_ms = 10 * PEERS_SILENCE_MS,
 		       .request_ms = 10000,
 		       .write_ms = 10000,
-		       .in_bytes_total = (size_t)DAX_NODES_MAX * WIRE_FRAME_MAX},
+		       .in_bytes_total = (size_t)DAX_NODES_MAX * WIRE_FRAME_MAX,
+		       .unsent_bytes_total = (size_t)DAX_NODES_MAX * WIRE_FRAME_MAX},
 	    .handler = &dax_peers_visitors,
 	    .context = p,
 	};

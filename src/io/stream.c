@@ -12,6 +12,7 @@
 #define SMALL_BYTES    (64 * 1024)
 #define SPARE_IDLE_MS  1000 /* as in io/http.h */
 #define SPARE_HALF_MS  5000
+#define LAST_READS     16
 
 /* --- what handlers use --- */
 
@@ -120,6 +121,17 @@ count_in(struct stream *s)
 	s->counted = now;
 }
 
+/* What its answers take while the client has not taken them. */
+static void
+count_unsent(struct stream *s)
+{
+	size_t now = s->sent < s->out.len ? s->out.cap : 0;
+
+	if (now != s->owed)
+		atomic_fetch_add_explicit(&s->home->server->unsent_bytes, now - s->owed, memory_order_relaxed);
+	s->owed = now;
+}
+
 void
 stream_conn_close(struct stream *s)
 {
@@ -144,6 +156,8 @@ stream_conn_close(struct stream *s)
 	buf_done(&s->in);
 	count_in(s);
 	buf_done(&s->out);
+	s->sent = 0;
+	count_unsent(s);
 	places_remove(&home->streams, &s->place);
 	s->dead_next = home->dead;
 	home->dead = s;
@@ -476,12 +490,36 @@ flush(struct stream *s)
 		/* closing with unread bytes would take the answer back from the client */
 		if (s->ending && s->ssl == NULL) {
 			shutdown(s->fd.fd, SHUT_WR);
-			while (receive(s, s->home->scratch, sizeof s->home->scratch) > 0)
+			for (int i = 0; i < LAST_READS && receive(s, s->home->scratch, sizeof s->home->scratch) > 0;
+			     i++)
 				;
 		}
 		stream_conn_close(s);
 	} else if (s->readable || s->in.len > 0) { /* the handler may have stopped because of what was to be sent */
 		want_turn(s);
+	}
+}
+
+/* While answers that nobody takes need more memory than they may, those of this loop that owe most are closed. Small
+ * ones go on until it is twice that. */
+static void
+cut_off(struct stream_home *home)
+{
+	size_t limit = home->server->options.limits.unsent_bytes_total;
+
+	for (;;) {
+		size_t total = atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed);
+		struct stream *most = NULL;
+
+		if (total <= limit)
+			return;
+		for (struct stream *s = stream_at(home->streams.first); s != NULL; s = stream_at(s->place.next))
+			if (s->owed > (most != NULL ? most->owed : 0))
+				most = s;
+		if (most == NULL || (most->owed <= SCRATCH_BYTES && total / 2 <= limit))
+			return;
+		COUNT(home, closed_unread, 1);
+		stream_conn_close(most);
 	}
 }
 
@@ -494,6 +532,11 @@ run_job(struct loop_job *j)
 		pump(s);
 	if (!s->dead && !s->handshaking && (s->out.len > s->sent || s->ending || (s->home->draining && !s->waiting)))
 		flush(s);
+	if (s->dead)
+		return;
+	count_unsent(s);
+	if (s->owed > 0)
+		cut_off(s->home);
 }
 
 static void

@@ -36,6 +36,7 @@ struct stream_limits {
 	int request_ms; /* from the first to the last byte of a message */
 	int write_ms;   /* without progress while sending */
 	size_t in_bytes_total;
+	size_t unsent_bytes_total; /* answers not taken, of all connections: beyond it the largest are closed */
 };
 
 struct stream_server_options {

@@ -33,8 +33,8 @@ struct stream {
 	bool ending;  /* close when out is sent */
 	bool active;  /* counted in home->active */
 	struct buf in, out;
-	size_t sent; /* of out */
-	size_t counted;
+	size_t sent;          /* of out */
+	size_t counted, owed; /* in the server's in_bytes, unsent_bytes */
 	int64_t idle_since_ns, half_since_ns, progress_ns;
 	SSL *ssl;
 	char peer[64];
@@ -77,7 +77,7 @@ struct stream_home {
 struct stream_server {
 	struct stream_server_options options; /* its strings are copies */
 	_Atomic int connections;
-	_Atomic size_t in_bytes;
+	_Atomic size_t in_bytes, unsent_bytes;
 	pthread_mutex_t tls_lock;
 	SSL_CTX *tls;
 	char address[96];

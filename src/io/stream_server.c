@@ -256,7 +256,10 @@ stream_server_write_metrics(const struct stream_server *s, struct buf *out)
 		   "# HELP stator_%s_connections Connections open now.\n"
 		   "# TYPE stator_%s_connections gauge\nstator_%s_connections %d\n"
 		   "# HELP stator_%s_request_bytes Incomplete requests in memory.\n"
-		   "# TYPE stator_%s_request_bytes gauge\nstator_%s_request_bytes %zu\n",
+		   "# TYPE stator_%s_request_bytes gauge\nstator_%s_request_bytes %zu\n"
+		   "# HELP stator_%s_unsent_bytes Memory of answers that clients have not taken yet.\n"
+		   "# TYPE stator_%s_unsent_bytes gauge\nstator_%s_unsent_bytes %zu\n",
 		   s->options.name, s->options.name, s->options.name, stream_server_connections(s), s->options.name,
-		   s->options.name, s->options.name, atomic_load(&s->in_bytes));
+		   s->options.name, s->options.name, atomic_load(&s->in_bytes), s->options.name, s->options.name,
+		   s->options.name, atomic_load(&s->unsent_bytes));
 }

@@ -20,11 +20,12 @@
 #include "main/files.h"
 #include "main/memory.h"
 
-#define ACCOUNT        "123456789012" /* of ARNs in a credentials file; nothing here asks for it */
-#define LISTS_FILE     "dax-attribute-lists"
-#define IN_BYTES_TOTAL ((size_t)512 * 1024 * 1024)
-#define MEMORY_LOOK_S  5
-#define DRAIN_STEP_MS  2
+#define ACCOUNT         "123456789012" /* of ARNs in a credentials file; nothing here asks for it */
+#define LISTS_FILE      "dax-attribute-lists"
+#define IN_BYTES_TOTAL  ((size_t)512 * 1024 * 1024)
+#define OUT_BYTES_TOTAL ((size_t)512 * 1024 * 1024)
+#define MEMORY_LOOK_S   5
+#define DRAIN_STEP_MS   2
 
 struct dax_server {
 	const struct dax_config *config;
@@ -155,7 +156,8 @@ make_front(struct dax_server *s, struct err *err)
 		       .idle_ms = (int)c->idle_timeout_ms,
 		       .request_ms = (int)c->request_timeout_ms,
 		       .write_ms = (int)c->write_timeout_ms,
-		       .in_bytes_total = IN_BYTES_TOTAL},
+		       .in_bytes_total = IN_BYTES_TOTAL,
+		       .unsent_bytes_total = OUT_BYTES_TOTAL},
 	    .regions = &region,
 	    .region_count = 1,
 	};

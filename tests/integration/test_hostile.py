@@ -19,7 +19,9 @@ import time
 
 import pytest
 
-from dax_drivers import PREAMBLE, RawDax
+from dax_client import GET as GET_ITEM
+from dax_client import DaxClient, encode
+from dax_drivers import PREAMBLE, RawDax, authorization
 from power import is_sanitized
 from raw_http import Connection, request_bytes
 from stator_server import binary
@@ -235,6 +237,42 @@ def test_who_does_not_read_is_cut_off_before_memory_runs_out(attacked, crowd):
     wait_for(lambda: server.metric("stator_http_unsent_bytes") <= 16 * MIB)
     tell(f"{count} clients that read nothing: {most / MIB:.1f} MiB unsent at most of 8, {(resident(server) - before) / MIB:.0f} MiB more memory")
     assert most <= 16 * MIB + 8 * MIB  # twice the limit, and what one turn of each thread makes
+
+
+def test_who_does_not_read_from_dax_is_cut_off_before_memory_runs_out(attacked):
+    """Each asks for a large answer and never reads; others, of DAX too, are served meanwhile."""
+    server, witness = attacked("--dax-listen", "127.0.0.1:0", "--answer-memory", "8M", "--write-timeout", "600000")
+    witness.call("PutItem", {"TableName": "witness", "Item": {"pk": {"S": "big"}, "v": {"S": "x" * 350_000}}})
+    address = f"{server.host}:{dax_port(server)}"
+    dax = DaxClient(address)
+    assert len(dax.get("witness", "big")["v"]) == 350_000
+    request = PREAMBLE + authorization() + b"".join(map(encode, (1, GET_ITEM, b"witness", b"big", {}))) * 200
+    before, most, count, readers = resident(server), 0, 2000 if FULL else 60, []
+    try:
+        port = dax_port(server)
+        for _ in range(count):
+            s = socket.socket()
+            readers.append(s)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(60)
+            try:
+                s.connect((server.host, port))
+                s.sendall(request)
+            except OSError:
+                pass  # cut off while it asked
+            most = max(most, server.metric("stator_dax_unsent_bytes"))
+        assert witness.is_served(3)
+        wait_for(lambda: server.metric("stator_dax_closed_total", reason="answers_not_read") > 0)
+        wait_for(lambda: server.metric("stator_dax_unsent_bytes") <= 16 * MIB)
+        assert len(dax.get("witness", "big")["v"]) == 350_000
+        more = resident(server) - before
+        tell(f"{count} clients of DAX that read nothing: {most / MIB:.1f} MiB unsent at most of 8, {more / MIB:.0f} MiB more memory")
+        assert most <= 16 * MIB + 8 * MIB  # twice the limit, and what one turn of each thread makes
+    finally:
+        for s in readers:
+            s.close()
+    wait_for(lambda: server.metric("stator_dax_unsent_bytes") == 0)
+    dax.close()
 
 
 def test_large_bodies_that_come_slowly_keep_only_large_ones_out(attacked, crowd):

@@ -38,7 +38,7 @@ MIB = 1 << 20
 CLIENTS = 6
 
 # Small enough that all of it is in use before the warm-up is over.
-OPTIONS = ("--threads", 2, "--cache-bytes", "16M", "--item-cache-bytes", "8M", "--write-buffer-bytes", "8M", "--dax-memory", "8M",
+OPTIONS = ("--threads", 2, "--cache-bytes", "16M", "--item-cache-bytes", "8M", "--page-cache-bytes", "4M", "--write-buffer-bytes", "8M", "--dax-memory", "8M",
            "--dax-node-memory", "4M", "--throttling", "--test-controls", "--dax-listen", "127.0.0.1:0", "--dax-coherent",
            "--dax-ports", 0, "--auth", "sigv4", "--drain-timeout", 20000, "--min-free", "1M", "--log-level", "warn")
 
