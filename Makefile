@@ -37,7 +37,7 @@ setup-bench: build
 	@cmake --build build/release --target rocksdb_batch -- --quiet
 
 bench: setup-bench
-	@tests/bench/compare --write $(ARGS)
+	@tests/bench/compare --write --check $(ARGS)
 
 bench-growth: setup-bench
 	@tests/bench/growth --write $(ARGS)
@@ -48,6 +48,7 @@ setup-torture:
 		cmake --preset $$preset -DSTATOR_TESTS=ON >build/configure-$$preset.log || { cat build/configure-$$preset.log; exit 1; }; \
 		cmake --build build/$$preset --target stator engine_crash -- -j $(JOBS) --quiet || exit 1; \
 	done
+	@cmake --build build/release --target rocksdb_batch -- --quiet
 
 torture: setup-torture
 	@tests/torture/run $(ARGS)
