@@ -249,7 +249,7 @@ struct synced_manifest {
 bool synced_find(int fd, struct synced_manifest *ret);
 /* The bytes found then are on the disk; true when that is, too. Else errno says why not. Any thread. */
 bool synced_note(const struct synced_manifest *manifest);
-/* What was synced may be a folder: the manifest that CURRENT names in it is in force now. */
+/* What was synced may be a folder, or its CURRENT: the manifest that this names is in force now. */
 void synced_folder(int fd);
 /* S_CORRUPT: something that was on the disk is not in the manifest any more. */
 enum status synced_check(const char *dir, struct err *err);

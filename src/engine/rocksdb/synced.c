@@ -286,27 +286,53 @@ synced_note(const struct synced_manifest *manifest)
 	return ok;
 }
 
-void
-synced_folder(int fd)
+/* RocksDB syncs the folder when CURRENT names the manifest; on btrfs CURRENT instead, under its new name. */
+static bool
+folder_in_force(int fd, char ret[PATH_MAX])
 {
-	char link[32], dir[PATH_MAX], from[PATH_MAX], to[PATH_MAX], digits[64];
+	char link[32], *name;
 	struct stat info;
 	ssize_t n;
 
-	if (fstat(fd, &info) != 0 || !S_ISDIR(info.st_mode))
-		return;
+	if (fstat(fd, &info) != 0 || (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)))
+		return false;
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	n = readlink(link, dir, sizeof dir - 1);
+	n = readlink(link, ret, PATH_MAX - 1);
 	if (n <= 0)
+		return false;
+	ret[n] = '\0';
+	if (S_ISDIR(info.st_mode))
+		return true;
+	name = strrchr(ret, '/');
+	if (name == NULL || strcmp(name, "/CURRENT") != 0)
+		return false;
+	*name = '\0';
+	return true;
+}
+
+static void
+sync_names_in(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
 		return;
-	dir[n] = '\0';
-	if (!current_digits(dir, digits) || !notes_path(from, dir, (size_t)n, digits, true) ||
-	    !notes_path(to, dir, (size_t)n, digits, false))
+	syscall(SYS_fsync, fd);
+	close(fd);
+}
+
+void
+synced_folder(int fd)
+{
+	char dir[PATH_MAX], from[PATH_MAX], to[PATH_MAX], digits[64];
+
+	if (!folder_in_force(fd, dir) || !current_digits(dir, digits) ||
+	    !notes_path(from, dir, strlen(dir), digits, true) || !notes_path(to, dir, strlen(dir), digits, false))
 		return;
 	pthread_mutex_lock(&notes_lock);
 	/* nothing is wrong when it fails: the notes are believed a little less, and it is tried again the next time */
 	if (access(to, F_OK) != 0 && rename(from, to) == 0)
-		syscall(SYS_fsync, fd);
+		sync_names_in(dir);
 	pthread_mutex_unlock(&notes_lock);
 }
 

@@ -362,6 +362,32 @@ notes_get_their_name_when_the_manifest_is_in_force(void **state)
 	assert_opens_with_everything();
 }
 
+/* RocksDB does so on btrfs, where it does not sync the folder. */
+static void
+notes_get_their_name_when_current_itself_is_synced(void **state)
+{
+	static struct file manifest, notes;
+	char path[400];
+	int fd;
+
+	(void)state;
+	load(&manifest, dir, "MANIFEST");
+	load(&notes, dir, "SYNCED");
+	snprintf(path, sizeof path, "%s.new", notes.path);
+	assert_int_equal(rename(notes.path, path), 0);
+	fd = open(manifest.path, O_RDONLY | O_CLOEXEC);
+	synced_folder(fd); /* another file of the folder says nothing */
+	close(fd);
+	assert_int_equal(access(path, F_OK), 0);
+	snprintf(path, sizeof path, "%s/CURRENT", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fsync(fd), 0);
+	close(fd);
+	assert_int_equal(access(notes.path, F_OK), 0);
+	assert_int_equal(truncate(manifest.path, (off_t)manifest.len - 1), 0);
+	assert_refused(dir);
+}
+
 /* ---- a sync of the notes that fails ---- */
 
 static bool syncs_fail;
@@ -476,6 +502,7 @@ main(void)
 	    TEST(a_death_before_the_note_loses_nothing),
 	    TEST(an_older_programs_manifest_is_not_held_against_notes_it_does_not_know),
 	    TEST(notes_get_their_name_when_the_manifest_is_in_force),
+	    TEST(notes_get_their_name_when_current_itself_is_synced),
 	    TEST(a_note_whose_sync_failed_is_written_and_synced_again),
 	};
 
