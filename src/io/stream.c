@@ -14,6 +14,9 @@
 #define SPARE_HALF_MS  5000
 #define LAST_READS     16
 
+#define CUT_OFF_EACH_NS 1000000 /* as in http_conn.c */
+#define FEW_STREAMS     256
+
 /* --- what handlers use --- */
 
 void *
@@ -507,6 +510,9 @@ cut_off(struct stream_home *home)
 {
 	size_t limit = home->server->options.limits.unsent_bytes_total;
 
+	if (home->streams.count > FEW_STREAMS && loop_now_ns(home->loop) - home->cut_off_ns < CUT_OFF_EACH_NS)
+		return; /* looking at all of them each time would be the attack's work */
+	home->cut_off_ns = loop_now_ns(home->loop);
 	for (;;) {
 		size_t total = atomic_load_explicit(&home->server->unsent_bytes, memory_order_relaxed);
 		struct stream *most = NULL;

@@ -65,6 +65,7 @@ struct stream_home {
 	bool draining;
 	struct places streams;
 	struct stream *dead;
+	int64_t cut_off_ns;
 	struct loop_task drain_task;
 	atomic_bool drain_posted;
 	_Atomic int active;
