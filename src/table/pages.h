@@ -26,7 +26,7 @@
 #include "base/lru.h"
 #include "table/table_int.h"
 
-#define PAGE_TEXT_MAX (256U * 1024)
+#define PAGE_TEXT_MAX (128U * 1024) /* longer pages are read, written and packed on the I/O pool */
 
 struct pages;
 

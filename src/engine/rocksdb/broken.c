@@ -7,8 +7,8 @@
  * RocksDB is told of every failure there, as Linux tells of what it could not write later on:
  *
  *   - the first failure of a log is noted and kept from RocksDB;
- *   - from then on nothing is written to the logs in that folder: what is there ends at the failure, torn at most, as
- *     after a crash, and no later log makes it look whole;
+ *   - from then on nothing is written to the logs in that folder: what is there ends at the failure, torn at most
+ * (behind it may be zeros), as after a crash, and no later log makes it look whole;
  *   - the syncing thread's next sync of a log in that folder fails with the errno that was noted, and so does each one
  *     after it, until the database was closed.
  *

@@ -393,7 +393,8 @@ notes_get_their_name_when_current_itself_is_synced(void **state)
 static bool syncs_fail;
 static int syncs_of_notes;
 
-/* Before libc's: fsync() and fdatasync() of the engine come by here. Like libc's it takes six arguments, whatever was given. */
+/* Before libc's: fsync() and fdatasync() of the engine come by here. Like libc's it takes six arguments, whatever was
+ * given. */
 __attribute__((no_sanitize("address"))) long
 syscall(long number, ...)
 {

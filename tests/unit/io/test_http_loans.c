@@ -180,7 +180,8 @@ who_does_not_read_keeps_no_loan(void **state)
 	for (int i = 0; i < WAITERS; i++)
 		ask(fd, 1000000, "");
 	for (int i = 0; i < KIT_PATIENCE_MS && unsent <= 0; i++) {
-		unsent = kit_metric(k, "stator_http_unsent_bytes"); /* none for moments, until nothing more can be sent */
+		unsent =
+		    kit_metric(k, "stator_http_unsent_bytes"); /* none for moments, until nothing more can be sent */
 		kit_sleep_ms(1);
 	}
 	assert_true(lent > 0 && unsent > 0);
