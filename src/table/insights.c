@@ -219,10 +219,11 @@ insights_load(struct table *t, struct err *err)
 
 /* ---- changing ---- */
 
-/* The caller holds db->control. */
+/* rules: what is counted from then on, before anybody is told of the new state; NULL: as before. The caller holds
+ * db->control. */
 static enum status
 change(struct table_db *db, const struct table *t, struct insights *x, const struct table_insights *next,
-       struct err *err)
+       const unsigned *rules, struct err *err)
 {
 	struct engine_batch *batch = engine_batch_new(db->engine);
 	enum status s;
@@ -234,6 +235,8 @@ change(struct table_db *db, const struct table *t, struct insights *x, const str
 		jobs_add(db, JOB_REWRITE, t->core->name, t->core->number, 0, 0);
 		return s;
 	}
+	if (rules != NULL)
+		count_rules(db, x, *rules);
 	pthread_mutex_lock(&db->insights_lock);
 	x->state = *next;
 	pthread_mutex_unlock(&db->insights_lock);
@@ -277,7 +280,7 @@ set_locked(struct table_db *db, struct table *t, const struct target *target, bo
 		return err_set(err, S_VALIDATION, MSG_NOT_ACTIVE);
 	if (!next_state(ret, enable, throttled_only))
 		return S_OK;
-	s = change(db, t, target->insights, ret, err);
+	s = change(db, t, target->insights, ret, NULL, err);
 	if (s == S_OK)
 		settle_later(db, t, target);
 	return s;
@@ -319,7 +322,6 @@ insights_settle(struct table_db *db, struct table *t, uint32_t index_number, str
 	struct table_insights state;
 	struct target target;
 	unsigned rules = 0;
-	enum status s;
 
 	if (!find_number(t, index_number, &target))
 		return S_OK;
@@ -337,10 +339,7 @@ insights_settle(struct table_db *db, struct table *t, uint32_t index_number, str
 	else if (state.rules_ms == 0)
 		state.rules_ms = state.changed_ms;
 	state.status = state.failed ? INSIGHTS_FAILED : rules != 0 ? INSIGHTS_ENABLED : INSIGHTS_DISABLED;
-	s = change(db, t, target.insights, &state, err);
-	if (s == S_OK)
-		count_rules(db, target.insights, rules);
-	return s;
+	return change(db, t, target.insights, &state, &rules, err);
 }
 
 static void

@@ -198,13 +198,13 @@ forget_table(struct table_db *db, struct table *t, struct err *err)
 	fault_pass(FAULT_DROP_FORGOTTEN);
 	if (s == S_OK) {
 		stream_deleted(t->core);
+		insights_forget(db, &t->core->insights);
+		for (size_t i = 0; i < t->index_count; i++)
+			insights_forget(db, &t->indexes[i].core->insights);
 		directory_remove(t->core);
 		change_count_gone(t->core);
 		log_drop_if_unused(t->core, NULL); /* tried again with its last stream, else left over */
 		policy_publish(t->core, NULL);
-		insights_forget(db, &t->core->insights);
-		for (size_t i = 0; i < t->index_count; i++)
-			insights_forget(db, &t->indexes[i].core->insights);
 	}
 	return s;
 }
