@@ -58,4 +58,17 @@ slice_starts(struct slice whole, struct slice start)
 	return whole.len >= start.len && (start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);
 }
 
+/* Without the blanks and tabs at both ends. */
+static inline struct slice
+slice_trimmed(struct slice s)
+{
+	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+		s.data++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
 #endif

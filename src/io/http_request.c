@@ -275,18 +275,6 @@ same_word(struct slice s, const char *lower, size_t len)
 }
 #define SAME_WORD(s, literal) same_word((s), (literal), sizeof(literal) - 1)
 
-static struct slice
-trimmed(struct slice s)
-{
-	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 /* Does Accept-Encoding take gzip? "gzip;q=0" does not. */
 static bool
 accepts_gzip(struct slice value)
@@ -302,10 +290,11 @@ accepts_gzip(struct slice value)
 		value.len -= one.len + (comma != NULL);
 		semicolon = memchr(one.data, ';', one.len);
 		if (semicolon != NULL) {
-			parameter = trimmed(slice_of(semicolon + 1, one.len - (size_t)(semicolon + 1 - one.data)));
+			parameter =
+			    slice_trimmed(slice_of(semicolon + 1, one.len - (size_t)(semicolon + 1 - one.data)));
 			one.len = (size_t)(semicolon - one.data);
 		}
-		one = trimmed(one);
+		one = slice_trimmed(one);
 		if (!SAME_WORD(one, "gzip") && !SAME_WORD(one, "x-gzip") && !SAME_WORD(one, "*"))
 			continue;
 		if (!slice_starts(parameter, SLICE("q=0")))

@@ -11,18 +11,6 @@
 
 /* --- the canonical request --- */
 
-static struct slice
-trimmed(struct slice s)
-{
-	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 static void
 put_encoded(struct buf *out, struct slice s, bool keep_slash)
 {
@@ -218,7 +206,7 @@ put_header(struct text *out, struct slice name, const struct http_header *header
 			continue;
 		if (found)
 			text_put_lit(out, ",");
-		put_folded(out, trimmed(headers[i].value));
+		put_folded(out, slice_trimmed(headers[i].value));
 		found = true;
 	}
 	text_put_lit(out, "\n");

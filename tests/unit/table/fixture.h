@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_TABLE_FIXTURE_H
 #define TESTS_UNIT_TABLE_FIXTURE_H
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -404,6 +405,17 @@ all_pages(struct table_read read, uint32_t limit)
 		read.start_key = p.last_key;
 	} while (av_exists(p.last_key));
 	return whole;
+}
+
+/* Could it be told to a client? */
+UNUSED static bool
+durable(uint64_t seq)
+{
+	enum status s;
+
+	while ((s = engine_wait_status(fx.engine, seq)) == S_WOULD_BLOCK)
+		sched_yield();
+	return s == S_OK;
 }
 
 #endif

@@ -48,17 +48,6 @@ value_of(struct av item)
 	return av_exists(item) ? strtoull(av_bytes(av_get(item, SLICE("n"))).data, NULL, 10) : 0;
 }
 
-/* Could it be told to a client? */
-static bool
-durable(uint64_t seq)
-{
-	enum status s;
-
-	while ((s = engine_wait_status(fx.engine, seq)) == S_WOULD_BLOCK)
-		sched_yield();
-	return s == S_OK;
-}
-
 static void
 know(int key, uint64_t n)
 {

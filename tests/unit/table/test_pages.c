@@ -528,17 +528,6 @@ item_of(struct arena *a, int key, uint64_t n)
 	return v;
 }
 
-/* Could it be told to a client? */
-static bool
-durable(uint64_t seq)
-{
-	enum status s;
-
-	while ((s = engine_wait_status(fx.engine, seq)) == S_WOULD_BLOCK)
-		sched_yield();
-	return s == S_OK;
-}
-
 static void
 know(int key, uint64_t n)
 {
