@@ -62,6 +62,22 @@ shard_count(struct slice arn)
 	return d.shard_count;
 }
 
+/* 20 items, then a roll whose sync is held, so that it is seen and not durable. How many shards there were before. */
+static size_t
+roll_while_syncs_are_held(struct table *t, struct slice arn, pthread_t *ret, enum status *rolled)
+{
+	size_t before;
+
+	for (int i = 0; i < 20; i++)
+		assert_ok(put(t, row(i, 0)));
+	before = shard_count(arn);
+	engine_memory_hold_sync(fx.memory, true);
+	assert_int_equal(pthread_create(ret, NULL, roll_once, rolled), 0);
+	for (int i = 0; i < 60000 && shard_count(arn) == before; i++)
+		usleep(1000);
+	return before;
+}
+
 static void
 a_roll_that_a_failed_sync_took_is_written_again(void **state)
 {
@@ -72,13 +88,7 @@ a_roll_that_a_failed_sync_took_is_written_again(void **state)
 	size_t before, after;
 
 	(void)state;
-	for (int i = 0; i < 20; i++)
-		assert_ok(put(t, row(i, 0)));
-	before = shard_count(arn);
-	engine_memory_hold_sync(fx.memory, true);
-	assert_int_equal(pthread_create(&thread, NULL, roll_once, &rolled), 0);
-	for (int i = 0; i < 60000 && shard_count(arn) == before; i++)
-		usleep(1000);
+	before = roll_while_syncs_are_held(t, arn, &thread, &rolled);
 	after = shard_count(arn);
 	assert_true(after > before);
 	engine_memory_fail_sync(fx.memory);
@@ -116,13 +126,7 @@ a_roll_that_a_failed_sync_took_is_not_told_until_it_is_written_again(void **stat
 	uint64_t seq;
 
 	(void)state;
-	for (int i = 0; i < 20; i++)
-		assert_ok(put(t, row(i, 0)));
-	before = shard_count(arn);
-	engine_memory_hold_sync(fx.memory, true);
-	assert_int_equal(pthread_create(&thread, NULL, roll_once, &rolled), 0);
-	for (int i = 0; i < 60000 && shard_count(arn) == before; i++)
-		usleep(1000);
+	before = roll_while_syncs_are_held(t, arn, &thread, &rolled);
 	assert_ok(try_to_describe(arn, &d));
 	after = d.shard_count;
 	assert_true(after > before);
