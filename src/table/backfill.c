@@ -101,7 +101,7 @@ static enum status
 collect(struct step *st, struct buf *last, struct err *err)
 {
 	struct engine_iter *it = engine_iter_new(st->engine, NULL, SPACE_ITEMS, buf_slice(&st->scratch->from),
-						 buf_slice(&st->scratch->to), ENGINE_SCAN);
+						 buf_slice(&st->scratch->to), ENGINE_SCAN | ENGINE_NEVER_DROPPED);
 	struct index_change change;
 	size_t looked_at = 0, bytes = 0;
 	enum status s = S_OK;

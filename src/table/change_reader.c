@@ -462,7 +462,7 @@ change_reader_read(struct change_reader *r, uint32_t partition, uint32_t limit, 
 	log_put_key(&from, r->core->number, partition, at->next);
 	log_put_key(&to, r->core->number, partition, UINT64_MAX);
 	it = engine_iter_new(e, NULL, SPACE_LOG, buf_slice(&from), buf_slice(&to),
-			     io->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY);
+			     ENGINE_NEVER_DROPPED | (io->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY));
 	s = take(it, limit, bytes, io, ret, err);
 	engine_iter_free(it);
 	buf_done(&from);

@@ -372,7 +372,8 @@ walk_rows(struct walk *w, struct table_page *page, struct err *err)
 	if (slice_cmp(buf_slice(&w->scratch->from), buf_slice(&w->scratch->to)) >= 0)
 		return S_OK;
 	it = engine_iter_new(w->core->db->engine, w->snapshot, w->space, buf_slice(&w->scratch->from),
-			     buf_slice(&w->scratch->to), w->flags | (read->range == NULL ? ENGINE_SCAN : 0));
+			     buf_slice(&w->scratch->to),
+			     w->flags | ENGINE_NEVER_DROPPED | (read->range == NULL ? ENGINE_SCAN : 0));
 	if (read->backward)
 		engine_iter_last(it);
 	else

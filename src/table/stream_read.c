@@ -188,8 +188,10 @@ read_shard(struct reading *r, uint64_t seq, struct table_io *io, struct err *err
 		scratch = table_scratch_take(core->db);
 		log_put_key(&scratch->from, core->number, shard->partition, seq);
 		log_put_key(&scratch->to, core->number, shard->partition, last + 1);
+		/* behind what was trimmed nothing was dropped */
 		it = engine_iter_new(core->db->engine, NULL, SPACE_LOG, buf_slice(&scratch->from),
-				     buf_slice(&scratch->to), r->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY);
+				     buf_slice(&scratch->to),
+				     ENGINE_NEVER_DROPPED | (r->may_block ? ENGINE_MAY_BLOCK : ENGINE_CACHED_ONLY));
 		s = walk(r, it, &count, err);
 		engine_iter_free(it);
 		table_scratch_give(core->db, scratch);

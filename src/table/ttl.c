@@ -231,7 +231,7 @@ table_ttl_find(struct table *t, int64_t now_ms, size_t limit, struct table_ttl_d
 	due->next_due_ms = INT64_MAX;
 	buf_put_be32(&to, t->ttl->number + 1);
 	it = engine_iter_new(t->core->db->engine, NULL, SPACE_INDEXES, buf_slice(&due->next), buf_slice(&to),
-			     ENGINE_SCAN);
+			     ENGINE_SCAN | ENGINE_NEVER_DROPPED);
 	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it)) {
 		struct slice key = engine_iter_key(it);
 		int64_t due_ms = key_due_ms(key);

@@ -4,7 +4,7 @@
  * Form 1 of the catalog ordered partition keys by another hash (docs/formats/key.md), so every row key of it is
  * different. Its tables are written anew, side by side with what is there, under numbers that nothing has used; then
  * one batch makes the new rows the tables and drops the old ones. A crash before leaves form 1 as it was, with rows of
- * numbers that nobody has: they are dropped when the work begins again.
+ * numbers that nobody has: they are deleted when the work begins again.
  *
  * Form 1 had tables, indexes of all kinds, policies and tokens of transactions; TTL, streams and splits came later.
  */
@@ -13,6 +13,8 @@
 #include "table/table_int.h"
 
 #include <stdlib.h>
+
+#define ROWS_AT_ONCE 1000
 
 struct upgrade {
 	struct table_db *db;
@@ -49,9 +51,36 @@ note_table(void *context, struct slice name, struct slice bytes, struct err *err
 	return S_OK;
 }
 
+/* One by one: walks over the tables that get these numbers do not look at what was dropped (ENGINE_NEVER_DROPPED). */
+static enum status
+delete_rows(struct upgrade *u, enum engine_space space, const struct buf *from, const struct buf *to, struct err *err)
+{
+	struct engine_batch *batch = engine_batch_new(u->db->engine);
+	struct engine_iter *it =
+	    engine_iter_new(u->db->engine, NULL, space, buf_slice(from), buf_slice(to), ENGINE_SCAN);
+	enum status s = S_OK;
+	size_t count = 0;
+	uint64_t seq;
+
+	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
+		engine_batch_delete(batch, space, engine_iter_key(it));
+		if (++count % ROWS_AT_ONCE == 0) {
+			s = engine_apply(u->db->engine, batch, &seq, err);
+			engine_batch_clear(batch);
+		}
+	}
+	if (s == S_OK)
+		s = engine_iter_status(it, err);
+	if (s == S_OK && count % ROWS_AT_ONCE != 0)
+		s = engine_apply(u->db->engine, batch, &seq, err);
+	engine_iter_free(it);
+	engine_batch_free(batch);
+	return s;
+}
+
 /* Rows of numbers that are not given out: of an upgrade that a crash ended. */
 static enum status
-drop_unfinished(struct upgrade *u, struct err *err)
+delete_unfinished(struct upgrade *u, struct err *err)
 {
 	static const enum engine_space spaces[] = {SPACE_ITEMS, SPACE_INDEXES};
 	struct buf from = {0}, to = {0};
@@ -60,12 +89,12 @@ drop_unfinished(struct upgrade *u, struct err *err)
 	buf_put_be32(&from, u->db->next_number);
 	buf_put_be32(&to, UINT32_MAX);
 	for (size_t i = 0; s == S_OK && i < sizeof spaces / sizeof *spaces; i++)
-		s = engine_drop(u->db->engine, spaces[i], buf_slice(&from), buf_slice(&to), err);
+		s = delete_rows(u, spaces[i], &from, &to, err);
 	from.len = to.len = 0;
 	catalog_key_counts(&from, u->db->next_number, 0);
 	catalog_key_counts(&to, UINT32_MAX, 0);
 	if (s == S_OK)
-		s = engine_drop(u->db->engine, SPACE_CATALOG, buf_slice(&from), buf_slice(&to), err);
+		s = delete_rows(u, SPACE_CATALOG, &from, &to, err);
 	buf_done(&from);
 	buf_done(&to);
 	return s;
@@ -138,7 +167,8 @@ copy_items(struct upgrade *u, struct table *t, uint32_t old_number, struct err *
 	enum status s = S_OK;
 
 	space_range(old_number, &from, &to);
-	it = engine_iter_new(u->db->engine, NULL, SPACE_ITEMS, buf_slice(&from), buf_slice(&to), ENGINE_SCAN);
+	it = engine_iter_new(u->db->engine, NULL, SPACE_ITEMS, buf_slice(&from), buf_slice(&to),
+			     ENGINE_SCAN | ENGINE_NEVER_DROPPED);
 	for (engine_iter_first(it); s == S_OK && engine_iter_valid(it); engine_iter_next(it)) {
 		struct arena_mark mark = arena_mark(&u->arena);
 
@@ -276,7 +306,7 @@ upgrade_form_1(struct table_db *db, struct err *err)
 	enum status s = catalog_each_table(db, note_table, &u, err);
 
 	if (s == S_OK)
-		s = drop_unfinished(&u, err);
+		s = delete_unfinished(&u, err);
 	if (s == S_OK)
 		log_info("table", "%s: data of form 1 is rewritten in form 2, %zu tables", db->region, u.count);
 	for (size_t i = 0; s == S_OK && i < u.count; i++)

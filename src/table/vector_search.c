@@ -218,7 +218,7 @@ walk(struct search *s, struct err *err)
 	buf_put_slice(to, buf_slice(from));
 	key_after_prefix(to);
 	it = engine_iter_new(s->core->db->engine, s->snapshot, SPACE_INDEXES, buf_slice(from), buf_slice(to),
-			     s->flags | (is_large(s) ? ENGINE_SCAN : 0));
+			     s->flags | ENGINE_NEVER_DROPPED | (is_large(s) ? ENGINE_SCAN : 0));
 	status = compare_all(s, it, err);
 	engine_iter_free(it);
 	return status;

@@ -446,8 +446,19 @@ iter_read_options(const rocksdb_snapshot_t *snapshot, struct slice from, struct 
 		if (!cached_only)
 			rocksdb_readoptions_set_readahead_size(options, SCAN_READAHEAD);
 	}
+	rocksdb_readoptions_set_ignore_range_deletions(options, (flags & ENGINE_NEVER_DROPPED) != 0);
 	rocksdb_readoptions_set_background_purge_on_iterator_cleanup(options, 1);
 	return options;
+}
+
+/*
+ * RocksDB before 8.7 forgets why a level's next table could not be read, when it looks at range deletions: a walk goes
+ * on without that level, or ends, and says that all is well. "Not in the cache" is such a reason.
+ */
+static bool
+would_lose_errors(unsigned flags)
+{
+	return (flags & ENGINE_CACHED_ONLY) != 0 && !(flags & ENGINE_NEVER_DROPPED);
 }
 
 static struct engine_iter *
@@ -459,6 +470,10 @@ rocks_iter_new(struct engine *e, const struct engine_snapshot *snapshot, enum en
 
 	it->iter.ops = &rocks_iter_ops;
 	it->rocks = r;
+	if (would_lose_errors(flags)) {
+		it->dead = S_WOULD_BLOCK;
+		return &it->iter;
+	}
 	if (snapshot != NULL) {
 		if (snapshot->snapshot == NULL || atomic_load(&r->revoked)) {
 			it->dead = S_UNAVAILABLE;
