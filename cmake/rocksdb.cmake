@@ -39,6 +39,7 @@ endif()
 
 if(ROCKSDB_ARCHIVE_LINKS AND NOT STATOR_SANITIZE AND NOT STATOR_SHARED_ROCKSDB)
   target_link_options(rocksdb INTERFACE -Wl,--as-needed)
+  target_compile_definitions(rocksdb INTERFACE ROCKSDB_ARCHIVE)
   target_link_libraries(rocksdb INTERFACE ${ROCKSDB_ARCHIVE} ${rocksdb_needs})
 else()
   find_library(ROCKSDB rocksdb REQUIRED)

@@ -476,6 +476,59 @@ writers_behind_a_failed_write_of_the_log_are_no_mistake(void **state)
 	}
 }
 
+static bool
+is_compacting(void)
+{
+	struct buf out = {0};
+	bool idle;
+
+	engine_write_metrics(e, &out);
+	buf_put_byte(&out, 0);
+	idle = strstr(out.data, "compactions_running 0\n") != NULL;
+	buf_done(&out);
+	return !idle;
+}
+
+/* Opened four times with something in the log: then four tables are to become one, or none. */
+static void
+open_with_tables_that_vanish(void)
+{
+	struct engine_options options = {dir, 8 << 20, 64 << 20, false, 1 << 20};
+	struct err err;
+	uint64_t seq;
+
+	for (int round = 0; round < 4; round++) {
+		close_engine();
+		assert_int_equal(engine_rocksdb_open(&options, &e, &err), S_OK);
+		for (int i = 0; round < 3 && i < 15; i++)
+			assert_int_equal(try_put(i, 1 << 20, &seq, &err), S_OK);
+		if (round == 2)
+			assert_int_equal(engine_drop(e, SPACE_ITEMS, SLICE("0"), SLICE("1"), &err), S_OK);
+	}
+}
+
+/* RocksDB 7.8 asks for the first key of a table that it could not write, and its assert ends the process. */
+static void
+a_compaction_that_leaves_nothing_may_fail(void **state)
+{
+	struct rlimit before, limit;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = 1;
+	put(100000000);
+	open_with_tables_that_vanish();
+	setrlimit(RLIMIT_FSIZE, &limit);
+	for (int i = 0; i < 60000 && is_compacting(); i++)
+		usleep(1000);
+	setrlimit(RLIMIT_FSIZE, &before);
+	wait_until_writable(100000001);
+	assert_true(is_there(100000000));
+	assert_false(is_there(0));
+}
+
 int
 main(void)
 {
@@ -489,6 +542,7 @@ main(void)
 	    TEST(a_disk_full_under_the_log_loses_nothing_acknowledged),
 	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
 	    TEST(writers_behind_a_failed_write_of_the_log_are_no_mistake),
+	    TEST(a_compaction_that_leaves_nothing_may_fail),
 	    TEST(a_limit_on_file_sizes_is_a_full_disk),
 	};
 
