@@ -50,13 +50,14 @@ struct sync_figures {
 	_Atomic uint64_t buckets[SYNC_BUCKETS + 1]; /* not cumulative; the last one is everything slower */
 };
 
-#define DROPPED_MAX 64
+#define DROPPED_MAX 1024
 
 /* A range that was dropped and may still take room; see reclaim.c. */
 struct dropped {
 	enum engine_space space;
 	struct buf from, to;
-	uint64_t bytes; /* at most about that much */
+	uint64_t bytes;          /* about that much, in table files */
+	uint64_t memtable_bytes; /* at most that much besides */
 };
 
 /* Of an open database: whether its log can be written; see broken.c. All but `watching` is guarded by the lock there.
