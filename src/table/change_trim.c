@@ -76,9 +76,9 @@ log_shown_from(struct table_core *core, struct partition *p)
 
 /* What is about to go, for the figures. */
 static uint64_t
-range_bytes(struct table_core *core, struct slice from, struct slice to)
+range_bytes(struct table_db *db, struct slice from, struct slice to)
 {
-	return engine_approximate_bytes(core->db->engine, SPACE_LOG, from, to);
+	return engine_approximate_bytes(db->engine, SPACE_LOG, from, to);
 }
 
 /* Drop the records up to `through`. */
@@ -99,7 +99,7 @@ trim(struct table_core *core, struct partition *p, uint64_t through, struct err 
 	log_put_key(&from, core->number, p->id, 0);
 	log_put_key(&to, core->number, p->id, through + 1);
 	if (s == S_OK) {
-		bytes = range_bytes(core, buf_slice(&from), buf_slice(&to));
+		bytes = range_bytes(db, buf_slice(&from), buf_slice(&to));
 		atomic_store(&p->log_trimmed, through);
 		s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
 		atomic_fetch_add(&db->streams->trimmed_bytes, bytes);
@@ -214,6 +214,22 @@ keep_from(struct table_core *core, struct partition *p)
 	return from <= last ? from : last + 1;
 }
 
+/* The table is gone and its last stream about to be: then everything goes, as one range and with one sync. */
+static bool
+goes_whole(struct table_core *core)
+{
+	struct streams *all = core->db->streams;
+	int64_t now_ms = clock_wall_ms();
+	bool soon;
+
+	pthread_mutex_lock(&all->lock);
+	soon = atomic_load(&core->dropped) && core->streams != NULL;
+	for (const struct stream *s = core->streams; soon && s != NULL; s = s->sibling)
+		soon = s->status == STREAM_DISABLED && now_ms - s->disabled_ms >= STREAM_RETENTION_MS - SLACK_MS;
+	pthread_mutex_unlock(&all->lock);
+	return soon && !readers_use(core);
+}
+
 enum status
 logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, struct err *err)
 {
@@ -227,9 +243,10 @@ logs_trim(struct table_db *db, bool slack, int64_t until_ns, bool *ret_all, stru
 	count = logged_cores(db, &a, &cores);
 	for (size_t i = 0; i < count; i++) {
 		const struct layout *l = layout_of(cores[i]);
+		bool whole = goes_whole(cores[i]);
 
 		*ret_all &= clock_mono_ns() < until_ns;
-		for (uint32_t n = 0; s == S_OK && *ret_all && n < l->count; n++)
+		for (uint32_t n = 0; s == S_OK && *ret_all && !whole && n < l->count; n++)
 			s = trim_partition(cores[i], l->by_id[n], keep_from(cores[i], l->by_id[n]), slack, err);
 		core_release(cores[i]);
 	}
@@ -270,10 +287,14 @@ enum status
 log_drop_range(struct table_db *db, uint32_t table_number, struct err *err)
 {
 	struct buf from = {0}, to = {0};
+	uint64_t bytes;
 	enum status s;
 
 	space_range(table_number, &from, &to);
+	bytes = range_bytes(db, buf_slice(&from), buf_slice(&to));
 	s = engine_drop(db->engine, SPACE_LOG, buf_slice(&from), buf_slice(&to), err);
+	if (s == S_OK)
+		atomic_fetch_add(&db->streams->trimmed_bytes, bytes);
 	buf_done(&from);
 	buf_done(&to);
 	return s;
