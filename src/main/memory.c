@@ -1,23 +1,29 @@
 #include "main/memory.h"
 
+#include "base/clock.h"
+
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define KEPT_MAX ((size_t)64 << 20)
+#define KEPT_MAX          ((size_t)64 << 20)
+#define KEPT_A_MINUTE_MAX ((size_t)32 << 20) /* by the look that is made once a minute, whoever is served */
+#define MINUTE_NS         60000000000LL
 
+/* Of the heaps and stacks, without the program's file. */
 static size_t
 resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long resident = 0;
+	unsigned long resident, of_files;
+	size_t pages = 0;
 
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%*u %lu", &resident) != 1)
-		resident = 0;
+	if (fscanf(f, "%*u %lu %lu", &resident, &of_files) == 2 && resident > of_files)
+		pages = resident - of_files;
 	fclose(f);
-	return resident * (size_t)sysconf(_SC_PAGESIZE);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void
@@ -30,15 +36,19 @@ memory_keep_freed(void)
 void
 memory_give_back(bool quiet)
 {
+	static int64_t due_ns;
+	int64_t now_ns = clock_mono_ns();
+	bool due = now_ns >= due_ns;
+	size_t kept_max = due ? KEPT_A_MINUTE_MAX : KEPT_MAX, used;
 	struct mallinfo2 info;
-	size_t used, resident;
 
-	if (!quiet)
+	if (!due && !quiet)
 		return;
+	if (due)
+		due_ns = now_ns + MINUTE_NS;
 	info = mallinfo2();
 	used = info.uordblks + info.hblkhd;
-	resident = resident_bytes();
 	/* what was given back before still counts as free, hence the look at what is really there */
-	if (info.fordblks > KEPT_MAX && resident > used + KEPT_MAX)
+	if (info.fordblks > kept_max && resident_bytes() > used + kept_max)
 		malloc_trim(0);
 }

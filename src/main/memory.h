@@ -12,9 +12,11 @@
 void memory_keep_freed(void);
 
 /*
- * Ask now and then. The C library keeps what is freed in an arena of each thread: after a burst of large answers that
- * is hundreds of megabytes which nothing will use soon. Giving them back holds the arenas' locks for some milliseconds,
- * so it is done only when much is kept and, by `quiet`, nobody is being served at the moment.
+ * Ask now and then, on one thread that serves nobody. The C library keeps what is freed in a few heaps, each as large
+ * as it ever had to be: after a burst of large answers that is hundreds of megabytes which nothing will use soon, and
+ * in days of even load the heaps' peaks and the holes between what stays add up. Giving that back takes 2 to 5 ms and
+ * holds a heap's lock meanwhile, so it is done at once only when, by `quiet`, nobody is being served at the moment;
+ * else once a minute, when half as much is kept.
  */
 void memory_give_back(bool quiet);
 
