@@ -3,7 +3,6 @@
  * one that opens can be described, written to and closed. Input: edits of the rows of a small database that has
  * something of every kind (rows.h); items and rows of indexes are believed as they are read.
  */
-#include "base/log.h"
 #include "fleet/still_machine.h"
 #include "rows.h"
 #include "table/change.h"
@@ -136,19 +135,8 @@ fill_fleet(struct engine *engine)
 static void
 start(void)
 {
-	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
-	struct op_context *context;
-	struct engine *engine;
-	struct table_db *db;
-	struct err err;
+	struct engine *engine = filled_engine(&options, fill);
 
-	log_setup(LOG_ERROR, LOG_TEXT);
-	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
-	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
-		abort();
-	fill(db, context);
-	op_context_free(context);
-	table_db_close(db);
 	fill_fleet(engine);
 	keep_rows(engine, SPACE_CATALOG);
 	keep_rows(engine, SPACE_LOG);

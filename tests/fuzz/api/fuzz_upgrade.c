@@ -4,7 +4,6 @@
  *
  * Form 1 is made of today's: the same rows under another hash, without counts and streams.
  */
-#include "base/log.h"
 #include "rows.h"
 #include "table/table.h"
 
@@ -13,13 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct table_db_options options = {.region = "us-east-1", .account = "000000000000", .partitions = 2};
 
 static void
-fill(struct op_context *context)
+fill(struct table_db *db, struct op_context *context)
 {
 	static const char policy[] =
 	    "{\"ResourceArn\":\"arn:aws:dynamodb:us-east-1:000000000000:table/tab\",\"Policy\":\"{\\\"Version\\\":"
 	    "\\\"2012-10-17\\\",\\\"Statement\\\":[{\\\"Effect\\\":\\\"Allow\\\",\\\"Principal\\\":{\\\"AWS\\\":"
 	    "\\\"000000000000\\\"},\\\"Action\\\":\\\"dynamodb:GetItem\\\",\\\"Resource\\\":\\\"*\\\"}]}\"}";
 
+	(void)db;
 	must(context, "CreateTable",
 	     "{\"TableName\":\"tab\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":[{\"AttributeName\":"
 	     "\"p\",\"AttributeType\":\"S\"},{\"AttributeName\":\"s\",\"AttributeType\":\"N\"},{\"AttributeName\":"
@@ -70,19 +70,8 @@ make_old(void)
 static void
 start(void)
 {
-	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
-	struct op_context *context;
-	struct engine *engine;
-	struct table_db *db;
-	struct err err;
+	struct engine *engine = filled_engine(&options, fill);
 
-	log_setup(LOG_ERROR, LOG_TEXT);
-	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, &options, &db, &err) != S_OK ||
-	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
-		abort();
-	fill(context);
-	op_context_free(context);
-	table_db_close(db);
 	keep_rows(engine, SPACE_CATALOG);
 	keep_rows(engine, SPACE_INDEXES);
 	keep_rows(engine, SPACE_ITEMS);

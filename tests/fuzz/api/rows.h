@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "call.h"
 
 #define ROWS_MAX 250
@@ -66,6 +67,26 @@ keep_rows(struct engine *engine, enum engine_space space)
 		rows[row_count++] = (struct row){space, arena_dup(&rows_arena, engine_iter_key(it)),
 						 arena_dup(&rows_arena, engine_iter_value(it))};
 	engine_iter_free(it);
+}
+
+/* An engine that fill() has filled through a database, which is closed again. */
+static struct engine *
+filled_engine(const struct table_db_options *options, void (*fill)(struct table_db *, struct op_context *))
+{
+	static const struct op_options op_options = {.io_threads = 1, .io_queue_max = 4};
+	struct op_context *context;
+	struct engine *engine;
+	struct table_db *db;
+	struct err err;
+
+	log_setup(LOG_ERROR, LOG_TEXT);
+	if (engine_memory_open(&engine, &err) != S_OK || table_db_open(engine, options, &db, &err) != S_OK ||
+	    op_context_new(&op_options, &db, 1, &context, &err) != S_OK)
+		abort();
+	fill(db, context);
+	op_context_free(context);
+	table_db_close(db);
+	return engine;
 }
 
 struct input {

@@ -1,24 +1,5 @@
 /* The parameters of writes that came before expressions: Expected and AttributeUpdates. */
-#include "api_fixture.h"
-
-#define INVALID "One or more parameter values were invalid: "
-
-static int
-up(void **state)
-{
-	if (fixture_up(state) != 0)
-		return -1;
-	create_tables();
-	return 0;
-}
-
-/* Of a body made in a loop: its text, valid until buf_done(). */
-static const char *
-text_of(struct buf *b)
-{
-	buf_put_byte(b, '\0');
-	return b->data;
-}
+#include "legacy_fixture.h"
 
 /* ---- Expected ---- */
 
