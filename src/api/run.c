@@ -278,7 +278,7 @@ answer_waiting(struct loop_task *task)
 
 		if (answerable(call)) {
 			*at = call->next;
-			call->answer = (struct loop_job){.run = answer_job, .flow = call->flow};
+			call->answer = (struct loop_job){.run = answer_job, .flow = call->flow, .brief = true};
 			loop_job_add(state->loop, &call->answer);
 		} else {
 			at = &call->next;
@@ -384,9 +384,19 @@ run_once(struct op_call *call)
 }
 
 static void
+return_job(struct loop_job *job)
+{
+	answer_or_wait((struct op_call *)((char *)job - offsetof(struct op_call, answer)));
+}
+
+/* The pool may be done with many at once: each is answered when it is its tenant's turn. */
+static void
 back_on_loop(struct loop_task *task)
 {
-	answer_or_wait((struct op_call *)((char *)task - offsetof(struct op_call, task)));
+	struct op_call *call = (struct op_call *)((char *)task - offsetof(struct op_call, task));
+
+	call->answer = (struct loop_job){.run = return_job, .flow = call->flow};
+	loop_job_add(call->loop, &call->answer);
 }
 
 /* Nobody is told the answer: the client has left while the call was queued, or the loops have ended. */

@@ -11,7 +11,7 @@
 #define DEBT_MAX_NS 100000000  /* one that took long waits for others, but not for ever */
 #define ALONE_TURNS 8          /* turns in one of who is alone: answers leave in larger groups, which costs less */
 #define SHARED_NS   1000000000 /* so long after others were there it is not alone */
-#define LOOK_EACH   4          /* jobs between two looks at the clock while there is only one flow */
+#define LOOK_EACH   4          /* brief jobs between two looks at the clock while there is only one flow */
 
 /* One of those who take turns: on neither list, on `fresh` (served first), or on `others`. */
 struct turn {
@@ -286,13 +286,16 @@ fair_run(struct fair *q, int64_t turn_ns)
 	while (now_ns - start_ns < turn_ns) {
 		struct loop_job *j = fair_next(q);
 		struct job_flow flow;
+		bool brief;
 
 		if (j == NULL)
 			break;
+		brief = j->brief;
 		flow = j->flow; /* whose turn it was, also when it turns out to be another's */
 		q->piece_end_ns = now_ns + PIECE_NS;
 		j->run(j); /* may free itself */
-		if (++unlooked < LOOK_EACH && is_alone(&q->tenants) &&
+		/* whoever comes now is not heard before the turn is over, so no long one may go untimed */
+		if (brief && ++unlooked < LOOK_EACH && is_alone(&q->tenants) &&
 		    is_alone(&q->of[flow.tenant % FAIR_TENANTS].tables))
 			continue;
 		unlooked = 0;

@@ -39,6 +39,7 @@ struct loop_job {
 	struct loop_job *next, *prev;
 	struct job_flow flow; /* may be changed while it is not queued */
 	bool queued;
+	bool brief; /* takes so little that not each is timed while nobody else is there; may be changed at any time */
 	/* One piece of the work; it queues itself again when there is more. */
 	void (*run)(struct loop_job *j);
 };

@@ -82,14 +82,14 @@ put_request_id(struct buf *out)
 	out->len += REQUEST_ID_BYTES;
 }
 
-/* Send x->out. Headers of its own are in `more`; type NULL: none. known_crc: of x->out, or NULL. */
+/* Send x->out. Headers of its own are in `more`; type NULL: none. known_crc: of what http_encode() gives, or NULL. */
 static void
 reply_with(struct http_exchange *x, int status, const char *type, struct slice more, const uint32_t *known_crc)
 {
 	char memory[1024];
 	struct buf headers = {memory, 0, sizeof memory}; /* never grows: `more` goes to the arena when it is long */
 	struct slice sent = http_encode(x);
-	uint32_t crc = known_crc != NULL && sent.data == x->out->data ? *known_crc : crc32_of(sent);
+	uint32_t crc = known_crc != NULL ? *known_crc : crc32_of(sent);
 	char digits[10];
 	int count = 0;
 
@@ -268,6 +268,9 @@ struct request {
 	struct loop_task task;
 	bool admitted;
 	int refusal; /* status; 0: none */
+	/* of what the pool has made ready for sending */
+	bool has_sent_crc;
+	uint32_t sent_crc;
 };
 
 static void
@@ -309,6 +312,7 @@ reply_call(struct op_call *call)
 {
 	struct request *request = call->owner;
 	struct http_exchange *x = request->exchange;
+	const uint32_t *known_crc = NULL;
 
 	x->flow = call->flow;
 	if (call->http_status != 200)
@@ -317,7 +321,11 @@ reply_call(struct op_call *call)
 		ring_give(request->front, loop_index(x->loop), request->ring);
 	if (call->text.entry != NULL)
 		lend_text(x, call);
-	reply_with(x, call->http_status, reply_type(x), SLICE_NONE, call->has_crc ? &call->crc : NULL);
+	if (request->has_sent_crc && call->http_status == 200)
+		known_crc = &request->sent_crc;
+	else if (call->has_crc && http_encode(x).data == x->out->data)
+		known_crc = &call->crc;
+	reply_with(x, call->http_status, reply_type(x), SLICE_NONE, known_crc);
 }
 
 /* What the service looks at before it looks at the signature. */
@@ -339,15 +347,20 @@ find_earlier_mistake(struct http_exchange *x, struct err *err)
 		(void)err_set(err, S_UNKNOWN_OPERATION, "%s", "");
 }
 
-/* Packing a large answer takes long: where it was made. */
+/* Packing a large answer takes long, and so does its sum: where it was made. */
 static void
 pack_large(struct op_call *call)
 {
-	struct http_exchange *x = ((struct request *)call->owner)->exchange;
+	struct request *request = call->owner;
+	struct http_exchange *x = request->exchange;
 
 	http_encode_again(x);
-	if (x->out->len > PACK_INLINE_MAX)
-		(void)http_encode(x);
+	request->has_sent_crc = x->out->len > PACK_INLINE_MAX && call->text.entry == NULL;
+	if (request->has_sent_crc) {
+		struct slice sent = http_encode(x);
+
+		request->sent_crc = call->has_crc && sent.data == x->out->data ? call->crc : crc32_of(sent);
+	}
 }
 
 static struct request *
@@ -359,6 +372,7 @@ request_new(struct front_http *f, struct http_exchange *x)
 	memset(call, 0, offsetof(struct op_call, err)); /* the message's 2 KB are filled when there is one */
 	request->front = f;
 	request->exchange = x;
+	request->has_sent_crc = false;
 	request->ring = f->options.keys != NULL ? ring_take(f, loop_index(x->loop)) : NULL;
 	call->context = f->options.ops;
 	call->loop = x->loop;

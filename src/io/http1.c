@@ -3,9 +3,10 @@
 
 #include "io/http_int.h"
 
-#define ROOM_BYTES 1024        /* a block with less left is not worth reading into */
-#define COPY_BYTES (32 * 1024) /* so much is put together for one send; more is sent from where it lies */
-#define PARTS_MAX  64
+#define ROOM_BYTES  1024        /* a block with less left is not worth reading into */
+#define COPY_BYTES  (32 * 1024) /* so much is put together for one send; more is sent from where it lies */
+#define PARTS_MAX   64
+#define PIECE_BYTES (128 * 1024) /* so much of one connection's answers is sent before the others have their turn */
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -622,12 +623,28 @@ gather(const struct conn *c, struct gather *g)
 	}
 }
 
+static void
+cut_to_piece(struct gather *g)
+{
+	size_t left = PIECE_BYTES;
+	int i = 0;
+
+	if (g->bytes <= PIECE_BYTES)
+		return;
+	for (; left > g->parts[i].iov_len; i++)
+		left -= g->parts[i].iov_len;
+	g->parts[i].iov_len = left;
+	g->count = i + 1;
+	g->bytes = PIECE_BYTES;
+}
+
 static ssize_t
 send_gathered(struct conn *c, struct gather *g)
 {
 	char *copy = c->home->out_scratch;
 	size_t len = 0;
 
+	cut_to_piece(g);
 	if (g->count == 1)
 		return conn_send(c, g->parts[0].iov_base, g->parts[0].iov_len);
 	if (g->bytes > COPY_BYTES && c->ssl == NULL)
@@ -696,6 +713,10 @@ http1_flush(struct conn *c)
 		if (n < 0)
 			return;
 		advance(c, (size_t)n);
+		if ((size_t)n == PIECE_BYTES && c->first != NULL) {
+			conn_want_flush(c); /* what is lent stays so: its client takes it as fast as it may have it */
+			return;
+		}
 		settle_first(c);
 		if (c->first != NULL && conn_spent(c)) {
 			conn_want_flush(c);

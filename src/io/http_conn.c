@@ -11,6 +11,7 @@
 #define PROGRESS_BYTES  4096 /* who takes less of its answers in write_ms takes nothing */
 #define CUT_OFF_EACH_NS 1000000
 #define FEW_CONNS       256
+#define BRIEF_BYTES     (16 * 1024) /* sent in a few microseconds */
 
 /* --- connections --- */
 
@@ -342,8 +343,10 @@ conn_spent(const struct conn *c)
 void
 conn_want_flush(struct conn *c)
 {
-	if (!c->dead)
-		loop_job_add(c->home->loop, &c->flush_job);
+	if (c->dead)
+		return;
+	c->flush_job.brief = c->unsent <= BRIEF_BYTES;
+	loop_job_add(c->home->loop, &c->flush_job);
 }
 
 /* Is something waiting for the client to take it? */
@@ -355,7 +358,8 @@ owes(const struct conn *c)
 
 /*
  * Too many answers are unread: of this loop's connections those go that owe most, not the one that happened to ask when
- * the limit was passed. Each may owe what a connection may; only at twice the limit nobody is spared.
+ * the limit was passed. Each may owe what a connection may, and who takes what it is sent is sent the rest first; only
+ * at twice the limit nobody is spared.
  */
 static void
 cut_off(struct http_loop *home)
@@ -372,7 +376,8 @@ cut_off(struct http_loop *home)
 		if (total <= limits->unsent_bytes_total)
 			return;
 		for (struct conn *c = conn_at(home->conns.first); c != NULL; c = conn_at(c->place.next))
-			if (c->unsent > (most != NULL ? most->unsent : 0))
+			if (c->unsent > (most != NULL ? most->unsent : 0) &&
+			    (!c->writable || total / 2 > limits->unsent_bytes_total))
 				most = c;
 		if (most == NULL || (most->unsent <= limits->unsent_bytes && total / 2 <= limits->unsent_bytes_total))
 			return;

@@ -13,6 +13,7 @@
 #define SPARE_IDLE_MS  1000 /* as in io/http.h */
 #define SPARE_HALF_MS  5000
 #define LAST_READS     16
+#define PIECE_BYTES    (128 * 1024) /* so much of one connection's answers is sent before the others have their turn */
 
 #define CUT_OFF_EACH_NS 1000000 /* as in http_conn.c */
 #define FEW_STREAMS     256
@@ -467,8 +468,17 @@ stream_resume(struct stream *s)
 static void
 flush(struct stream *s)
 {
+	size_t piece = 0;
+
 	while (s->sent < s->out.len && s->writable) {
-		ssize_t n = transmit(s, s->out.data + s->sent, s->out.len - s->sent);
+		size_t left = s->out.len - s->sent;
+		ssize_t n;
+
+		if (piece >= PIECE_BYTES) {
+			want_turn(s);
+			break;
+		}
+		n = transmit(s, s->out.data + s->sent, left < PIECE_BYTES ? left : PIECE_BYTES);
 
 		if (n == -2) {
 			stream_conn_close(s);
@@ -477,6 +487,7 @@ flush(struct stream *s)
 		if (n < 0)
 			break;
 		s->sent += (size_t)n;
+		piece += (size_t)n;
 		s->progress_ns = loop_now_ns(s->home->loop);
 		COUNT(s->home, sent_bytes, (uint64_t)n);
 	}
@@ -504,7 +515,7 @@ flush(struct stream *s)
 }
 
 /* While answers that nobody takes need more memory than they may, those of this loop that owe most are closed. Small
- * ones go on until it is twice that. */
+ * ones, and those who take what they are sent, go on until it is twice that. */
 static void
 cut_off(struct stream_home *home)
 {
@@ -520,7 +531,7 @@ cut_off(struct stream_home *home)
 		if (total <= limit)
 			return;
 		for (struct stream *s = stream_at(home->streams.first); s != NULL; s = stream_at(s->place.next))
-			if (s->owed > (most != NULL ? most->owed : 0))
+			if (s->owed > (most != NULL ? most->owed : 0) && (!s->writable || total / 2 > limit))
 				most = s;
 		if (most == NULL || (most->owed <= SCRATCH_BYTES && total / 2 <= limit))
 			return;

@@ -182,6 +182,27 @@ a_turn_ends_though_there_is_more(void **state)
 	fair_free(running);
 }
 
+/* While only one flow is there, too: whoever comes now waits until the turn is over. */
+static void
+a_job_that_takes_a_whole_turn_is_its_last(void **state)
+{
+	struct job jobs[3];
+
+	(void)state;
+	running = fair_new();
+	runs = 0;
+	for (int i = 0; i < 3; i++) {
+		jobs[i] = job_of(1, 0);
+		jobs[i].job.run = run_again;
+		fair_add(running, &jobs[i].job);
+	}
+	fair_run(running, 1000); /* alone it has eight times as much */
+	assert_int_equal(runs, 1);
+	for (int i = 0; i < 3; i++)
+		fair_remove(running, &jobs[i].job);
+	fair_free(running);
+}
+
 int
 main(void)
 {
@@ -192,6 +213,7 @@ main(void)
 	    cmocka_unit_test(drips_do_not_always_come_first),
 	    cmocka_unit_test(what_is_taken_out_is_not_served),
 	    cmocka_unit_test(a_turn_ends_though_there_is_more),
+	    cmocka_unit_test(a_job_that_takes_a_whole_turn_is_its_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

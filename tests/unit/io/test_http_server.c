@@ -176,6 +176,66 @@ without_descriptors_clients_are_refused_and_later_served(void **state)
 	kit_stop(&k);
 }
 
+/* ---- turns between the pieces of a large answer ---- */
+
+#define LARGE_BYTES (16 << 20)
+#define PIECE_BYTES (128 * 1024 + 1024) /* with its head */
+
+static struct watch {
+	struct loop_job job;
+	struct loop *loop;
+	struct kit *kit;
+	long long sent; /* when it was last its turn */
+	_Atomic long long most;
+	_Atomic int turns;
+} watch;
+
+/* Another job of the same flow, which is queued behind each piece. */
+static void
+watch_turn(struct loop_job *j)
+{
+	long long sent = kit_metric(watch.kit, "stator_http_sent_bytes_total");
+
+	if (sent - watch.sent > watch.most)
+		watch.most = sent - watch.sent;
+	watch.turns += sent > watch.sent;
+	watch.sent = sent;
+	if (sent < LARGE_BYTES)
+		loop_job_add(watch.loop, j);
+}
+
+static void
+watched_handler(struct http_exchange *x, void *context)
+{
+	kit_handler(x, context);
+	watch.loop = x->loop;
+	watch.job = (struct loop_job){.run = watch_turn, .flow = x->flow};
+	loop_job_add(x->loop, &watch.job);
+}
+
+static void
+a_large_answer_leaves_in_pieces_with_turns_of_others_between(void **state)
+{
+	static const char request[] = "GET /big?16777216 HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+	struct kit k = kit_options();
+	struct buf in = {0};
+	int fd;
+
+	(void)state;
+	k.options.handler = watched_handler;
+	watch.kit = &k;
+	kit_start(&k);
+	fd = client_connect(&k);
+	client_say(fd, request);
+	client_read_all(fd, &in);
+	assert_true(in.len > LARGE_BYTES);
+	assert_in_range(watch.most, 1, PIECE_BYTES);
+	assert_true(watch.turns >= LARGE_BYTES / PIECE_BYTES);
+	close(fd);
+	buf_done(&in);
+	kit_stop(&k);
+}
+
 int
 main(void)
 {
@@ -186,6 +246,7 @@ main(void)
 	    ON_SERVER(a_port_in_use_is_noticed),
 	    cmocka_unit_test(addresses_without_sense_are_refused),
 	    cmocka_unit_test(two_loops_share_one_port),
+	    cmocka_unit_test(a_large_answer_leaves_in_pieces_with_turns_of_others_between),
 	    cmocka_unit_test(without_descriptors_clients_are_refused_and_later_served),
 	};
 
