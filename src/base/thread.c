@@ -2,13 +2,18 @@
 
 #include <malloc.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define PROMPT_SLICE_NS 100000 /* the shortest that Linux takes; its own is 1 to 3 ms */
-#define MODEST_NICE     5      /* a third of the share of a thread of nice 0 */
+#define POLITE_SLICE_NS 200000 /* who leaves the processor is charged for the rest of its slice */
+#define BREATH_NS       100000
+#define MODEST_NICE     5 /* a third of the share of a thread of nice 0 */
 
 /* As the kernel has it; there is no such thing in the C library of Debian 12. */
 struct attributes {
@@ -22,16 +27,48 @@ struct attributes {
 	uint64_t period;
 };
 
-void
-thread_be_prompt(void)
+static _Thread_local struct {
+	bool polite;
+	int64_t since_ns; /* it has worked */
+} manners;
+
+static void
+set_slice(uint64_t ns)
 {
 	struct attributes a = {.size = 0};
 
 	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
 		return;
 	a.size = sizeof a;
-	a.runtime = PROMPT_SLICE_NS;
+	a.runtime = ns;
 	syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
+void
+thread_be_prompt(void)
+{
+	set_slice(PROMPT_SLICE_NS);
+}
+
+void
+thread_be_polite(void)
+{
+	set_slice(POLITE_SLICE_NS);
+	manners.polite = true;
+}
+
+void
+thread_breathe(void)
+{
+	int64_t now_ns;
+
+	if (!manners.polite)
+		return;
+	now_ns = clock_mono_ns();
+	if (now_ns - manners.since_ns < BREATH_NS)
+		return;
+	sched_yield();
+	manners.since_ns = clock_mono_ns();
 }
 
 void

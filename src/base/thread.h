@@ -21,6 +21,17 @@ void thread_be_patient(void);
  */
 void thread_be_modest(void);
 
+/*
+ * The calling thread works for long at a time, beside others that answer somebody: it lets them go on whenever it calls
+ * thread_breathe(). Linux would let a thread that has had its share, and the loops of a busy server have, wait until
+ * the next tick of its clock, 1 to 4 ms.
+ */
+void thread_be_polite(void);
+
+/* To be called in whatever may take longer than 100 us, every few microseconds: a polite thread leaves the processor
+ * for who waits for it, at most every 100 us; on all others, and on a loop, it does nothing. */
+void thread_breathe(void);
+
 /* Processors that this process may use, which in a container is less than what the machine has. */
 int thread_cores(void);
 

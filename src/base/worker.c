@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 struct worker_pool {
 	/* set by new, then constant */
@@ -51,6 +52,7 @@ worker_main(void *data)
 {
 	struct worker_pool *pool = data;
 
+	thread_be_polite();
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		struct fair *from;
@@ -71,6 +73,7 @@ worker_main(void *data)
 		pthread_mutex_unlock(&pool->lock);
 		began_ns = clock_mono_ns();
 		work->run(work); /* may free or submit itself again */
+		thread_breathe();
 		began_ns = clock_mono_ns() - began_ns;
 		pthread_mutex_lock(&pool->lock);
 		pool->lengthy_running -= lengthy;

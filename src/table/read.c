@@ -2,12 +2,14 @@
  * The read path: one item, a page of a query, a page of a scan. No locks. What was seen and is not yet durable raises
  * io->wait_seq (recent.h), looked up after the data was read.
  */
+#include "base/thread.h"
 #include "model/key.h"
 #include "table/pages.h"
 #include "table/recent.h"
 
 /* Of a row that is about to be read: rows lie scattered, and waiting for their bytes is a part of a page's time. */
 #define PREFETCH_BYTES 4096
+#define BREATH_BYTES   (16 * 1024) /* of rows between two questions whether others want to go on: some 20 us */
 
 static enum status
 table_gone(struct err *err)
@@ -367,6 +369,7 @@ walk_rows(struct walk *w, struct table_page *page, struct err *err)
 {
 	const struct table_read *read = w->read;
 	struct engine_iter *it;
+	uint64_t breathed_bytes = w->bytes;
 	enum status s = S_OK;
 
 	if (slice_cmp(buf_slice(&w->scratch->from), buf_slice(&w->scratch->to)) >= 0)
@@ -384,6 +387,10 @@ walk_rows(struct walk *w, struct table_page *page, struct err *err)
 		s = take_row(w, row, page, err);
 		if (s != S_OK)
 			break;
+		if (w->bytes - breathed_bytes >= BREATH_BYTES) {
+			breathed_bytes = w->bytes;
+			thread_breathe();
+		}
 		/* the page ends with the item that reaches a limit, and names it even when nothing follows */
 		if (page->scanned == read->limit || w->page_bytes >= PAGE_BYTES_MAX) {
 			page->last_key = key_of_row(w, row);

@@ -37,6 +37,38 @@ a_prompt_thread_keeps_its_share_of_the_processors(void **state)
 		assert_int_equal(after.runtime, 100000);
 }
 
+static void *
+be_polite(void *ret)
+{
+	struct attributes *got = ret;
+
+	thread_breathe(); /* is nothing yet */
+	thread_be_polite();
+	for (int i = 0; i < 1000; i++)
+		thread_breathe();
+	if (syscall(SYS_sched_getattr, 0, got, sizeof *got, 0) != 0)
+		got->size = 0;
+	return NULL;
+}
+
+static void
+a_polite_thread_keeps_its_share_of_the_processors(void **state)
+{
+	struct attributes before = {.size = 0}, after = {.size = 0};
+	pthread_t thread;
+
+	(void)state;
+	if (syscall(SYS_sched_getattr, 0, &before, sizeof before, 0) != 0)
+		skip();
+	assert_int_equal(pthread_create(&thread, NULL, be_polite, &after), 0);
+	pthread_join(thread, NULL);
+	assert_int_not_equal(after.size, 0);
+	assert_int_equal(after.policy, before.policy);
+	assert_int_equal(after.nice, before.nice);
+	if (before.runtime != 0 && before.policy == SCHED_OTHER)
+		assert_int_equal(after.runtime, 200000);
+}
+
 static void
 a_patient_thread_lets_others_finish(void **state)
 {
@@ -77,6 +109,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_prompt_thread_keeps_its_share_of_the_processors),
+	    cmocka_unit_test(a_polite_thread_keeps_its_share_of_the_processors),
 	    cmocka_unit_test(a_patient_thread_lets_others_finish),
 	    cmocka_unit_test(a_modest_thread_gets_a_smaller_share_than_others),
 	};
