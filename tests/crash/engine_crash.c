@@ -281,6 +281,21 @@ read_reports(int pipe, int64_t for_ms)
 	}
 }
 
+/* Behind what was written last; the zeros that it may end with are those of a number. The position is then the file's
+ * end. */
+static off_t
+content_end(FILE *f)
+{
+	off_t at = 0, end = 0;
+	int c;
+
+	rewind(f);
+	for (; (c = getc(f)) != EOF; at++)
+		if (c != 0)
+			end = at + 1 + (off_t)sizeof(uint64_t);
+	return end < at ? end : at;
+}
+
 /* What a crash of the machine may leave behind the last sync. */
 static void
 tear_log(void)
@@ -289,6 +304,7 @@ tear_log(void)
 	unsigned long newest = 0;
 	struct dirent *entry;
 	DIR *d = opendir(dir);
+	off_t behind;
 	FILE *f;
 
 	while (d != NULL && (entry = readdir(d)) != NULL) {
@@ -302,10 +318,14 @@ tear_log(void)
 	}
 	if (d != NULL)
 		closedir(d);
-	if (newest == 0 || (f = fopen(path, "ab")) == NULL)
+	if (newest == 0 || (f = fopen(path, "r+b")) == NULL)
 		return;
 	for (size_t i = 0; i < sizeof garbage; i++)
 		garbage[i] = (char)random_below(256);
+	/* where it was written last, with or without zeros behind that; or behind those */
+	behind = content_end(f);
+	if (random_below(3) > 0)
+		fseeko(f, behind, SEEK_SET);
 	fwrite(garbage, 1, random_below(sizeof garbage), f);
 	fclose(f);
 }

@@ -13,10 +13,11 @@
  *   rename FROM TO BACKUP  BACKUP: a hard link to what was at TO, or -
  *   unlink PATH BACKUP
  *   truncate INODE LENGTH
- *   sync INODE LENGTH      so many bytes are safe
+ *   overwrite INODE FROM TO  in a *.log: bytes below its length, which were zeros
+ *   sync INODE LENGTH COUNT  so many bytes are safe, and of all overwritten ones those of the first COUNT such lines
  *   dirsync PATH           names in this folder are safe
  *
- * A sync takes up to two milliseconds and touches no disk. Writes need no lines: a file's length tells them.
+ * A sync takes up to two milliseconds and touches no disk. Other writes need no lines: a file's length tells them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -32,7 +33,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *folder;
 static int log_fd = -1;
-static unsigned backups;
+static unsigned backups, overwrites;
 static unsigned seed;
 
 __attribute__((constructor)) static void
@@ -78,7 +79,7 @@ note(const char *format, ...)
 	va_start(arguments, format);
 	n = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
-	if (write(log_fd, line, (size_t)n) != n)
+	if (REAL(write)(log_fd, line, (size_t)n) != n)
 		give_up(errno);
 }
 
@@ -135,6 +136,7 @@ sync_noted(int fd, int (*real)(int))
 	char path[PATH_MAX];
 	struct timespec pause = {0, 0};
 	struct stat st;
+	unsigned before;
 
 	if (log_fd < 0)
 		return real(fd);
@@ -148,10 +150,13 @@ sync_noted(int fd, int (*real)(int))
 		pthread_mutex_unlock(&lock);
 		return 0;
 	}
+	pthread_mutex_lock(&lock);
+	before = overwrites;
+	pthread_mutex_unlock(&lock);
 	pause.tv_nsec = rand_r(&seed) % 2000000;
 	nanosleep(&pause, NULL);
 	pthread_mutex_lock(&lock); /* the length is of before the pause: what was written meanwhile is not safe */
-	note("sync %lu %lld\n", (unsigned long)st.st_ino, (long long)st.st_size);
+	note("sync %lu %lld %u\n", (unsigned long)st.st_ino, (long long)st.st_size, before);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -184,6 +189,34 @@ syscall(long number, ...)
 	if (number == SYS_fsync || number == SYS_fdatasync)
 		return sync_noted((int)a[0], kernel_fsync);
 	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* The engine's log is overwritten where it was zeros (engine/rocksdb/ahead.c). */
+ssize_t
+write(int fd, const void *data, size_t len)
+{
+	char path[PATH_MAX];
+	const char *end;
+	struct stat st;
+	ssize_t n;
+	off_t at;
+
+	if (log_fd < 0 || !is_watched(shim_path(fd, path)) || (end = strrchr(path, '.')) == NULL ||
+	    strcmp(end, ".log") != 0)
+		return REAL(write)(fd, data, len);
+	pthread_mutex_lock(&lock);
+	at = lseek(fd, 0, SEEK_CUR);
+	if (fstat(fd, &st) != 0)
+		st.st_size = 0;
+	n = REAL(write)(fd, data, len);
+	if (n > 0 && at >= 0 && at < st.st_size) {
+		off_t to = at + n < st.st_size ? at + n : st.st_size;
+
+		note("overwrite %lu %lld %lld\n", (unsigned long)st.st_ino, (long long)at, (long long)to);
+		overwrites++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 static const char *

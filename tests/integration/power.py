@@ -51,11 +51,13 @@ class Disk:
         """After the kill. Of the names changed in a folder since its sync a first part stays, of a file's unsafe bytes some do."""
         pending = {}  # folder -> what was done to its names, in order
         safe = self.safe
+        overwritten, count = {}, 0  # inode -> (number, from, to) of what is not safe
         poisoned = set()  # a sync of them failed (disk_shim.c): what was not safe then never will be
         for line in self.log.read_text().split("\n")[:-1]:  # the kill may have cut the last one
             what, *rest = line.split(" ")
             if what == "create":
                 safe[int(rest[0])] = 0
+                overwritten.pop(int(rest[0]), None)
                 poisoned.discard(int(rest[0]))
                 pending.setdefault(os.path.dirname(rest[1]), []).append(("create", rest[1]))
             elif what == "mkdir":
@@ -66,13 +68,19 @@ class Disk:
                 pending.setdefault(os.path.dirname(rest[0]), []).append(("unlink", *rest))
             elif what == "truncate":
                 safe[int(rest[0])] = min(safe.get(int(rest[0]), 0), int(rest[1]))
+                overwritten[int(rest[0])] = [o for o in overwritten.get(int(rest[0]), ()) if o[1] < int(rest[1])]
+            elif what == "overwrite":
+                count += 1
+                overwritten.setdefault(int(rest[0]), []).append((count, int(rest[1]), int(rest[2])))
             elif what == "poison":
                 poisoned.add(int(rest[0]))
             elif what == "sync" and int(rest[0]) not in poisoned:
                 safe[int(rest[0])] = max(safe.get(int(rest[0]), 0), int(rest[1]))
+                overwritten[int(rest[0])] = [o for o in overwritten.get(int(rest[0]), ()) if o[0] > int(rest[2])]
             elif what == "dirsync":
                 pending.pop(rest[0], None)
         for path in self.files():
+            self.lose_overwritten(path, overwritten.get(os.stat(path).st_ino))
             self.cut(path, safe.get(os.stat(path).st_ino))
         for _, changes in sorted(pending.items(), reverse=True):  # what is in a folder before the folder itself
             stay = self.dice.choice((0, len(changes), self.dice.randrange(len(changes) + 1)))
@@ -95,6 +103,23 @@ class Disk:
                 os.link(backup, to)
         elif what == "unlink" and more[0] != "-":
             os.link(more[0], path)
+
+    def lose_overwritten(self, path, ranges):
+        """The pages of what was written and not synced reach the disk in any order; the others are zeros, as before."""
+        size = os.stat(path).st_size
+        start, end = min((o[1] for o in ranges or ()), default=0), min(max((o[2] for o in ranges or ()), default=0), size)
+        if start >= end:
+            return
+        way = self.dice.choice(("stays", "goes", "a part", "pages", "pages"))
+        lost = [(start, end)] if way == "goes" else [(self.dice.randrange(start, end), end)] if way == "a part" else []
+        if way == "pages":
+            pages = range(start & ~4095, end, 4096)
+            lost = [(max(page, start), min(page + 4096, end)) for page in pages if self.dice.random() < 0.4]
+        with open(path, "r+b") as file:
+            for begin, stop in lost:
+                file.seek(begin)
+                file.write(bytes(stop - begin))
+                self.cut_bytes += stop - begin
 
     def cut(self, path, safe):
         size = os.stat(path).st_size

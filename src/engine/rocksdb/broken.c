@@ -174,6 +174,8 @@ write(int fd, const void *data, size_t len)
 	if (atomic_load(&broken) > 0 && note(fd, 0) != 0)
 		return (ssize_t)len;
 	n = write_out(fd, data, len);
+	if (n > 0 && rocks_is_syncing_log() && !log_run_ahead(fd, (size_t)n))
+		log_failed(fd);
 	return n >= 0 || errno == EINTR || errno == EAGAIN || !log_failed(fd) ? n : (ssize_t)len;
 }
 

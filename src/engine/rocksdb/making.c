@@ -48,6 +48,12 @@ rocks_syncing_log(bool yes)
 	syncing_log = yes;
 }
 
+bool
+rocks_is_syncing_log(void)
+{
+	return syncing_log;
+}
+
 /* What RocksDB does when a manifest is synced (delete logs, name it in CURRENT) it does after this has returned. */
 static int
 sync_to_disk(long call, int fd)

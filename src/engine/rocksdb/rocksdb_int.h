@@ -6,6 +6,7 @@
  *   sync.c      the syncing thread: group commit, failure, recovery
  *   making.c    a new database, and when nothing is synced
  *   broken.c    a log that cannot be written
+ *   ahead.c     a log that is overwritten instead of growing
  *   options.c   RocksDB's settings
  *   metrics.c   figures
  *   reclaim.c   the space of dropped ranges
@@ -167,6 +168,7 @@ enum status rocks_making_finish(struct rocks *r, struct err *err);
 void rocks_making_drop(struct rocks *r);
 /* From here to the next call the calling thread syncs no manifest: its syncs need not be looked at. */
 void rocks_syncing_log(bool yes);
+bool rocks_is_syncing_log(void);
 /* by: 1 for an engine that is opened, -1 closed. While all are ephemeral, nothing in the process is synced. */
 void rocks_count_engine(const struct rocks *r, int by);
 
@@ -179,6 +181,13 @@ void log_unwatch(struct log_watch *w);
 bool log_sync_refused(int fd);
 /* A call failed, with errno. True: fd is a log and that is noted; RocksDB is to be told that it went well. */
 bool log_failed(int fd);
+
+/* ---- ahead.c ---- */
+
+/* fd is the log, so many bytes were just written to it under RocksDB's lock of the log and are to be synced. Where none
+ * are left, zeros are written behind it. No room for them is no failure. False: they cannot be written, errno says why.
+ */
+bool log_run_ahead(int fd, size_t written);
 
 /* ---- options.c ---- */
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);

@@ -8,12 +8,13 @@
  * opening the log is read once; sequence numbers missing at a damaged place, and a later mark that covers them, mean
  * lost acknowledged writes, and the engine refuses to open.
  *
- * There is one thing RocksDB does not notice: a file of the log that ends early, but at a record's end, while the next
- * file is there. Power loss leaves that, for nothing orders the bytes of two files that were not synced. It would go on
- * with the next file, and a later batch without the earlier ones it was decided by would leave index rows and counts
+ * There are two things RocksDB does not notice. A file of the log that ends early, but at a record's end, while the
+ * next file is there. And zeros where a record should begin (the log is overwritten, see ahead.c): it passes over the
+ * rest of that block. Power loss leaves both, for nothing orders bytes that were not synced. It would go on with the
+ * next file or block, and a later batch without the earlier ones it was decided by would leave index rows and counts
  * out of step. So the log is cut where the numbers stop following each other, unless a mark says that what is missing
- * was durable. (Only engine_ingest() uses up numbers
- * without a batch; it says so in the log before and after.)
+ * was durable. (Only engine_ingest() uses up numbers without a batch; it says so in the log before and after.) Zeros
+ * from a record's end to the file's are no damage, only its end.
  *
  * What this cannot see: damage behind the last mark but before the last sync (at most what was written between two
  * syncs before a crash). An orderly end writes a last mark.
@@ -50,7 +51,8 @@ struct scan {
 	/* what to do with a whole record */
 	enum status (*take)(struct scan *scan, struct slice record, struct err *err);
 	char path[PATH_MAX];
-	uint64_t offset; /* of the block in the file */
+	uint64_t content_end; /* of the file: behind it are only zeros */
+	uint64_t offset;      /* of the block in the file */
 	char block[BLOCK_BYTES];
 	size_t block_len;
 	struct buf record;    /* fragments so far */
@@ -62,15 +64,11 @@ struct scan {
 	uint64_t missing_from; /* 0: unknown */
 	uint64_t damage_offset;
 	char damage_path[PATH_MAX];
-	bool missing; /* there are later batches, and these numbers were skipped */
+	bool missing; /* there are later batches, and these numbers were skipped: the log is to be cut at that place */
 	uint64_t missing_through;
-	bool ingesting;   /* numbers may be used up elsewhere */
-	bool some_may_go; /* it is not known which files are obsolete, so whole ones may be missing in between */
-	/* the log is to be cut there: numbers are missing and no damaged place says why */
+	bool ingesting;         /* numbers may be used up elsewhere */
+	bool some_may_go;       /* it is not known which files are obsolete, so whole ones may be missing in between */
 	uint64_t record_offset; /* where the present record begins */
-	bool cut;
-	uint64_t cut_offset;
-	char cut_path[PATH_MAX];
 };
 
 static void
@@ -187,9 +185,10 @@ static void
 note_damage(struct scan *scan, size_t at)
 {
 	scan->in_record = false;
+	scan->damage_here = true;
 	if (scan->damaged)
 		return;
-	scan->damaged = scan->damage_here = true;
+	scan->damaged = true;
 	scan->missing = false;
 	scan->missing_from = scan->next_number;
 	scan->damage_offset = scan->offset + at;
@@ -201,9 +200,8 @@ static void
 note_gap(struct scan *scan, uint64_t number)
 {
 	note_damage(scan, 0);
-	scan->damage_offset = scan->cut_offset = scan->record_offset;
-	memcpy(scan->cut_path, scan->path, sizeof scan->path);
-	scan->missing = scan->cut = true;
+	scan->damage_offset = scan->record_offset;
+	scan->missing = true;
 	scan->missing_through = number - 1;
 }
 
@@ -219,11 +217,11 @@ check_batch(struct scan *scan, struct slice batch, struct err *err)
 	count = get_le(batch.data + 8, 4);
 	if (scan->damaged && !scan->missing) {
 		/* What was torn when a process died is written anew under the same numbers by the next one, in the next
-		 * file. At the very beginning of the log the numbers are not known: then only a batch of the same file
-		 * tells. */
-		if (scan->missing_from != 0 ? number > scan->missing_from : scan->damage_here) {
+		 * file; so what follows in the same one is out of RocksDB's reach, or read without what is missing. In
+		 * another file only the numbers tell, and at the very beginning of the log those are not known. */
+		if (scan->damage_here || (scan->missing_from != 0 && number > scan->missing_from)) {
 			scan->missing = true;
-			scan->missing_through = number - 1;
+			scan->missing_through = number > scan->missing_from ? number - 1 : scan->missing_from;
 		} else {
 			scan->damaged = false;
 		}
@@ -308,6 +306,8 @@ scan_block(struct scan *scan, struct err *err)
 		if (len == 0) {
 			bool known = scan->damaged;
 
+			if (scan->offset + at >= scan->content_end)
+				return S_OK;
 			note_damage(scan, at);
 			/* only near the place where damage begins: a long run of garbage is searched at block starts */
 			if (known && at == 0)
@@ -322,6 +322,28 @@ scan_block(struct scan *scan, struct err *err)
 	return s;
 }
 
+/* Behind the log's last record there may be zeros (ahead.c, and what loss of power makes of it): they are as good as
+ * the file's end. A record that ends with zeros of its own begins before this place. */
+static bool
+find_content_end(FILE *stream, char room[BLOCK_BYTES], uint64_t *ret)
+{
+	size_t len = 0;
+	off_t end;
+
+	if (fseeko(stream, 0, SEEK_END) != 0)
+		return false;
+	for (end = ftello(stream); end > 0 && len == 0; end += (off_t)len) {
+		len = (size_t)((end - 1) % BLOCK_BYTES + 1);
+		end -= (off_t)len;
+		if (fseeko(stream, end, SEEK_SET) != 0 || fread(room, 1, len, stream) != len)
+			return false;
+		while (len > 0 && room[len - 1] == '\0')
+			len--;
+	}
+	*ret = (uint64_t)end;
+	return end >= 0 && fseeko(stream, 0, SEEK_SET) == 0;
+}
+
 static enum status
 scan_file(struct scan *scan, struct err *err)
 {
@@ -330,10 +352,13 @@ scan_file(struct scan *scan, struct err *err)
 
 	if (stream == NULL)
 		return err_set(err, S_IO, "%s: %s", scan->path, strerror(errno));
+	if (!find_content_end(stream, scan->block, &scan->content_end))
+		s = err_set(err, S_IO, "%s: %s", scan->path, strerror(errno));
 	scan->damage_here = false;
 	scan->offset = 0;
 	scan->in_record = false;
-	while (s == S_OK && (scan->block_len = fread(scan->block, 1, BLOCK_BYTES, stream)) > 0) {
+	while (s == S_OK && scan->offset < scan->content_end &&
+	       (scan->block_len = fread(scan->block, 1, BLOCK_BYTES, stream)) > 0) {
 		s = scan_block(scan, err);
 		scan->offset += scan->block_len;
 	}
@@ -553,13 +578,13 @@ cut_file(int dir_fd, const char *name, uint64_t length)
 static enum status
 cut_log(const struct scan *scan, const char *dir, struct dirent **logs, int count, struct err *err)
 {
-	const char *cut_name = strrchr(scan->cut_path, '/') + 1;
+	const char *cut_name = strrchr(scan->damage_path, '/') + 1;
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool ok = dir_fd >= 0, reached = false;
 
 	for (int i = count - 1; ok && !reached && i >= 0; i--) {
 		reached = strcmp(logs[i]->d_name, cut_name) == 0;
-		ok = cut_file(dir_fd, logs[i]->d_name, reached ? scan->cut_offset : 0);
+		ok = cut_file(dir_fd, logs[i]->d_name, reached ? scan->damage_offset : 0);
 	}
 	if (!ok)
 		err_set(err, S_IO, "the log in %s cannot be cut: %s", dir, strerror(errno));
@@ -570,7 +595,7 @@ cut_log(const struct scan *scan, const char *dir, struct dirent **logs, int coun
 	log_warn("engine",
 		 "the log lacks writes %" PRIu64 " to %" PRIu64
 		 " (none was acknowledged) and is cut at %s, byte %" PRIu64,
-		 scan->missing_from, scan->missing_through, scan->cut_path, scan->cut_offset);
+		 scan->missing_from, scan->missing_through, scan->damage_path, scan->damage_offset);
 	return S_OK;
 }
 
@@ -596,7 +621,7 @@ wal_check(const char *dir, struct err *err)
 		    snprintf(scan->path, sizeof scan->path, "%s/%s", dir, logs[i]->d_name) < (int)sizeof scan->path)
 			s = scan_file(scan, err);
 	}
-	if (s == S_OK && scan->cut && !wal_is_open_elsewhere(dir))
+	if (s == S_OK && scan->missing && known && !wal_is_open_elsewhere(dir))
 		s = cut_log(scan, dir, logs, count, err);
 	for (int i = 0; i < count; i++)
 		free(logs[i]);

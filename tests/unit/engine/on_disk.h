@@ -155,4 +155,38 @@ newest_log(char path[128])
 	assert_true(newest > 0);
 }
 
+static UNUSED void
+copy_file(const char *from, const char *to)
+{
+	FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+	char room[65536];
+	size_t n;
+
+	assert_non_null(in);
+	assert_non_null(out);
+	while ((n = fread(room, 1, sizeof room, in)) > 0)
+		assert_int_equal(fwrite(room, 1, n, out), n);
+	fclose(in);
+	assert_int_equal(fclose(out), 0);
+}
+
+static UNUSED void
+copy_folder(const char *from, const char *to)
+{
+	struct dirent *entry;
+	DIR *d = opendir(from);
+
+	assert_non_null(d);
+	while ((entry = readdir(d)) != NULL) {
+		char source[384], target[384];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(source, sizeof source, "%s/%s", from, entry->d_name);
+		snprintf(target, sizeof target, "%s/%s", to, entry->d_name);
+		copy_file(source, target);
+	}
+	closedir(d);
+}
+
 #endif

@@ -119,41 +119,6 @@ a_log_cut_anywhere_is_opened_with_what_is_before(void **state)
 	assert_false(is_there(90));
 }
 
-/* Every file of the log. */
-static void
-copy_file(const char *from, const char *to)
-{
-	FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-	char room[65536];
-	size_t n;
-
-	assert_non_null(in);
-	assert_non_null(out);
-	while ((n = fread(room, 1, sizeof room, in)) > 0)
-		assert_int_equal(fwrite(room, 1, n, out), n);
-	fclose(in);
-	assert_int_equal(fclose(out), 0);
-}
-
-static void
-copy_folder(const char *from, const char *to)
-{
-	struct dirent *entry;
-	DIR *d = opendir(from);
-
-	assert_non_null(d);
-	while ((entry = readdir(d)) != NULL) {
-		char source[384], target[384];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(source, sizeof source, "%s/%s", from, entry->d_name);
-		snprintf(target, sizeof target, "%s/%s", to, entry->d_name);
-		copy_file(source, target);
-	}
-	closedir(d);
-}
-
 /*
  * A crash with two files of the log that are both needed, as it is while memtables are being written to tables: what
  * was there when the first had 100 rows, and beside it the file that was begun after it. *ret_first is that first one.
