@@ -78,9 +78,8 @@ void http_encode_again(struct http_exchange *x); /* the body was changed after i
 
 /*
  * A part of the body that lies elsewhere and neither changes nor moves until done() is called, on the loop: `at` bytes
- * behind the beginning of x->out. It is sent from where it lies when the client takes it at once. In all other cases,
- * of a slow reader, HTTP/2, packing, it is copied then, so nobody holds a loan for longer than the answer takes to be
- * tried.
+ * behind the beginning of x->out. It is sent from where it lies as long as the client takes it. In all other cases,
+ * of a slow reader, HTTP/2, packing, it is copied then, so no loan waits for a client.
  */
 #define HTTP_LOAN_RUNS 20
 struct http_loan {
