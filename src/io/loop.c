@@ -16,6 +16,19 @@
 #define TICK_NS    4000000 /* 4 ms: with epoll's rounding a timer is at most 10 ms late */
 #define SLOTS      1024    /* a revolution of 4 s; timers due later stay in their slot for more rounds */
 
+/*
+ * To sleep and to be woken costs a thread tens of microseconds of its processor, and who waits for it as much time. So
+ * a loop whose waits have been short stays awake for about as long as that, asking again and again, before it sleeps:
+ * at worst it takes twice the processor time of sleeping at once, and a loop that is idle, or has an event now and
+ * then, never does.
+ */
+#define AWAKE_NS    50000
+#define SHORT_NS    100000 /* a short wait, being woken included */
+#define SHORT_WAITS 8      /* in a row, before it stays awake */
+/* Staying awake took far longer: somebody else needs the processor. So many short waits until it is tried again. */
+#define LOST_NS    200000
+#define LOST_WAITS 1000
+
 struct hook {
 	void (*run)(struct loop *l, void *context);
 	void *context;
@@ -38,6 +51,7 @@ struct loop {
 	struct fair *jobs;
 	struct epoll_event events[EVENTS_MAX];
 	int event_next, event_count; /* those of this turn not yet handled: loop_remove() takes out its own */
+	int short_waits;             /* in a row; below 0: it has lost its processor while it stayed awake */
 	int64_t tick;                /* slots up to this one are handled */
 	int timer_count;
 	uint64_t occupied[SLOTS / 64];  /* a set bit may be stale, a clear one is not */
@@ -344,24 +358,74 @@ loop_stop(struct loop *l)
 }
 
 static void
-wait_for_events(struct loop *l)
+look_for_events(struct loop *l, int wait_ms)
 {
-	int wait_ms = 0;
-
-	if (atomic_load(&l->tasks) == NULL && !fair_any(l->jobs))
-		wait_ms = timers_wait_ms(l);
-	if (wait_ms != 0) {
-		/* who posts after this sees that we sleep; who posted before is seen here */
-		atomic_store(&l->asleep, true);
-		if (atomic_load(&l->tasks) != NULL || atomic_load(&l->stop))
-			wait_ms = 0;
-	}
-	l->event_next = 0;
 	l->event_count = epoll_wait(l->epoll_fd, l->events, EVENTS_MAX, wait_ms);
 	if (l->event_count < 0)
 		l->event_count = 0; /* EINTR */
+}
+
+/* Is there something for it from other threads? */
+static bool
+is_called(struct loop *l)
+{
+	return atomic_load(&l->tasks) != NULL || atomic_load(&l->stop);
+}
+
+/* True: there is something to do. */
+static bool
+stay_awake(struct loop *l, int64_t since_ns)
+{
+	int64_t now_ns;
+
+	do {
+		look_for_events(l, 0);
+		if (l->event_count > 0 || is_called(l))
+			return true;
+		now_ns = clock_mono_ns();
+	} while (now_ns - since_ns < AWAKE_NS);
+	l->short_waits = now_ns - since_ns < LOST_NS ? 0 : -LOST_WAITS;
+	return false;
+}
+
+static void
+fall_asleep(struct loop *l, int wait_ms)
+{
+	/* who posts after this sees that we sleep; who posted before is seen here */
+	atomic_store(&l->asleep, true);
+	look_for_events(l, is_called(l) ? 0 : wait_ms);
 	atomic_store_explicit(&l->asleep, false, memory_order_relaxed);
+}
+
+/* Who waits for another thread of ours must not keep it from its processor: such waits are none of the short ones. */
+static void
+count_wait(struct loop *l, int64_t since_ns)
+{
+	bool is_short = l->event_count > 0 && l->now_ns - since_ns < SHORT_NS && !is_called(l);
+
+	if (is_short && l->short_waits < SHORT_WAITS)
+		l->short_waits++;
+	else if (!is_short && l->short_waits > 0)
+		l->short_waits = 0;
+}
+
+static void
+wait_for_events(struct loop *l)
+{
+	int wait_ms = atomic_load(&l->tasks) == NULL && !fair_any(l->jobs) ? timers_wait_ms(l) : 0;
+	int64_t since_ns;
+
+	l->event_next = 0;
+	if (wait_ms == 0) {
+		look_for_events(l, 0);
+		l->now_ns = clock_mono_ns();
+		return;
+	}
+	since_ns = clock_mono_ns();
+	if (l->short_waits < SHORT_WAITS || !stay_awake(l, since_ns))
+		fall_asleep(l, wait_ms);
 	l->now_ns = clock_mono_ns();
+	count_wait(l, since_ns);
 }
 
 void

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "kit.h"
 
@@ -245,6 +246,83 @@ flushes_run_after_all_turn_end_hooks(void **state)
 	loop_free(l);
 }
 
+/* A loop that gives back each byte it reads, and writes one for each message. */
+struct echo {
+	struct loop_fd fd; /* first */
+	struct loop_task task;
+	struct loop *loop;
+};
+
+static void
+echo_byte(struct loop_fd *f, uint32_t events)
+{
+	char byte;
+
+	(void)events;
+	assert_int_equal(read(f->fd, &byte, 1), 1);
+	assert_int_equal(write(f->fd, &byte, 1), 1);
+}
+
+static void
+echo_message(struct loop_task *t)
+{
+	struct echo *e = (struct echo *)((char *)t - offsetof(struct echo, task));
+
+	assert_int_equal(write(e->fd.fd, "m", 1), 1);
+}
+
+static void *
+run_echo(void *context)
+{
+	loop_run(((struct echo *)context)->loop);
+	return NULL;
+}
+
+static int64_t
+cpu_ns(pthread_t thread)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	assert_int_equal(pthread_getcpuclockid(thread, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &t), 0);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Short waits let it stay awake: it misses neither events nor messages then, and sleeps again as soon as they end. */
+static void
+a_loop_that_is_asked_again_at_once_misses_nothing_and_sleeps_when_it_is_left_alone(void **state)
+{
+	struct echo e = {.fd.ready = echo_byte, .task.run = echo_message};
+	pthread_t thread;
+	int64_t before_ns;
+	char byte;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(loop_new(0, &e.loop, NULL), S_OK);
+	e.fd.fd = fds[0];
+	assert_int_equal(loop_add(e.loop, &e.fd, EPOLLIN, NULL), S_OK);
+	assert_int_equal(pthread_create(&thread, NULL, run_echo, &e), 0);
+	for (int i = 0; i < 3000; i++) { /* a missed one would be waited for until the test is ended */
+		if (i % 16 == 15)
+			loop_post(e.loop, &e.task);
+		else
+			assert_int_equal(write(fds[1], "b", 1), 1);
+		assert_int_equal(read(fds[1], &byte, 1), 1);
+		assert_int_equal(byte, i % 16 == 15 ? 'm' : 'b');
+	}
+	before_ns = cpu_ns(thread);
+	usleep(300000);
+	assert_true(cpu_ns(thread) - before_ns < 100000000); /* it stays awake for 50 us; a slow machine takes less */
+	loop_stop(e.loop);
+	pthread_join(thread, NULL);
+	loop_free(e.loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -255,6 +333,7 @@ main(void)
 	    cmocka_unit_test(posts_of_many_threads_all_run_each_threads_in_order),
 	    cmocka_unit_test(a_removed_descriptor_gets_no_event_of_the_same_turn),
 	    cmocka_unit_test(flushes_run_after_all_turn_end_hooks),
+	    cmocka_unit_test(a_loop_that_is_asked_again_at_once_misses_nothing_and_sleeps_when_it_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
