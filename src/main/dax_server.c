@@ -349,12 +349,11 @@ wait_for_end(struct dax_server *s, const sigset_t *signals)
 	for (;;) {
 		int signal = sigtimedwait(signals, NULL, &look);
 
-		if (signal < 0)
-			memory_give_back(dax_front_in_progress(s->front) == 0);
-		else if (signal == SIGHUP)
+		if (signal == SIGHUP)
 			reload(s);
 		else if (signal == SIGTERM || signal == SIGINT)
 			return;
+		memory_give_back(dax_front_in_progress(s->front) == 0);
 	}
 }
 

@@ -8,6 +8,9 @@
 
 #define KEPT_MAX          ((size_t)64 << 20)
 #define KEPT_A_MINUTE_MAX ((size_t)32 << 20) /* by the look that is made once a minute, whoever is served */
+#define END_KEPT          (32 << 20)         /* free bytes at the end of a heap before it shrinks */
+#define END_LEFT          (1 << 20)
+#define CUT_US            50000
 #define MINUTE_NS         60000000000LL
 
 /* Of the heaps and stacks, without the program's file. */
@@ -29,8 +32,20 @@ resident_bytes(void)
 void
 memory_keep_freed(void)
 {
-	mallopt(M_TRIM_THRESHOLD, 32 << 20); /* free bytes at the end of a thread's heap before it shrinks */
-	mallopt(M_MMAP_THRESHOLD, 4 << 20);  /* larger blocks are mapped and unmapped each for itself */
+	mallopt(M_TRIM_THRESHOLD, END_KEPT);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20); /* larger blocks are mapped and unmapped each for itself */
+}
+
+/*
+ * malloc_trim() gives back the pages between what is used, and the free end of the first heap only. That of the others
+ * goes when a block is freed there, which under load is soon.
+ */
+static void
+cut_ends(void)
+{
+	mallopt(M_TRIM_THRESHOLD, END_LEFT);
+	usleep(CUT_US);
+	mallopt(M_TRIM_THRESHOLD, END_KEPT);
 }
 
 void
@@ -49,6 +64,8 @@ memory_give_back(bool quiet)
 	info = mallinfo2();
 	used = info.uordblks + info.hblkhd;
 	/* what was given back before still counts as free, hence the look at what is really there */
-	if (info.fordblks > kept_max && resident_bytes() > used + kept_max)
+	if (info.fordblks > kept_max && resident_bytes() > used + kept_max) {
 		malloc_trim(0);
+		cut_ends();
+	}
 }

@@ -386,9 +386,7 @@ wait_for_end(struct server *s, const sigset_t *signals)
 	for (;;) {
 		int signal = sigtimedwait(signals, NULL, &look);
 
-		if (signal < 0) {
-			memory_give_back(op_in_progress(s->ops) == 0 && front_http_in_progress(s->http) == 0);
-		} else if (signal == SIGHUP) {
+		if (signal == SIGHUP) {
 			reload_tls(s);
 			reload_credentials(s);
 			serve_dax_reload(&s->dax, s->config);
@@ -397,6 +395,8 @@ wait_for_end(struct server *s, const sigset_t *signals)
 			log_info("main", "%s: finishing what is in progress", signal == SIGTERM ? "SIGTERM" : "SIGINT");
 			return;
 		}
+		/* signals or not: whoever sends one every few seconds shall not keep memory from being looked at */
+		memory_give_back(op_in_progress(s->ops) == 0 && front_http_in_progress(s->http) == 0);
 	}
 }
 
