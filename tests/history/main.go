@@ -31,6 +31,7 @@ var (
 	operations = flag.Int("operations", 40, "of each client in one history")
 	only       = flag.String("troubles", "", "these only, with commas; none: no trouble at all")
 	powerTool  = flag.String("power", "", "tests/integration/power_tool.py: the disk loses its power, too")
+	diskShim   = flag.String("disk", "", "tests/crash/disk_shim.c, built: the disk tears writes and fails, too")
 	seed       = flag.Int64("seed", time.Now().UnixNano(), "of all random choices")
 	patience   = flag.Duration("patience", 10*time.Second, "for checking one history")
 	perTables  = flag.Int("generation", 20, "histories on the same tables; then their streams are read again and compared")
@@ -274,20 +275,26 @@ func (r *run) report() {
 
 func begin() error {
 	r := &run{dice: rand.New(rand.NewSource(*seed)), by: map[string]*[3]int{}, results: map[porcupine.CheckResult]int{}}
-	var disk *power
+	var powered *power
+	var faulty *disk
+	var err error
 	if *powerTool != "" {
-		disk = &power{tool: *powerTool, folder: *data + ".power", data: *data}
+		powered = &power{tool: *powerTool, folder: *data + ".power", data: *data}
+	}
+	if *diskShim != "" {
+		if faulty, err = newDisk(*diskShim, *data); err != nil {
+			return err
+		}
 	}
 	for _, one := range allTroubles {
-		if (*only == "" || strings.Contains(","+*only+",", ","+one.name+",")) && one.fits(disk != nil) {
+		if (*only == "" || strings.Contains(","+*only+",", ","+one.name+",")) && one.fits(powered != nil, faulty != nil) {
 			r.chosen = append(r.chosen, one)
 		}
 	}
 	if *only != "" && *only != "none" && len(r.chosen) == 0 {
 		return fmt.Errorf("no trouble of %s can be had here", *only)
 	}
-	var err error
-	if r.server, err = startServer(*binary, *data, disk, r.cachesOf(0)); err != nil {
+	if r.server, err = startServer(*binary, *data, powered, faulty, r.cachesOf(0)); err != nil {
 		return err
 	}
 	defer r.server.kill()

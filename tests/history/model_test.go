@@ -212,8 +212,12 @@ func TestStreamsAreComparedWithWhatWasSeenAndWritten(t *testing.T) {
 
 func TestTroublesFitTheDisk(t *testing.T) {
 	for _, one := range allTroubles {
-		if powered, plain := one.fits(true), one.fits(false); powered != (one.name != "full") || plain != (one.name != "power") {
+		ordered := one.name == "torn" || one.name == "disk"
+		if powered, plain := one.fits(true, false), one.fits(false, false); powered != (one.name != "full" && !ordered) || plain != (one.name != "power" && !ordered) {
 			t.Errorf("%s: %v with a disk that loses power, %v without", one.name, powered, plain)
+		}
+		if ordered && !(one.fits(false, true) && one.fits(true, true)) {
+			t.Errorf("%s does not fit a disk that fails", one.name)
 		}
 	}
 }

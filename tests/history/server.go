@@ -22,6 +22,7 @@ import (
 type server struct {
 	binary, data, log, listen string
 	power                     *power // or nil: the disk keeps what is written
+	disk                      *disk  // or nil: it does not fail
 	endpoint                  string
 	dax                       string // address of its DAX node, "" before the first start
 	caches                    caches
@@ -104,9 +105,9 @@ func (c caches) options() []string {
 	return list
 }
 
-func startServer(binary, data string, disk *power, caches caches) (*server, error) {
-	s := &server{binary: binary, data: data, log: data + ".log", listen: "127.0.0.1:0", power: disk, caches: caches}
-	if disk != nil { // the folder is the disk, so the data lie below it
+func startServer(binary, data string, power *power, disk *disk, caches caches) (*server, error) {
+	s := &server{binary: binary, data: data, log: data + ".log", listen: "127.0.0.1:0", power: power, disk: disk, caches: caches}
+	if power != nil { // the folder is the disk, so the data lie below it
 		if err := os.MkdirAll(data, 0o755); err != nil {
 			return nil, err
 		}
@@ -124,13 +125,19 @@ func (s *server) start() error {
 		"--control-plane-delay", "1", "--test-controls", "--min-free", "1M", "--dax-listen", s.daxListen())
 	s.process.Args = append(s.process.Args, s.caches.options()...)
 	s.process.Stderr = struct{ io.Writer }{log} // through a pipe: a limit on its files must not cut its last words
+	var environment []string
 	if s.power != nil {
-		environment, err := s.power.begin()
-		if err != nil {
+		if environment, err = s.power.begin(); err != nil {
 			return err
 		}
-		s.process.Env = append(os.Environ(), environment...)
 	}
+	if s.disk != nil {
+		environment = s.disk.environment(environment)
+		if err := s.disk.work(); err != nil {
+			return err
+		}
+	}
+	s.process.Env = append(os.Environ(), environment...)
 	out, err := s.process.StdoutPipe()
 	if err != nil {
 		return err
@@ -240,6 +247,13 @@ func (s *server) limitFiles(bytes uint64) {
 		limit.Cur = ^uint64(0)
 	}
 	syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(s.process.Process.Pid), syscall.RLIMIT_FSIZE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+}
+
+// failLog of the server that runs: a start finds a disk that works.
+func (s *server) failLog(operations uint32, result int32, skip, count int) error {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.disk.failLog(operations, result, skip, count)
 }
 
 // kill ends it for good.

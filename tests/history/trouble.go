@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -17,12 +18,18 @@ type trouble struct {
 	happen func(t *troubles) error
 }
 
-// fits: a limit on the size of files would end the log of the disk that loses its power, too, and the server with it.
-func (t trouble) fits(powered bool) bool {
-	if powered {
-		return t.name != "full"
+// fits: a limit on the size of files would end the log of the disk that loses its power, too, and the server with it. What the disk
+// itself does wants a disk that can be told to.
+func (t trouble) fits(powered, faulty bool) bool {
+	switch t.name {
+	case "full":
+		return !powered
+	case "power":
+		return powered
+	case "torn", "disk":
+		return faulty
 	}
-	return t.name != "power"
+	return true
 }
 
 type troubles struct {
@@ -52,16 +59,27 @@ var allTroubles = []trouble{
 		t.wait(10)
 		t.server.mayDie(true)
 		t.command("fault", object{"points": fmt.Sprintf("%s:kill:%d", t.pick(deadly...), 1+t.dice.Intn(30))})
-		for {
-			if dead, err := t.server.startIfDead(time.Millisecond); dead || err != nil {
-				return err
-			}
-			if t.over() {
-				t.command("fault", object{"points": ""})
-				_, err := t.server.startIfDead(time.Millisecond)
-				return err
-			}
+		return t.untilItDies(func() error {
+			t.command("fault", object{"points": ""})
+			return nil
+		})
+	}},
+	{"torn", true, 1, func(t *troubles) error {
+		t.wait(10)
+		t.server.mayDie(true)
+		if err := t.server.failLog(diskWrite, torn, t.dice.Intn(30), 1); err != nil {
+			return err
 		}
+		return t.untilItDies(t.server.disk.work)
+	}},
+	{"disk", false, 2, func(t *troubles) error {
+		t.wait(20)
+		failure := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[t.dice.Intn(2)]
+		if err := t.server.failLog([]uint32{diskWrite, diskSync}[t.dice.Intn(2)], int32(failure), t.dice.Intn(20), 1+t.dice.Intn(3)); err != nil {
+			return err
+		}
+		t.wait(60)
+		return t.server.disk.work()
 	}},
 	{"io", false, 2, func(t *troubles) error {
 		t.wait(20)
@@ -140,6 +158,22 @@ func (t *troubles) over() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// untilItDies of what was armed, and is started again; or until the history is over, which disarms it.
+func (t *troubles) untilItDies(disarm func() error) error {
+	for {
+		if dead, err := t.server.startIfDead(time.Millisecond); dead || err != nil {
+			return err
+		}
+		if t.over() {
+			if err := disarm(); err != nil {
+				return err
+			}
+			_, err := t.server.startIfDead(time.Millisecond)
+			return err
+		}
 	}
 }
 

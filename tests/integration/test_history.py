@@ -3,7 +3,7 @@ streams saw meanwhile is compared with what is there in the end. A third of the 
 in every other generation of tables: consistent reads and writes are part of the one order, reads from the caches must keep what docs/DAX-CACHES.md promises.
 
 Troubles come over the server while a history is recorded: kills at any moment and at fault points, losses of power, failing and
-full disks, cut connections, clock steps, splits, shard rolls, throttling, conflicts, errors. HISTORIES=1000 pytest
+full disks (in the long form also writes that are torn, and a log's writes and syncs that fail), cut connections, clock steps, splits, shard rolls, throttling, conflicts, errors. HISTORIES=1000 pytest
 tests/integration/test_history.py is the long form; TROUBLES=kill,io names those to have. A history that is wrong is drawn
 into a file that the output names, and its seed makes the same clients again.
 """
@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT
-from power import is_sanitized
+from power import build_shim, is_sanitized
 from stator_server import binary, clean_environment
 
 CHECKER = ROOT / "build" / "go" / "history"
@@ -34,6 +34,8 @@ def run_checker(tmp_path, histories, *more, env=None):
 
 
 def record(tmp_path, histories, *more):
+    if "HISTORIES" in os.environ and not is_sanitized():  # the long form
+        more = (*more, "-disk", build_shim(tmp_path, "disk_shim"))
     run = run_checker(tmp_path, histories, *more)
     log = (tmp_path / "data.log").read_text(errors="replace")
     assert run.returncode == 0 and "Sanitizer" not in log, run.stdout + run.stderr + log[-4000:]
