@@ -101,6 +101,7 @@ class Soak:
         self.disk = []  # (second, bytes on the disk, bytes of change records ever written, bytes of items)
         self.load = self.node = None
         self.tls = ()
+        os.environ.pop("SSL_CERT_FILE", None)  # wire.py takes TLS by it; a machine may have one of its own
         if not arguments.cleartext:
             certificate, key = make_certificate(folder, "soak")
             self.tls = ("--tls-cert", certificate, "--tls-key", key)
