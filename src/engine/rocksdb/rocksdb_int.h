@@ -199,6 +199,11 @@ bool log_run_ahead(int fd, size_t written);
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);
 void rocks_options_done(struct rocks *r);
 
+/* ---- space.c ---- */
+
+/* What is left on the disk of this folder; false: it cannot be told. */
+bool rocks_free_bytes(const char *dir, uint64_t *ret);
+
 /* ---- sync.c ---- */
 enum status rocks_sync_start(struct rocks *r, struct err *err);
 void rocks_sync_stop(struct rocks *r);

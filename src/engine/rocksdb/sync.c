@@ -29,7 +29,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,13 +78,10 @@ rocks_wake_in_time(struct rocks *r)
 static void
 measure_disk(struct rocks *r)
 {
-	struct statvfs info;
-
 	uint64_t left;
 
-	if (statvfs(r->dir, &info) != 0)
+	if (!rocks_free_bytes(r->dir, &left))
 		return;
-	left = (uint64_t)info.f_bavail * info.f_frsize;
 	atomic_store_explicit(&r->free_bytes, left, memory_order_relaxed);
 	atomic_store_explicit(&r->careful, left < r->careful_below_bytes || atomic_load(&r->distrusted),
 			      memory_order_relaxed);
