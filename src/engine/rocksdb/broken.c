@@ -1,5 +1,6 @@
 /*
- * What RocksDB makes of a disk that fails, and is kept from. The packaged RocksDB 7.8 has its asserts on.
+ * Two asserts of RocksDB that a failing disk meets, and how they are kept from it. The packaged RocksDB 7.8 has them
+ * on.
  *
  * A log that cannot be written: one of them ends the process when it comes back to a log's file after a write to it has
  * failed (or a sync by one of its own threads): whoever is behind the one that failed cannot know of it yet, and is
@@ -18,11 +19,6 @@
  *
  * RocksDB's calls of write() find the one below before libc's. Which file a descriptor is, /proc tells; without it
  * everything is as RocksDB made it.
- *
- * A full disk is told to RocksDB as one that fails (EIO), and noted for rocks_fail(). Where no space is left it would
- * try on a thread of its own to write all memtables as soon as there is, with another reason than the flush that waits
- * (an assert), and while it tries, closing the database waits for it, in the worst case for ever. The engine closes it
- * and opens it anew in any case.
  *
  * A compaction that leaves nothing, all it read being dropped, and cannot write the table that says so: the statistics
  * of compactions, which nobody here reads, ask for the first key of that table, and it has none.
@@ -43,9 +39,9 @@ static atomic_int broken;         /* so many have a cause */
 
 /* ---- which log ---- */
 
-/* The path of the folder that the file is in. */
+/* The folder's path when fd is one of RocksDB's logs. */
 static bool
-folder_of(int fd, char ret[PATH_MAX], bool *ret_is_log)
+folder_of_log(int fd, char ret[PATH_MAX])
 {
 	char link[32], *name;
 	size_t digits;
@@ -61,8 +57,7 @@ folder_of(int fd, char ret[PATH_MAX], bool *ret_is_log)
 		return false;
 	*name++ = '\0';
 	digits = strspn(name, "0123456789");
-	*ret_is_log = digits > 0 && strcmp(name + digits, LOG_SUFFIX) == 0;
-	return true;
+	return digits > 0 && strcmp(name + digits, LOG_SUFFIX) == 0;
 }
 
 /* Held by the lock. NULL: nobody watches it. */
@@ -79,43 +74,24 @@ watch_of(const char *folder)
 	return w;
 }
 
-static bool
-is_full(int cause)
-{
-	return cause == ENOSPC || cause == EDQUOT;
-}
-
-/* What its log's first failure was; 0: none, or no log. With a cause: that one, unless there was one before. hide: it
- * is kept from RocksDB. */
+/* What its log's first failure was; 0: none. With a cause: that one, unless there was one before. */
 static int
-note(int fd, int cause, bool hide)
+note(int fd, int cause)
 {
 	char folder[PATH_MAX];
 	struct log_watch *w;
-	bool is_log;
 
-	if (!folder_of(fd, folder, &is_log))
+	if (!folder_of_log(fd, folder))
 		return 0;
 	pthread_mutex_lock(&lock);
 	w = watch_of(folder);
-	if (w != NULL && is_full(cause))
-		w->full = true;
-	if (w == NULL || !is_log) {
-		cause = 0;
-	} else if (w->cause != 0 || cause == 0 || !hide) {
-		cause = w->cause;
-	} else {
+	if (w != NULL && w->cause == 0 && cause != 0) {
 		w->cause = cause;
 		atomic_fetch_add(&broken, 1);
 	}
+	cause = w != NULL ? w->cause : 0;
 	pthread_mutex_unlock(&lock);
 	return cause;
-}
-
-static int
-told(int cause)
-{
-	return is_full(cause) ? EIO : cause;
 }
 
 /* ---- watching ---- */
@@ -155,10 +131,10 @@ log_unwatch(struct log_watch *w)
 bool
 log_sync_refused(int fd)
 {
-	int cause = atomic_load(&broken) > 0 ? note(fd, 0, true) : 0;
+	int cause = atomic_load(&broken) > 0 ? note(fd, 0) : 0;
 
 	if (cause != 0)
-		errno = told(cause);
+		errno = cause;
 	return cause != 0;
 }
 
@@ -166,30 +142,10 @@ bool
 log_failed(int fd)
 {
 	int cause = errno;
-	bool noted = note(fd, cause, true) != 0;
+	bool noted = note(fd, cause) != 0;
 
-	errno = told(cause);
+	errno = cause;
 	return noted;
-}
-
-void
-log_tell_failure(int fd)
-{
-	int cause = errno;
-
-	note(fd, cause, false);
-	errno = told(cause);
-}
-
-bool
-log_watch_full(struct log_watch *w)
-{
-	bool full;
-
-	pthread_mutex_lock(&lock);
-	full = w->full;
-	pthread_mutex_unlock(&lock);
-	return full;
 }
 
 /* What would be called without the one below: a sanitizer's, a test's that is preloaded, or libc's. */
@@ -215,7 +171,7 @@ write(int fd, const void *data, size_t len)
 {
 	ssize_t n;
 
-	if (atomic_load(&broken) > 0 && note(fd, 0, true) != 0)
+	if (atomic_load(&broken) > 0 && note(fd, 0) != 0)
 		return (ssize_t)len;
 	n = write_out(fd, data, len);
 	if (n > 0 && rocks_is_syncing_log() && !log_run_ahead(fd, (size_t)n))

@@ -66,12 +66,8 @@ sync_to_disk(long call, int fd)
 	if (log_sync_refused(fd))
 		return syncing_log ? -1 : 0;
 	is_manifest = !syncing_log && synced_find(fd, &manifest);
-	if (syscall(call, fd) != 0) {
-		if (!syncing_log && log_failed(fd))
-			return 0;
-		log_tell_failure(fd);
-		return -1;
-	}
+	if (syscall(call, fd) != 0)
+		return !syncing_log && log_failed(fd) ? 0 : -1;
 	if (!is_manifest) {
 		if (!syncing_log)
 			synced_folder(fd);

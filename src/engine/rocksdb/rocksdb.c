@@ -153,7 +153,7 @@ rocks_write_batch(struct rocks *r, struct engine_batch *b, struct err *err)
 	if (message != NULL) {
 		s = rocks_error(message, &why);
 		rocks_fail(r, s, "a write", why.message);
-		s = err_set(err, atomic_load(&r->failure) == S_NO_SPACE ? S_NO_SPACE : S_IO, "%s", why.message);
+		s = err_set(err, s == S_NO_SPACE ? s : S_IO, "%s", why.message);
 	}
 	rocks_careful_leave(r, careful);
 	return s;

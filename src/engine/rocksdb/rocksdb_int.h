@@ -66,8 +66,7 @@ struct dropped {
 struct log_watch {
 	dev_t device; /* of its folder */
 	ino_t inode;
-	int cause; /* the errno of the log's first failure; 0: none */
-	bool full; /* a call failed for want of space, in any of its files */
+	int cause; /* the errno of the first failure; 0: none */
 	bool watching;
 	struct log_watch *next;
 };
@@ -180,13 +179,8 @@ void log_watch(struct log_watch *w, const char *dir);
 void log_unwatch(struct log_watch *w);
 /* True: fd is a log that may not be synced any more, errno says why. */
 bool log_sync_refused(int fd);
-/* A call failed, with errno. True: fd is a log and that is noted; RocksDB is to be told that it went well. False: errno
- * is what it is to be told. */
+/* A call failed, with errno. True: fd is a log and that is noted; RocksDB is to be told that it went well. */
 bool log_failed(int fd);
-/* A call failed that RocksDB is to know of: errno becomes what it is to be told. */
-void log_tell_failure(int fd);
-/* Was something in the folder refused for want of space since log_watch()? */
-bool log_watch_full(struct log_watch *w);
 
 /* ---- ahead.c ---- */
 

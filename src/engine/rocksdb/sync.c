@@ -167,10 +167,6 @@ rocks_fail(struct rocks *r, enum status status, const char *what, const char *wh
 {
 	int running = ENGINE_RUNNING;
 
-	if (log_watch_full(&r->watch)) {
-		status = S_NO_SPACE;
-		why = "No space left on the device, or in a quota";
-	}
 	atomic_store(&r->failure, status == S_NO_SPACE ? S_NO_SPACE : S_IO);
 	if (!atomic_compare_exchange_strong(&r->state, &running, ENGINE_FAILED))
 		return;
