@@ -126,6 +126,17 @@ log_unwatch(struct log_watch *w)
 	pthread_mutex_unlock(&lock);
 }
 
+bool
+log_is_watched(const char *dir)
+{
+	bool is;
+
+	pthread_mutex_lock(&lock);
+	is = watch_of(dir) != NULL;
+	pthread_mutex_unlock(&lock);
+	return is;
+}
+
 /* ---- writing and syncing ---- */
 
 bool

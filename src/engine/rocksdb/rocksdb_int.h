@@ -177,6 +177,8 @@ void rocks_count_engine(const struct rocks *r, int by);
 /* From here to log_unwatch() a failure to write the folder's logs is told by the next sync of the syncing thread. */
 void log_watch(struct log_watch *w, const char *dir);
 void log_unwatch(struct log_watch *w);
+/* Is it the folder of an open database? */
+bool log_is_watched(const char *dir);
 /* True: fd is a log that may not be synced any more, errno says why. */
 bool log_sync_refused(int fd);
 /* A call failed, with errno. True: fd is a log and that is noted; RocksDB is to be told that it went well. */

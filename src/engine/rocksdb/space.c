@@ -13,7 +13,6 @@
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 static int
@@ -44,9 +43,8 @@ int
 statvfs(const char *restrict path, struct statvfs *restrict ret)
 {
 	int failed = libc_statvfs(path, ret);
-	struct stat info;
 
-	if (failed == 0 && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+	if (failed == 0 && log_is_watched(path))
 		ret->f_bfree = ret->f_bavail = 0;
 	return failed;
 }
