@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define MIB           ((uint64_t)1 << 20)
-#define CAREFUL_SLACK (64 * MIB) /* what others may write between two looks at the disk */
+#define MIB               ((uint64_t)1 << 20)
+#define NEARLY_FULL_SLACK (64 * MIB) /* what others may write between two looks at the disk */
 
 /*
  * Nothing may be written to RocksDB's own LOG file: as Debian and Ubuntu build it, its asserts are on, and a line that
@@ -124,7 +124,7 @@ rocks_options_init(struct rocks *r, const struct engine_options *options, struct
 	if (r->dir == NULL)
 		return err_set(err, S_INTERNAL, "no memory for an engine");
 	r->min_free_bytes = options->min_free_bytes;
-	r->careful_below_bytes = r->min_free_bytes + 4 * write_buffer + CAREFUL_SLACK;
+	r->nearly_full_bytes = r->min_free_bytes + 4 * write_buffer + NEARLY_FULL_SLACK;
 	r->cache_bytes = options->cache_bytes > 0 ? options->cache_bytes : 64 * MIB;
 	/* Not the strict kind: that fails reads when all entries are in use at once. It may pass its size by what is
 	 * pinned by the requests in flight, which is bounded. */

@@ -307,9 +307,8 @@ rocks_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *
 	uint32_t count = 0;
 
 	*ret_more = false;
-	/* while the disk is nearly full, nothing is written that nobody asked for */
-	if (atomic_load(&r->careful) || atomic_load(&r->damaged) || atomic_load(&r->unfinished) ||
-	    !gate_enter(r, false))
+	if (atomic_load(&r->free_bytes) < r->nearly_full_bytes || atomic_load(&r->damaged) ||
+	    atomic_load(&r->unfinished) || !gate_enter(r, false))
 		return S_OK;
 	if (atomic_load(&r->state) == ENGINE_RUNNING)
 		count = take(r, min_bytes, &a, &ranges);

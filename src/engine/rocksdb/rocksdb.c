@@ -138,25 +138,18 @@ enum status
 rocks_write_batch(struct rocks *r, struct engine_batch *b, struct err *err)
 {
 	struct rocks_batch *batch = (struct rocks_batch *)b;
-	bool careful = rocks_careful_enter(r);
 	char *message = NULL;
 	struct err why;
-	enum status s = S_OK;
+	enum status s;
 
-	if (careful && atomic_load(&r->state) != ENGINE_RUNNING) {
-		s = refused(r, err); /* failed while we waited for our turn */
-	} else {
-		rocks_mark(r, batch->write);
-		rocksdb_write(r->db, r->write_options, batch->write, &message);
-		fault_pass(FAULT_ENGINE_APPLIED);
-	}
-	if (message != NULL) {
-		s = rocks_error(message, &why);
-		rocks_fail(r, s, "a write", why.message);
-		s = err_set(err, s == S_NO_SPACE ? s : S_IO, "%s", why.message);
-	}
-	rocks_careful_leave(r, careful);
-	return s;
+	rocks_mark(r, batch->write);
+	rocksdb_write(r->db, r->write_options, batch->write, &message);
+	fault_pass(FAULT_ENGINE_APPLIED);
+	if (message == NULL)
+		return S_OK;
+	s = rocks_error(message, &why);
+	rocks_fail(r, s, "a write", why.message);
+	return err_set(err, s == S_NO_SPACE ? s : S_IO, "%s", why.message);
 }
 
 static void
@@ -703,7 +696,6 @@ rocks_close(struct engine *e)
 	rocks_reclaim_done(r);
 	pthread_cond_destroy(&r->gate_opened);
 	pthread_mutex_destroy(&r->gate_lock);
-	pthread_mutex_destroy(&r->careful_lock);
 	pthread_mutex_destroy(&r->making_lock);
 	commit_done(&r->point);
 	free(r);
@@ -744,7 +736,6 @@ engine_rocksdb_open(const struct engine_options *options, struct engine **ret, s
 	r->engine.point = &r->point;
 	commit_init(&r->point);
 	pthread_mutex_init(&r->gate_lock, NULL);
-	pthread_mutex_init(&r->careful_lock, NULL);
 	pthread_mutex_init(&r->making_lock, NULL);
 	pthread_mutex_init(&r->dropped_lock, NULL);
 	r->mark_fd = -1;

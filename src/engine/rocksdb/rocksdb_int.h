@@ -79,7 +79,7 @@ struct rocks {
 	char *dir;
 	bool ephemeral;
 	uint64_t min_free_bytes;
-	uint64_t careful_below_bytes;
+	uint64_t nearly_full_bytes; /* with less free, nothing is written that nobody asked for */
 	uint64_t cache_bytes;
 	rocksdb_cache_t *cache;
 	rocksdb_options_t *options[SPACE_COUNT]; /* [0] is the database's too */
@@ -106,18 +106,11 @@ struct rocks {
 	_Atomic uint64_t free_bytes;    /* of the disk, when last looked */
 	_Atomic int64_t free_looked_ns; /* monotonic */
 	/*
-	 * While the disk is nearly full writes and the syncing thread take turns: so a failure is known before the next
-	 * write, and few writes are told as lost.
-	 */
-	atomic_bool careful;
-	/*
 	 * A compaction met a block whose checksum is wrong. RocksDB refuses all writes after that, and a database
 	 * opened anew soon meets the block again. So it is opened without compactions: what needs the block is refused,
 	 * all else is served, more slowly as tables gather; the operator is told.
 	 */
 	atomic_bool damaged;
-	atomic_bool distrusted; /* it failed with room left (a quota, a broken disk): careful until the end */
-	pthread_mutex_t careful_lock;
 	_Atomic uint64_t durable_number; /* RocksDB's sequence number that is known to be on the disk */
 	atomic_bool mark_due;            /* durable_number rose since a batch carried it */
 	_Atomic uint64_t applied_bytes;
@@ -212,9 +205,6 @@ void rocks_fail(struct rocks *r, enum status status, const char *what, const cha
 /* Asks the system at most every 50 ms; below the minimum answers S_NO_SPACE. */
 void rocks_look_at_disk(struct rocks *r);
 enum status rocks_check_space(struct rocks *r, struct err *err);
-/* False: nothing is locked. */
-bool rocks_careful_enter(struct rocks *r);
-void rocks_careful_leave(struct rocks *r, bool entered);
 /* Puts what is known to be durable into a batch when that is news; false when it is not. */
 bool rocks_mark(struct rocks *r, rocksdb_writebatch_t *batch);
 

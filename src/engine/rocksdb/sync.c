@@ -80,11 +80,8 @@ measure_disk(struct rocks *r)
 {
 	uint64_t left;
 
-	if (!rocks_free_bytes(r->dir, &left))
-		return;
-	atomic_store_explicit(&r->free_bytes, left, memory_order_relaxed);
-	atomic_store_explicit(&r->careful, left < r->careful_below_bytes || atomic_load(&r->distrusted),
-			      memory_order_relaxed);
+	if (rocks_free_bytes(r->dir, &left))
+		atomic_store_explicit(&r->free_bytes, left, memory_order_relaxed);
 }
 
 void
@@ -111,23 +108,6 @@ rocks_check_space(struct rocks *r, struct err *err)
 	return err_set(err, S_NO_SPACE,
 		       "the disk of %s has %" PRIu64 " MiB left, less than the %" PRIu64 " MiB that must stay free",
 		       r->dir, left >> 20, r->min_free_bytes >> 20);
-}
-
-bool
-rocks_careful_enter(struct rocks *r)
-{
-	bool careful = atomic_load_explicit(&r->careful, memory_order_relaxed) && !r->ephemeral;
-
-	if (careful)
-		pthread_mutex_lock(&r->careful_lock);
-	return careful;
-}
-
-void
-rocks_careful_leave(struct rocks *r, bool entered)
-{
-	if (entered)
-		pthread_mutex_unlock(&r->careful_lock);
 }
 
 /* ---- marks ---- */
@@ -171,9 +151,6 @@ rocks_fail(struct rocks *r, enum status status, const char *what, const char *wh
 	if (!atomic_compare_exchange_strong(&r->state, &running, ENGINE_FAILED))
 		return;
 	measure_disk(r);
-	if (atomic_load(&r->free_bytes) >= r->careful_below_bytes)
-		atomic_store(&r->distrusted, true);
-	atomic_store(&r->careful, true);
 	atomic_fetch_add(&r->sync.failed, 1);
 	log_error("engine", "%s failed: %s. Writes are refused until the disk works again; reads go on", what, why);
 	if (status == S_CORRUPT && !atomic_exchange(&r->damaged, true))
@@ -229,12 +206,10 @@ sync_round(struct rocks *r)
 	const rocksdb_snapshot_t *shown = rocksdb_create_snapshot(r->db);
 	uint64_t number = rocksdb_get_latest_sequence_number(r->db);
 	struct err err;
-	bool careful = rocks_careful_enter(r);
 	enum status s = flush_and_sync(r, &err);
 
 	if (s != S_OK)
 		rocks_fail(r, s, "writing the log", err.message);
-	rocks_careful_leave(r, careful);
 	/* a write that failed meanwhile may have taken a part of the log's buffer with it */
 	if (s != S_OK || atomic_load(&r->state) != ENGINE_RUNNING) {
 		rocksdb_release_snapshot(r->db, shown);
