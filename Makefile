@@ -9,7 +9,7 @@ ARGS ?=
 help:
 	@echo 'make run           install what is missing, build, start the server (ARGS="--data DIR ..." are its options)'
 	@echo 'make build         build/stator, optimised'
-	@echo 'make test          everything: unit tests in three builds, integration tests in two, fuzz corpora, the example'
+	@echo 'make test          everything: unit and integration tests in three builds, fuzz corpora, static analysis, the example'
 	@echo 'make bench         compare with nginx, redis, memcached, RocksDB and other DynamoDBs on this machine: 10 minutes; docs/PERFORMANCE.md'
 	@echo 'make bench-growth  cost over items, tables, connections and sizes, and the tail of latencies: 15 to 20 minutes'
 	@echo 'make torture       crashes, power losses, failing disks, damage, histories: hours; ARGS="--list", see docs/RELIABILITY.md'
