@@ -1,3 +1,4 @@
+#include "base/thread.h"
 #include "engine/rocksdb/rocksdb_int.h"
 
 #include <stdlib.h>
@@ -16,6 +17,8 @@
  * directory is made. Later versions would refuse to open, so there it is 5: a few lines while opening, none after that.
  */
 #define LOG_LEVEL_SILENT (ROCKSDB_MAJOR < 8 ? 6 : 5)
+
+#define CHECKSUM_CRC32C 1 /* rocksdb::ChecksumType */
 
 /* How the kinds of data differ. */
 static const struct space_settings {
@@ -46,6 +49,7 @@ set_table_options(struct rocks *r, rocksdb_options_t *options, const struct spac
 		rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
 		rocksdb_block_based_options_set_whole_key_filtering(table, 1);
 	}
+	rocksdb_block_based_options_set_checksum(table, CHECKSUM_CRC32C); /* ours, and it lets others go on: crc32c.c */
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
 }
@@ -115,11 +119,39 @@ set_database_options(rocksdb_options_t *options, uint64_t write_buffer)
 							  1); /* old files go in the background, not in a reader */
 }
 
+/* ---- RocksDB's threads ---- */
+
+/* They begin with the manners of the thread that asks for them; a loop on the same processor is to come first. */
+static void *
+start_threads(void *unused)
+{
+	rocksdb_env_t *env = rocksdb_create_default_env();
+
+	(void)unused;
+	thread_be_polite();
+	thread_be_modest();
+	rocksdb_env_set_background_threads(env, 1);
+	rocksdb_env_set_high_priority_background_threads(env, 1);
+	rocksdb_env_destroy(env);
+	return NULL;
+}
+
+static void
+start_threads_once(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, start_threads, NULL) == 0)
+		pthread_join(thread, NULL);
+}
+
 enum status
 rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err)
 {
 	uint64_t write_buffer = options->write_buffer_bytes > 0 ? options->write_buffer_bytes : 64 * MIB;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+	pthread_once(&once, start_threads_once);
 	r->dir = strdup(options->dir);
 	if (r->dir == NULL)
 		return err_set(err, S_INTERNAL, "no memory for an engine");
