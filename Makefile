@@ -50,7 +50,7 @@ setup-torture:
 	done
 	@cmake --build build/release --target rocksdb_batch -- --quiet
 
-torture: setup-torture
+torture: $(if $(findstring --list,$(ARGS)),,setup-torture)
 	@tests/torture/run $(ARGS)
 
 analyse:
