@@ -356,6 +356,15 @@ owes(const struct conn *c)
 	return c->unsent > 0 || (c->h2 != NULL && http2_owes(c));
 }
 
+/* Its client has taken all that was tried. An HTTP/2 client may close its window, and the socket is as writable as
+ * ever.
+ */
+static bool
+takes_what_it_is_sent(const struct conn *c)
+{
+	return c->writable && c->flush_job.queued;
+}
+
 /*
  * Too many answers are unread: of this loop's connections those go that owe most, not the one that happened to ask when
  * the limit was passed. Each may owe what a connection may, and who takes what it is sent is sent the rest first; only
@@ -377,7 +386,7 @@ cut_off(struct http_loop *home)
 			return;
 		for (struct conn *c = conn_at(home->conns.first); c != NULL; c = conn_at(c->place.next))
 			if (c->unsent > (most != NULL ? most->unsent : 0) &&
-			    (!c->writable || total / 2 > limits->unsent_bytes_total))
+			    (!takes_what_it_is_sent(c) || total / 2 > limits->unsent_bytes_total))
 				most = c;
 		if (most == NULL || (most->unsent <= limits->unsent_bytes && total / 2 <= limits->unsent_bytes_total))
 			return;

@@ -382,6 +382,31 @@ unread_answers_hold_back_further_requests(void **state)
 	}
 }
 
+/* The socket is writable all the time, but nothing can be sent. */
+static void
+who_opens_no_window_is_cut_off_when_all_leave_too_much(void **state)
+{
+	struct kit k = kit_options();
+	struct client *c;
+
+	(void)state;
+	k.options.limits.unsent_bytes = 100000;
+	k.options.limits.unsent_bytes_total = 300000;
+	k.options.limits.write_ms = 10 * KIT_PATIENCE_MS;
+	kit_start(&k);
+	c = client_new(&k);
+	c->hold_window = true;
+	turn(c, KIT_PATIENCE_MS);
+	ask(c, "GET", "/big?500000", SLICE_NONE, NULL, NULL); /* not twice the limit: then nobody is spared */
+	for (int i = 0; i < KIT_PATIENCE_MS && !c->closed; i++)
+		turn(c, 1);
+	assert_true(c->closed);
+	kit_expect_metric(&k, "stator_http_closed_total{reason=\"answers_not_read\"}", 1);
+	kit_expect_metric(&k, "stator_http_unsent_bytes", 0);
+	client_done(c);
+	kit_stop(&k);
+}
+
 static void
 a_slow_stream_gives_408_and_the_others_go_on(void **state)
 {
@@ -583,6 +608,7 @@ main(void)
 	    ON_SERVER(what_is_too_large_is_refused_and_the_connection_goes_on),
 	    ON_SERVER(rapid_resets_end_the_connection),
 	    cmocka_unit_test(unread_answers_hold_back_further_requests),
+	    cmocka_unit_test(who_opens_no_window_is_cut_off_when_all_leave_too_much),
 	    cmocka_unit_test(a_slow_stream_gives_408_and_the_others_go_on),
 	    cmocka_unit_test(an_idle_connection_is_closed),
 	    cmocka_unit_test(draining_says_goaway_and_answers_what_runs),
