@@ -56,25 +56,32 @@ crc32c(uint32_t crc, const char *data, size_t len)
 uint32_t crc32c_of_rocksdb(uint32_t crc, const char *data,
 			   size_t len) __asm__("__wrap__ZN7rocksdb6crc32c6ExtendEjPKcm");
 
+static bool
+is_rocksdb_thread(void)
+{
+	char name[16] = "";
+
+	return prctl(PR_GET_NAME, name) == 0 && strncmp(name, "rocksdb:", strlen("rocksdb:")) == 0;
+}
+
 /*
  * RocksDB's own threads pass here with each block of a table they read or write, every few microseconds: a good place
- * to let a loop on the same processor go on. They are known by the name that RocksDB gives them.
+ * to let a loop on the same processor go on. They are known by the name that RocksDB gives them. No thread of ours is
+ * held up, not even a polite one: it may be writing the log for all who wait behind it.
  */
 static void
 let_others_go_on(void)
 {
-	static _Thread_local bool known;
+	static _Thread_local bool known, is_of_rocksdb;
 
 	if (!known) {
-		char name[16] = "";
-
 		known = true;
-		if (prctl(PR_GET_NAME, name) == 0 && strncmp(name, "rocksdb:", strlen("rocksdb:")) == 0)
+		is_of_rocksdb = is_rocksdb_thread();
+		if (is_of_rocksdb)
 			thread_be_polite();
-		else
-			return;
 	}
-	thread_breathe();
+	if (is_of_rocksdb)
+		thread_breathe();
 }
 
 uint32_t
