@@ -132,8 +132,9 @@ enum status engine_ingest(struct engine *e, enum engine_space space, const char 
 			  struct err *err);
 enum status engine_drop(struct engine *e, enum engine_space space, struct slice from, struct slice to,
 			struct err *err); /* durable on return */
-/* Returns to the disk what a dropped range still takes, when that is so much: one range for each call, *ret_more: ask
- * again. Writes files, may take seconds. Ranges dropped before the last opening are not known. */
+/* Returns to the disk what dropped ranges still take, when that is so much: for each call one range, or neighbours
+ * together, *ret_more: ask again. Writes files, may take seconds. Ranges dropped before the last opening are not known.
+ */
 enum status engine_reclaim(struct engine *e, uint64_t min_bytes, bool *ret_more, struct err *err);
 /* Sorted-file writer for ingestion; keys ascending. */
 struct engine_sorted_file;

@@ -17,7 +17,7 @@
 #define LINGER_DELAY_MAX_NS  5000000LL /* who sets a longer one wants to see the statuses */
 #define LINGER_NS            1000000000LL
 #define RECLAIM_LOOK_NS      (5 * 60 * 1000000000LL)
-#define RECLAIM_BYTES        (4u << 20) /* a dropped range that takes less is left to compaction */
+#define RECLAIM_BYTES        (4u << 20) /* dropped neighbours that take less are left to compaction */
 #define BACKFILL_REST_MAX_NS 2000000LL  /* a step takes as long a rest as it took, at most this */
 
 struct job {

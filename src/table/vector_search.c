@@ -7,6 +7,7 @@
  */
 #include "table/vector_int.h"
 
+#include "base/thread.h"
 #include "model/key.h"
 #include "model/number.h"
 #include "table/recent.h"
@@ -17,6 +18,8 @@
 
 /* A walk over more than this leaves the engine's cache to others. */
 #define CACHED_BYTES_MAX (32 * 1024 * 1024)
+
+#define BREATH_BYTES (16 * 1024) /* of rows between two questions whether others want to go on */
 
 /* VectorSearchRequestBytes as measured of the service: a price for each dimension, whatever the index holds, and what
  * is told. */
@@ -173,7 +176,7 @@ damaged(const struct search *s, struct err *err)
 static enum status
 compare_all(struct search *s, struct engine_iter *it, struct err *err)
 {
-	uint64_t place = 0, bytes = 0;
+	uint64_t place = 0, bytes = 0, breathed_bytes = 0;
 
 	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it), place++) {
 		struct slice value = engine_iter_value(it);
@@ -183,6 +186,10 @@ compare_all(struct search *s, struct engine_iter *it, struct err *err)
 		bytes += value.len;
 		if (!s->io->may_block && bytes > INLINE_BYTES_MAX)
 			return S_WOULD_BLOCK;
+		if (bytes - breathed_bytes >= BREATH_BYTES) {
+			breathed_bytes = bytes;
+			thread_breathe();
+		}
 		if (!vector_row_read(value, s->vector->dimensions, &row))
 			return damaged(s, err);
 		if (s->in->filter_count > 0 && !passes(s, &row))

@@ -49,7 +49,9 @@ set_table_options(struct rocks *r, rocksdb_options_t *options, const struct spac
 		rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
 		rocksdb_block_based_options_set_whole_key_filtering(table, 1);
 	}
-	rocksdb_block_based_options_set_checksum(table, CHECKSUM_CRC32C); /* ours, and it lets others go on: crc32c.c */
+#ifdef ROCKSDB_ARCHIVE                                                    /* else the sum is RocksDB's own, and slow */
+	rocksdb_block_based_options_set_checksum(table, CHECKSUM_CRC32C); /* it lets others go on: crc32c.c */
+#endif
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
 }

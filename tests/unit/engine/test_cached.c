@@ -131,7 +131,8 @@ a_walk_over_tables_that_are_not_open_says_so(void **state)
 		ingest(n);
 	engine_close(e);
 	open_engine();
-	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE("key"), SLICE("kez"), ENGINE_CACHED_ONLY);
+	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE("key"), SLICE("kez"),
+			     ENGINE_CACHED_ONLY | ENGINE_NEVER_DROPPED);
 	for (engine_iter_first(it); engine_iter_valid(it); engine_iter_next(it), i++) {
 		char key[16];
 
@@ -163,7 +164,8 @@ a_walk_that_meets_a_table_that_is_not_open_says_so(void **state)
 
 		expect(from, NULL, ENGINE_MAY_BLOCK);
 		key_of(key, from);
-		it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE("key"), SLICE("kez"), ENGINE_CACHED_ONLY);
+		it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE("key"), SLICE("kez"),
+				     ENGINE_CACHED_ONLY | ENGINE_NEVER_DROPPED);
 		for (engine_iter_seek(it, slice_str(key)); engine_iter_valid(it); engine_iter_next(it))
 			i++;
 		s = engine_iter_status(it, &err);
@@ -173,6 +175,22 @@ a_walk_that_meets_a_table_that_is_not_open_says_so(void **state)
 	}
 }
 
+static void
+a_walk_that_looks_at_dropped_ranges_may_not_be_told_not_to_block(void **state)
+{
+	struct engine_iter *it;
+	struct err err;
+
+	(void)state;
+	ingest(1);
+	expect(1, NULL, ENGINE_MAY_BLOCK);
+	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE("key"), SLICE("kez"), ENGINE_CACHED_ONLY);
+	engine_iter_first(it);
+	assert_false(engine_iter_valid(it));
+	assert_int_equal(engine_iter_status(it, &err), S_WOULD_BLOCK);
+	engine_iter_free(it);
+}
+
 int
 main(void)
 {
@@ -180,6 +198,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_table_that_is_not_open_is_not_answered_for, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_walk_over_tables_that_are_not_open_says_so, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_walk_that_meets_a_table_that_is_not_open_says_so, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_walk_that_looks_at_dropped_ranges_may_not_be_told_not_to_block, setup,
+					    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

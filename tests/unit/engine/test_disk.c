@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* ---- the disk fails ---- */
 
@@ -529,6 +530,30 @@ a_compaction_that_leaves_nothing_may_fail(void **state)
 	assert_false(is_there(0));
 }
 
+/* RocksDB's own recovery from a full disk, for which closing it would wait, never begins. */
+static void
+rocksdb_is_told_that_its_folder_has_no_room(void **state)
+{
+	struct statvfs of_folder, of_file, of_other;
+	char path[128];
+
+	(void)state;
+	put(1);
+	newest_log(path);
+	assert_int_equal(statvfs(dir, &of_folder), 0);
+	assert_int_equal(statvfs(path, &of_file), 0);
+	assert_int_equal(statvfs("/tmp", &of_other), 0);
+	assert_int_equal(of_folder.f_bavail, 0);
+	assert_int_equal(of_folder.f_bfree, 0);
+	assert_true(of_file.f_bavail > 0);
+	assert_true(of_other.f_bavail > 0);
+	close_engine();
+	assert_int_equal(statvfs(dir, &of_folder), 0);
+	assert_true(of_folder.f_bavail > 0);
+	open_engine();
+	assert_true(is_there(1));
+}
+
 int
 main(void)
 {
@@ -543,6 +568,7 @@ main(void)
 	    TEST(a_crowd_of_writers_meets_a_full_disk_again_and_again),
 	    TEST(writers_behind_a_failed_write_of_the_log_are_no_mistake),
 	    TEST(a_compaction_that_leaves_nothing_may_fail),
+	    TEST(rocksdb_is_told_that_its_folder_has_no_room),
 	    TEST(a_limit_on_file_sizes_is_a_full_disk),
 	};
 

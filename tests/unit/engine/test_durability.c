@@ -211,7 +211,7 @@ cold_keys_are_not_waited_for(void **state)
 	open_engine(); /* the log has become a table, and nothing of it is cached */
 	assert_int_equal(engine_get(e, NULL, SPACE_ITEMS, SLICE("00000001"), ENGINE_CACHED_ONLY, &v, &err),
 			 S_WOULD_BLOCK);
-	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE_NONE, SLICE_NONE, ENGINE_CACHED_ONLY);
+	it = engine_iter_new(e, NULL, SPACE_ITEMS, SLICE_NONE, SLICE_NONE, ENGINE_CACHED_ONLY | ENGINE_NEVER_DROPPED);
 	engine_iter_first(it);
 	assert_false(engine_iter_valid(it));
 	assert_int_equal(engine_iter_status(it, &err), S_WOULD_BLOCK);
