@@ -175,6 +175,7 @@ read_lane(struct coherent *co, struct coherent_table *t, uint32_t lane, bool *re
 	if (batch.trimmed) {
 		log_warn("dax", "coherent mode: the reader of table %s fell behind; its entries are dropped", t->name);
 		cache_clear_table(co->cache, t->id);
+		*ret_more = true;
 	}
 	/* it need not be durable: an entry too few is no harm */
 	for (uint32_t i = 0; i < batch.count; i++)

@@ -624,18 +624,18 @@ gather(const struct conn *c, struct gather *g)
 }
 
 static void
-cut_to_piece(struct gather *g)
+cut(struct gather *g, size_t bytes)
 {
-	size_t left = PIECE_BYTES;
+	size_t left = bytes;
 	int i = 0;
 
-	if (g->bytes <= PIECE_BYTES)
+	if (g->bytes <= bytes)
 		return;
 	for (; left > g->parts[i].iov_len; i++)
 		left -= g->parts[i].iov_len;
 	g->parts[i].iov_len = left;
 	g->count = i + 1;
-	g->bytes = PIECE_BYTES;
+	g->bytes = bytes;
 }
 
 static ssize_t
@@ -644,7 +644,6 @@ send_gathered(struct conn *c, struct gather *g)
 	char *copy = c->home->out_scratch;
 	size_t len = 0;
 
-	cut_to_piece(g);
 	if (g->count == 1)
 		return conn_send(c, g->parts[0].iov_base, g->parts[0].iov_len);
 	if (g->bytes > COPY_BYTES && c->ssl == NULL)
@@ -701,11 +700,14 @@ settle_first(struct conn *c)
 void
 http1_flush(struct conn *c)
 {
+	size_t left = PIECE_BYTES; /* of the connection's turn, however many sends its client takes them in */
 	struct gather g;
 
 	while (gather(c, &g), g.count > 0) {
-		ssize_t n = send_gathered(c, &g);
+		ssize_t n;
 
+		cut(&g, left);
+		n = send_gathered(c, &g);
 		if (n == -2)
 			conn_close(c);
 		else if (n == -1)
@@ -713,7 +715,8 @@ http1_flush(struct conn *c)
 		if (n < 0)
 			return;
 		advance(c, (size_t)n);
-		if ((size_t)n == PIECE_BYTES && c->first != NULL) {
+		left -= (size_t)n;
+		if (left == 0 && c->first != NULL) {
 			conn_want_flush(c); /* what is lent stays so: its client takes it as fast as it may have it */
 			return;
 		}

@@ -469,6 +469,13 @@ change_reader_read(struct change_reader *r, uint32_t partition, uint32_t limit, 
 	buf_done(&to);
 	if (s != S_OK)
 		return s;
+	/* raised before records are dropped: not yet, then nothing was missing; else what there is comes with the next
+	 * call, which tells that there was more */
+	if (at->next <= atomic_load(&p->log_trimmed)) {
+		*ret = (struct change_batch){.trimmed = true, .more = true};
+		at->next = atomic_load(&p->log_trimmed) + 1;
+		return S_OK;
+	}
 	if (ret->count > 0) {
 		at->delivered = ret->changes[ret->count - 1].seq;
 		at->next = at->delivered + 1;

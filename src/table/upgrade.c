@@ -51,13 +51,14 @@ note_table(void *context, struct slice name, struct slice bytes, struct err *err
 	return S_OK;
 }
 
-/* One by one: walks over the tables that get these numbers do not look at what was dropped (ENGINE_NEVER_DROPPED). */
+/* One by one: walks over the tables that get these numbers do not look at what was dropped (ENGINE_NEVER_DROPPED). Nor
+ * does this one: an older program may have dropped such rows as a range. */
 static enum status
 delete_rows(struct upgrade *u, enum engine_space space, const struct buf *from, const struct buf *to, struct err *err)
 {
 	struct engine_batch *batch = engine_batch_new(u->db->engine);
-	struct engine_iter *it =
-	    engine_iter_new(u->db->engine, NULL, space, buf_slice(from), buf_slice(to), ENGINE_SCAN);
+	struct engine_iter *it = engine_iter_new(u->db->engine, NULL, space, buf_slice(from), buf_slice(to),
+						 ENGINE_SCAN | ENGINE_NEVER_DROPPED);
 	enum status s = S_OK;
 	size_t count = 0;
 	uint64_t seq;

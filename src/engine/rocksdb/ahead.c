@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -41,6 +42,14 @@ is_overwritten_in_place(int fd)
 	return info.f_type == EXT4_SUPER_MAGIC || info.f_type == XFS_SUPER_MAGIC;
 }
 
+static atomic_int held;
+
+void
+log_hold_ahead(bool hold)
+{
+	atomic_fetch_add(&held, hold ? 1 : -1);
+}
+
 bool
 log_run_ahead(int fd, size_t written)
 {
@@ -48,7 +57,7 @@ log_run_ahead(int fd, size_t written)
 	off_t at = lseek(fd, 0, SEEK_CUR), to;
 	struct stat info;
 
-	if (written > SMALL_BYTES || at < 0 || fstat(fd, &info) != 0 || info.st_size > at)
+	if (atomic_load(&held) > 0 || written > SMALL_BYTES || at < 0 || fstat(fd, &info) != 0 || info.st_size > at)
 		return true;
 	to = (at + (at < AHEAD_BYTES ? at : AHEAD_BYTES)) & -(off_t)PAGE_BYTES;
 	if (to <= at || !is_overwritten_in_place(fd))

@@ -506,15 +506,18 @@ rocks_checkpoint(struct engine *e, const char *dir, struct err *err)
 		gate_leave(r);
 		return refused(r, err);
 	}
+	log_hold_ahead(true);
 	if (rocks_touch_spaces(r, err) != S_OK) { /* it flushes */
+		log_hold_ahead(false);
 		gate_leave(r);
 		return S_IO;
 	}
 	checkpoint = rocksdb_checkpoint_object_create(r->db, &message);
 	if (message == NULL) {
-		rocksdb_checkpoint_create(checkpoint, dir, 0, &message); /* 0: tables only, no log to replay */
+		rocksdb_checkpoint_create(checkpoint, dir, 0, &message); /* 0: it flushes, whatever the log's size */
 		rocksdb_checkpoint_object_destroy(checkpoint);
 	}
+	log_hold_ahead(false);
 	gate_leave(r);
 	return message != NULL ? rocks_error(message, err) : S_OK;
 }

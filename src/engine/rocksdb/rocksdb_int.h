@@ -183,6 +183,9 @@ bool log_failed(int fd);
  * are left, zeros are written behind it. No room for them is no failure. False: they cannot be written, errno says why.
  */
 bool log_run_ahead(int fd, size_t written);
+/* Not while a checkpoint is made: it copies a new log while that is written, and zeros read before they were written
+ * over would be a gap in the copy. Each hold is to be let go. */
+void log_hold_ahead(bool hold);
 
 /* ---- options.c ---- */
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);

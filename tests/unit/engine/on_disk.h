@@ -105,7 +105,7 @@ put(int number)
 }
 
 static UNUSED bool
-is_there(int number)
+is_in(struct engine *engine, int number)
 {
 	struct engine_value v;
 	struct err err;
@@ -113,11 +113,17 @@ is_there(int number)
 	enum status s;
 
 	snprintf(key, sizeof key, "%08d", number);
-	s = engine_get(e, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
+	s = engine_get(engine, NULL, SPACE_ITEMS, slice_str(key), ENGINE_MAY_BLOCK, &v, &err);
 	if (s != S_OK && s != S_NOT_FOUND)
 		fail_msg("%s", err.message);
 	engine_value_done(&v);
 	return s == S_OK;
+}
+
+static UNUSED bool
+is_there(int number)
+{
+	return is_in(e, number);
 }
 
 /* Tries for a minute. */

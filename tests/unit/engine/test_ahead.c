@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -126,6 +128,51 @@ an_orderly_end_leaves_none(void **state)
 	close_engine();
 	load(&logged);
 	assert_true(logged.len < content_of(&logged) + 16);
+}
+
+static atomic_bool stop;
+
+static void *
+put_on(void *count)
+{
+	for (int i = 0; !atomic_load(&stop); i++) {
+		put(i);
+		atomic_store((atomic_int *)count, i + 1);
+	}
+	return NULL;
+}
+
+/* Its log is copied while the zeros in it are written over: all that was durable before is there, nothing has a gap. */
+static void
+a_checkpoint_has_no_zeros_within_its_log(void **state)
+{
+	atomic_int count = 0;
+	pthread_t writer;
+
+	(void)state;
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&writer, NULL, put_on, &count), 0);
+	for (int round = 0; round < 20; round++) {
+		int before = atomic_load(&count), row = 0;
+		struct engine *copied;
+		char copy[96];
+		struct err err;
+
+		snprintf(copy, sizeof copy, "%s/copy", dir);
+		if (engine_checkpoint(e, copy, &err) != S_OK)
+			fail_msg("%s", err.message);
+		if (try_open_at(copy, &copied, &err) != S_OK)
+			fail_msg("%s", err.message);
+		while (is_in(copied, row))
+			row++;
+		assert_true(row >= before);
+		for (int i = row; i < row + 200; i++)
+			assert_false(is_in(copied, i));
+		engine_close(copied);
+		folder_remove(copy);
+	}
+	atomic_store(&stop, true);
+	pthread_join(writer, NULL);
 }
 
 /* ---- as a crash leaves it ---- */
@@ -386,6 +433,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(killed_it_leaves_zeros_behind_the_log),
 	    TEST(an_orderly_end_leaves_none),
+	    TEST(a_checkpoint_has_no_zeros_within_its_log),
 	    TEST(zeros_are_the_end),
 	    TEST(a_record_torn_inside_the_zeros_is_no_damage),
 	    TEST(nothing_behind_a_page_that_did_not_arrive_is_found),
