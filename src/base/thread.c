@@ -1,9 +1,12 @@
 #include "base/thread.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,7 +31,7 @@ struct attributes {
 };
 
 static _Thread_local struct {
-	bool polite;
+	bool polite, patient;
 	int64_t since_ns; /* it has worked */
 } manners;
 
@@ -37,9 +40,11 @@ set_slice(uint64_t ns)
 {
 	struct attributes a = {.size = 0};
 
-	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
+	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || (a.policy != SCHED_OTHER && !manners.patient))
 		return;
 	a.size = sizeof a;
+	a.policy = SCHED_OTHER;
+	manners.patient = false;
 	a.runtime = ns;
 	syscall(SYS_sched_setattr, 0, &a, 0);
 }
@@ -75,7 +80,23 @@ void
 thread_be_patient(void)
 {
 	if (sched_getscheduler(0) == SCHED_OTHER)
-		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+		manners.patient = sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}) == 0;
+}
+
+int64_t
+thread_waited_ns(void)
+{
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	char text[64];
+	int64_t ran_ns, waited_ns;
+	ssize_t len;
+
+	if (fd < 0)
+		return -1;
+	len = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	return sscanf(text, "%" SCNd64 " %" SCNd64, &ran_ns, &waited_ns) == 2 ? waited_ns : -1;
 }
 
 void

@@ -2,10 +2,13 @@
 #ifndef STATOR_BASE_THREAD_H
 #define STATOR_BASE_THREAD_H
 
+#include <stdint.h>
+
 /*
  * The calling thread answers somebody, does little at a time and then waits: it shall have a processor as soon as there
  * is something to do, also when a thread that works for long is in the middle of its slice. Its share of the processors
- * stays what it is. Linux 6.12 and later; earlier ones, and whoever forbids it, leave things as they are.
+ * stays what it is; one that was patient is so no more. Linux 6.12 and later; earlier ones, and whoever forbids it,
+ * leave things as they are.
  */
 void thread_be_prompt(void);
 
@@ -14,6 +17,10 @@ void thread_be_prompt(void);
  * something to do it lets whoever runs finish first. Its share of the processors stays what it is.
  */
 void thread_be_patient(void);
+
+/* For how long the calling thread has waited for a processor since it began; -1: the system does not tell. Some 10 us.
+ */
+int64_t thread_waited_ns(void);
 
 /*
  * The calling thread works at what nobody waits for: where there is more to do than processors can it gets a smaller

@@ -71,6 +71,20 @@ struct log_watch {
 	struct log_watch *next;
 };
 
+/* How the thread that syncs is to get a processor: see patience.c. */
+struct patience {
+	bool is_prompt;
+	bool on_trial; /* it was prompt just now */
+	bool doubted;  /* the last look was against patience */
+	int64_t prompt_until_ns;
+	int times; /* so many of the shortest spans it was prompt last */
+	int held;  /* looks since then that found it right to be patient */
+	/* at the last look; rounds: since then */
+	int64_t looked_ns, waited_ns;
+	uint64_t writes;
+	uint32_t rounds;
+};
+
 struct rocks {
 	struct engine engine;
 	struct commit_point point;
@@ -127,6 +141,7 @@ struct rocks {
 	_Atomic uint32_t sleeping; /* futex word: how the syncing thread waits for work; see sync.c */
 	atomic_bool stop;
 	struct sync_figures sync;
+	struct patience patience; /* of that thread alone */
 };
 
 struct engine_snapshot {
@@ -186,6 +201,13 @@ bool log_run_ahead(int fd, size_t written);
 /* Not while a checkpoint is made: it copies a new log while that is written, and zeros read before they were written
  * over would be a gap in the copy. Each hold is to be let go. */
 void log_hold_ahead(bool hold);
+
+/* ---- patience.c ---- */
+
+/* Another sync was done; so many writes were ever durable. By the thread that syncs, which begins patient. */
+void patience_after_sync(struct patience *p, uint64_t writes);
+/* The decision: now, with how long the thread has ever waited for a processor. True: prompt. */
+bool patience_step(struct patience *p, int64_t now_ns, int64_t waited_ns, uint64_t writes);
 
 /* ---- options.c ---- */
 enum status rocks_options_init(struct rocks *r, const struct engine_options *options, struct err *err);

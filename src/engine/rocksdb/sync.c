@@ -379,6 +379,7 @@ sync_main(void *context)
 			failed(r);
 		} else if (late || is_wanted(r)) {
 			sync_round(r);
+			patience_after_sync(&r->patience, atomic_load(&r->durable_number));
 			late = false;
 		} else {
 			late = rest(r);

@@ -79,6 +79,12 @@ a_patient_thread_lets_others_finish(void **state)
 	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
 	thread_be_patient();
 	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+	thread_be_prompt();
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+	assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}), 0);
+	thread_be_prompt(); /* somebody else has made it so */
+	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}), 0);
 }
 
 static void *
