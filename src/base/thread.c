@@ -1,12 +1,12 @@
 #include "base/thread.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -87,8 +87,7 @@ int64_t
 thread_waited_ns(void)
 {
 	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	char text[64];
-	int64_t ran_ns, waited_ns;
+	char text[64], *second;
 	ssize_t len;
 
 	if (fd < 0)
@@ -96,7 +95,8 @@ thread_waited_ns(void)
 	len = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[len > 0 ? len : 0] = '\0';
-	return sscanf(text, "%" SCNd64 " %" SCNd64, &ran_ns, &waited_ns) == 2 ? waited_ns : -1;
+	second = strchr(text, ' '); /* after how long it ran; both in ns */
+	return second != NULL ? strtoll(second, NULL, 10) : -1;
 }
 
 void

@@ -13,10 +13,10 @@
 
 #define LOOK_NS        ((int64_t)20 * 1000000)
 #define TRIAL_NS       ((int64_t)4 * 1000000) /* the first look of a trial: after one sync, where it is in vain */
-#define ROUND_WAITS_NS   1000000 /* for a processor, in one sync */
-#define WRITE_WAITS_NS   50000   /* twice what a loop needs for a write */
-#define PROMPT_FOR_NS    ((int64_t)1000 * 1000000)
-#define PROMPT_AT_MOST   16 /* times that: after as many trials in vain it tries that seldom */
+#define ROUND_WAITS_NS 1000000                /* for a processor, in one sync */
+#define WRITE_WAITS_NS 50000                  /* twice what a loop needs for a write */
+#define PROMPT_FOR_NS  ((int64_t)1000 * 1000000)
+#define PROMPT_AT_MOST 16  /* times that: after as many trials in vain it tries that seldom */
 #define HELD_FOR_LOOKS 250 /* so long patience was right: the next trials come soon again */
 
 bool

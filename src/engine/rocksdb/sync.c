@@ -377,7 +377,8 @@ sync_main(void *context)
 	while (!atomic_load(&r->stop)) {
 		if (atomic_load(&r->state) == ENGINE_FAILED) {
 			failed(r);
-		} else if (late || is_wanted(r)) {
+		} else if (!r->ephemeral &&
+			   (late || is_wanted(r))) { /* it may seem to be behind between two steps of a writer */
 			sync_round(r);
 			patience_after_sync(&r->patience, atomic_load(&r->durable_number));
 			late = false;

@@ -40,10 +40,10 @@ who_waits_for_writes_is_patient(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
-		assert_false(look(10, MS / 10, 1));      /* a single client: nothing to wait for */
-		assert_false(look(10, 2 * MS, 64));      /* many */
-		assert_false(look(4, 5 * MS, 256));      /* very many */
-		assert_false(look(100, 300000, 2));      /* short waits are none, whoever it is for */
+		assert_false(look(10, MS / 10, 1)); /* a single client: nothing to wait for */
+		assert_false(look(10, 2 * MS, 64)); /* many */
+		assert_false(look(4, 5 * MS, 256)); /* very many */
+		assert_false(look(100, 300000, 2)); /* short waits are none, whoever it is for */
 	}
 }
 
